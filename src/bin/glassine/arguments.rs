@@ -1,0 +1,151 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use glassine::pipeline::Mode;
+use glassine::sampling::{Convention, SamplerName};
+use glassine::weights::Precision;
+
+/// Transparent image layers, generated natively.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Turn a Stable Diffusion 1.5 checkpoint into a pack.
+    Pack(Pack),
+    /// Generate a picture from a prompt.
+    Generate(Generate),
+    /// Turn a latent into a picture.
+    Decode(Decode),
+    /// Say what a checkpoint, an adapter file or a pack holds.
+    Inspect {
+        /// A diffusers folder, a .safetensors file or a pack.
+        path: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct Pack {
+    /// A diffusers folder or a single .safetensors file.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// A vae_transparent_decoder file.
+    #[arg(long)]
+    pub transparency_decoder: Option<PathBuf>,
+    /// A vae_transparent_encoder file.
+    #[arg(long)]
+    pub transparency_encoder: Option<PathBuf>,
+    /// An attention-sharing adapter: attn=FILE.
+    #[arg(long = "layers", value_name = "KIND=FILE")]
+    pub layers: Vec<String>,
+    /// The UNet was trained on transparent latents and needs no adapter.
+    #[arg(long)]
+    pub native_transparency: bool,
+    /// How weights are stored.
+    #[arg(long, value_enum, default_value_t = Quantize::F16)]
+    pub quantize: Quantize,
+    /// Denoising steps that suit the model.
+    #[arg(long, default_value_t = 20)]
+    pub default_steps: usize,
+    /// The guidance scale that suits the model.
+    #[arg(long, default_value_t = 7.0)]
+    pub default_guidance: f32,
+    /// The folder to create.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Quantize {
+    F16,
+    F32,
+}
+
+impl From<Quantize> for Precision {
+    fn from(quantize: Quantize) -> Self {
+        match quantize {
+            Quantize::F16 => Self::F16,
+            Quantize::F32 => Self::F32,
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub struct Generate {
+    /// A pack.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// What the picture shows.
+    #[arg(long)]
+    pub prompt: String,
+    /// What it is to keep away from.
+    #[arg(long, default_value = "")]
+    pub negative: String,
+    /// single, opaque, joint, fg2bg or bg2fg.
+    #[arg(long)]
+    pub mode: Option<Mode>,
+    /// Width in pixels.
+    #[arg(long)]
+    pub width: Option<usize>,
+    /// Height in pixels.
+    #[arg(long)]
+    pub height: Option<usize>,
+    /// Denoising steps.
+    #[arg(long)]
+    pub steps: Option<usize>,
+    /// Guidance scale; 1 switches guidance off.
+    #[arg(long)]
+    pub guidance: Option<f32>,
+    /// dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras or lcm.
+    #[arg(long)]
+    pub sampler: Option<SamplerName>,
+    /// k-diffusion, diffusers or layerdiffuse.
+    #[arg(long)]
+    pub convention: Option<Convention>,
+    /// Seed of the noise.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Unit normal noise to use instead, as tensor `noise`.
+    #[arg(long)]
+    pub noise: Option<PathBuf>,
+    /// Passes of the transparency decoder: 1 or 8.
+    #[arg(long, default_value_t = 8)]
+    pub decode_passes: usize,
+    /// The PNG to write.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Also write intermediate tensors to this .safetensors file.
+    #[arg(long)]
+    pub dump: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+}
+
+#[derive(clap::Args)]
+pub struct Decode {
+    /// A pack.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// A file with tensor `latent` or `latent.final`.
+    pub latent: PathBuf,
+    /// Passes of the transparency decoder: 1 or 8.
+    #[arg(long, default_value_t = 8)]
+    pub decode_passes: usize,
+    /// The PNG to write.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum DeviceName {
+    Cpu,
+    Wgpu,
+}

@@ -1,0 +1,60 @@
+//! Output files appear whole or not at all.
+
+use std::path::{Path, PathBuf};
+
+use glassine::weights::Dtype;
+use glassine::weights::{HostTensor, SafetensorsFile, write_safetensors};
+use glassine::{Error, ErrorCode, Result};
+
+/// Writes `bytes` beside `path` and moves them there, so that a failure leaves no part of a file.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&partial);
+        Error::new(
+            ErrorCode::BadOption,
+            format!("cannot write {}: {error}", path.display()),
+            "name a file in an existing folder",
+        )
+    })
+}
+
+/// Writes named tensors as f32.
+pub fn write_tensors<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a String, &'a HostTensor)>,
+) -> Result<()> {
+    let tensors: Vec<_> = tensors
+        .into_iter()
+        .map(|(name, tensor)| {
+            let bytes = tensor.data.iter().flat_map(|value| value.to_le_bytes());
+            (
+                name.clone(),
+                Dtype::F32,
+                tensor.shape.clone(),
+                bytes.collect(),
+            )
+        })
+        .collect();
+    write(path, &write_safetensors(&tensors))
+}
+
+/// The first of `names` that the file at `path` holds.
+pub fn read_tensor(path: &Path, names: &[&str]) -> Result<HostTensor> {
+    let as_input = |error: Error| Error::new(ErrorCode::BadImage, error.message, error.hint);
+    let mut file = SafetensorsFile::open(path).map_err(as_input)?;
+    let name = names
+        .iter()
+        .find(|name| file.tensors().contains_key(**name));
+    let name = name.ok_or_else(|| {
+        Error::new(
+            ErrorCode::BadImage,
+            format!("{} has no tensor {}", path.display(), names.join(" or ")),
+            "name a file written by glassine or by the reference",
+        )
+    })?;
+    file.read(name).map_err(as_input)
+}

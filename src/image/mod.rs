@@ -1,0 +1,5 @@
+//! Pictures in ordinary memory.
+
+mod picture;
+
+pub use picture::Picture;

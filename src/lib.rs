@@ -1,0 +1,41 @@
+//! Transparent image layers, generated natively.
+//!
+//! Glassine implements "Transparent Image Layer Diffusion using Latent Transparency" (Zhang and
+//! Agrawala, ACM TOG 43(4), 2024) on Stable Diffusion 1.5. The same code runs on the command line
+//! and, compiled to WebAssembly, in a browser on WebGPU or on the CPU.
+//!
+//! The folders follow the paper: [`text`], [`unet`] and [`vae`] are the base model, [`sampling`]
+//! runs the diffusion, [`transparency`] is latent transparency (section 3.1 of the paper) and
+//! [`pipeline`] puts them together. [`weights`] turns checkpoints into packs and reads packs.
+//!
+//! ```no_run
+//! # async fn example() -> glassine::Result<()> {
+//! use glassine::pipeline::{Engine, Quiet, Request};
+//! use glassine::weights::FolderSource;
+//!
+//! let device = burn::tensor::Device::flex();
+//! let source = FolderSource::new("pkg/models/mini");
+//! let mut engine = Engine::load(source, device, &mut Quiet).await?;
+//! let generation = engine.generate(&Request::new("a red apple"), &mut Quiet).await?;
+//! std::fs::write("apple.png", generation.layers[0].picture.to_png()?).unwrap();
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod image;
+pub mod kernels;
+pub mod nn;
+pub mod pipeline;
+pub mod sampling;
+pub mod text;
+pub mod transparency;
+pub mod unet;
+pub mod vae;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+pub mod weights;
+
+pub use error::{Error, ErrorCode, Result};

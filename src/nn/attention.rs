@@ -1,0 +1,53 @@
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Tensor, module};
+
+/// Scores that may stand in memory at once: the smallest buffer binding WebGPU guarantees.
+const MAX_SCORE_BYTES: usize = 128 << 20;
+
+/// `[batch, tokens, channels]` to `[batch, heads, tokens, channels / heads]`.
+pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, tokens, channels] = x.dims();
+    x.reshape([batch, tokens, heads, channels / heads])
+        .swap_dims(1, 2)
+}
+
+/// The inverse of [`split_heads`].
+pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, tokens, channels] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, tokens, heads * channels])
+}
+
+/// `softmax(q kᵀ / √d) v` over `[batch, heads, tokens, d]`.
+///
+/// The queries are taken in runs, so that the scores of one run fit the smallest buffer that a
+/// WebGPU device must offer.
+pub fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+    let [batch, heads, queries, _] = query.dims();
+    let keys = key.dims()[2];
+    let run = (MAX_SCORE_BYTES / (4 * batch * heads * keys)).clamp(1, queries);
+    if run == queries {
+        return scaled_dot_product(query, key, value, false);
+    }
+    let runs = query.split(run, 2).into_iter();
+    let attended = runs.map(|part| scaled_dot_product(part, key.clone(), value.clone(), false));
+    Tensor::cat(attended.collect(), 2)
+}
+
+/// As [`attend`], with each token seeing only itself and those before it.
+pub fn attend_causal(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+    scaled_dot_product(query, key, value, true)
+}
+
+fn scaled_dot_product(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    is_causal: bool,
+) -> Tensor<4> {
+    let options = AttentionModuleOptions {
+        scale: None,
+        softcap: None,
+        is_causal,
+    };
+    module::attention(query, key, value, None, None, options)
+}

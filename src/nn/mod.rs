@@ -1,0 +1,27 @@
+//! The layers that the models are built from, one a file.
+//!
+//! Every layer takes its weights by name from [`crate::weights::Weights`] and reads its sizes from
+//! their shapes. Pictures and feature maps are `[batch, channels, height, width]`, token sequences
+//! `[batch, tokens, channels]`.
+
+mod activation;
+mod attention;
+mod conv2d;
+mod group_norm;
+mod layer_norm;
+mod linear;
+mod resample;
+mod resnet;
+mod spatial_attention;
+mod timestep;
+
+pub use activation::{gelu, quick_gelu, silu};
+pub use attention::{attend, attend_causal, merge_heads, split_heads};
+pub use conv2d::Conv2d;
+pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use resample::{Downsample, DownsamplePadding, Upsample};
+pub use resnet::ResnetBlock;
+pub use spatial_attention::SpatialAttention;
+pub use timestep::timestep_embedding;

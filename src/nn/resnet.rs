@@ -1,0 +1,53 @@
+use burn::tensor::Tensor;
+
+use super::{Conv2d, GroupNorm, Linear, silu};
+use crate::Result;
+use crate::weights::Weights;
+
+/// Two normalised convolutions beside a shortcut, shifted by the time embedding where there is one.
+pub struct ResnetBlock {
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    time_embedding: Option<Linear>,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+    shortcut: Option<Conv2d>,
+}
+
+impl ResnetBlock {
+    /// Takes `norm1`, `conv1`, `norm2`, `conv2` and, where present, `time_emb_proj` and
+    /// `conv_shortcut`.
+    pub fn load(weights: &Weights, groups: usize, epsilon: f64) -> Result<Self> {
+        let time_embedding = weights.at("time_emb_proj");
+        let shortcut = weights.at("conv_shortcut");
+        Ok(Self {
+            norm1: GroupNorm::load(&weights.at("norm1"), groups, epsilon)?,
+            conv1: Conv2d::load(&weights.at("conv1"))?,
+            time_embedding: time_embedding
+                .has("weight")
+                .then(|| Linear::load(&time_embedding))
+                .transpose()?,
+            norm2: GroupNorm::load(&weights.at("norm2"), groups, epsilon)?,
+            conv2: Conv2d::load(&weights.at("conv2"))?,
+            shortcut: shortcut
+                .has("weight")
+                .then(|| Conv2d::load(&shortcut))
+                .transpose()?,
+        })
+    }
+
+    /// `x` is `[batch, in, height, width]`; `time`, already through SiLU, is `[batch, features]`.
+    pub fn forward(&self, x: Tensor<4>, time: Option<&Tensor<2>>) -> Tensor<4> {
+        let mut hidden = self.conv1.forward(silu(self.norm1.forward(x.clone())));
+        if let (Some(projection), Some(time)) = (&self.time_embedding, time) {
+            let shift = projection.forward(time.clone());
+            let [batch, channels] = shift.dims();
+            hidden = hidden + shift.reshape([batch, channels, 1, 1]);
+        }
+        let hidden = self.conv2.forward(silu(self.norm2.forward(hidden)));
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x) + hidden,
+            None => x + hidden,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! From a request to transparent layers: text, diffusion, VAE and transparency decoder in turn.
+
+mod decode;
+mod engine;
+mod observer;
+mod preview;
+mod request;
+mod sample;
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+
+pub use decode::{Decoded, Layer};
+pub use engine::{Engine, Generation};
+pub use observer::{Event, Observer, Quiet};
+pub use request::{Mode, Request, Role};
+pub use sample::{Dump, Latent, Sampled};
+
+use crate::weights::HostTensor;
+use crate::{Error, ErrorCode, Result};
+
+/// The values read back from a device.
+pub(crate) fn host_values(
+    data: std::result::Result<TensorData, ExecutionError>,
+) -> Result<Vec<f32>> {
+    let data = data.map_err(|error| {
+        Error::new(
+            ErrorCode::DeviceLost,
+            "the device stopped answering",
+            format!("{error:?}; try again, or use the CPU device"),
+        )
+    })?;
+    data.convert::<f32>()
+        .try_into_vec::<f32>()
+        .map_err(|error| {
+            Error::new(
+                ErrorCode::Internal,
+                format!("unexpected data from the device: {error:?}"),
+                "",
+            )
+        })
+}
+
+/// A tensor of four axes on `device`.
+pub(crate) fn to_device(tensor: &HostTensor, device: &Device) -> Tensor<4> {
+    let data = TensorData::new(tensor.data.clone(), tensor.shape.clone());
+    Tensor::from_data(data, device)
+}

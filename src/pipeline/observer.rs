@@ -1,0 +1,48 @@
+use crate::image::Picture;
+
+/// What happens while an engine works. Counters never go back.
+#[derive(Debug)]
+pub enum Event {
+    /// Weights are read from the pack.
+    Loading {
+        /// Bytes of shards read and checked so far.
+        loaded_bytes: u64,
+        /// Bytes that will be read.
+        total_bytes: u64,
+    },
+    /// The prompts go through the text encoder.
+    Encoding,
+    /// The latent is being denoised.
+    Denoising {
+        /// Steps done.
+        step: usize,
+        /// Steps in all.
+        steps: usize,
+        /// A rough picture of the latent, an eighth of the size, where one was asked for.
+        preview: Option<Picture>,
+    },
+    /// The latent becomes pixels.
+    Decoding {
+        /// Passes of the transparency decoder done.
+        pass: usize,
+        /// Passes in all.
+        passes: usize,
+    },
+}
+
+/// Hears of progress and may stop the work.
+#[allow(async_fn_in_trait)]
+pub trait Observer {
+    /// Awaited at least once a shard, denoising step and decode pass. Returning false aborts.
+    async fn report(&mut self, event: Event) -> bool;
+}
+
+/// An observer that lets everything pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Observer for Quiet {
+    async fn report(&mut self, _: Event) -> bool {
+        true
+    }
+}

@@ -1,0 +1,247 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::sampling::{Convention, SamplerName};
+use crate::weights::{HostTensor, Manifest};
+use crate::{Error, ErrorCode, Result};
+
+/// What is to be generated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// One transparent picture.
+    Single,
+    /// One opaque picture from the plain base model.
+    Opaque,
+    /// Foreground, background and the two blended, together.
+    Joint,
+    /// A background for a given foreground, and the two blended.
+    ForegroundToBackground,
+    /// A foreground for a given background, and the two blended.
+    BackgroundToForeground,
+}
+
+impl Mode {
+    /// All modes.
+    pub const ALL: [Self; 5] = [
+        Self::Single,
+        Self::Opaque,
+        Self::Joint,
+        Self::ForegroundToBackground,
+        Self::BackgroundToForeground,
+    ];
+
+    /// The name as users type it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Opaque => "opaque",
+            Self::Joint => "joint",
+            Self::ForegroundToBackground => "fg2bg",
+            Self::BackgroundToForeground => "bg2fg",
+        }
+    }
+
+    /// What `manifest`'s pack lacks for this mode; `None` if it can be served.
+    pub fn missing_part(self, manifest: &Manifest) -> Option<String> {
+        let decoder = "a transparency decoder (pack with --transparency-decoder)";
+        let adapter = |mode: &str| format!("an adapter (pack with --layers {mode}=FILE)");
+        match self {
+            Self::Opaque => None,
+            Self::Single if !manifest.has("transparency_decoder") => Some(decoder.into()),
+            Self::Single => {
+                let served = manifest.native_transparency || manifest.has("layers.attn");
+                (!served).then(|| adapter("attn"))
+            }
+            _ => (!manifest.has(&format!("layers.{self}"))).then(|| adapter(self.as_str())),
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::BadOption,
+                    format!("there is no mode {text:?}"),
+                    "use single, opaque, joint, fg2bg or bg2fg",
+                )
+            })
+    }
+}
+
+/// What a generated layer is in the picture as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A transparent layer.
+    Foreground,
+    /// An opaque picture on its own.
+    Image,
+}
+
+impl Role {
+    /// The name used in file names and in JavaScript.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreground => "foreground",
+            Self::Image => "image",
+        }
+    }
+}
+
+/// A request for a picture. Fields left at `None` take the model's defaults.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What the picture shows.
+    pub prompt: String,
+    /// What it is to keep away from; used where guidance is not 1.
+    pub negative_prompt: String,
+    /// What to generate; by default `single` where the pack can serve it, else `opaque`.
+    pub mode: Option<Mode>,
+    /// Width in pixels, a multiple of [`Engine::size_multiple`](super::Engine::size_multiple).
+    pub width: Option<usize>,
+    /// Height in pixels, likewise.
+    pub height: Option<usize>,
+    /// Denoising steps, 1 to 1000.
+    pub steps: Option<usize>,
+    /// Guidance scale; 1 switches guidance off and halves the work.
+    pub guidance: Option<f32>,
+    /// The sampler.
+    pub sampler: Option<SamplerName>,
+    /// Whose details the sampler follows.
+    pub convention: Option<Convention>,
+    /// Seed of the noise: the same as PyTorch's CPU generator draws.
+    pub seed: u64,
+    /// Unit normal noise `[1, 4, height/8, width/8]` to use instead of the seed's.
+    pub noise: Option<HostTensor>,
+    /// Passes of the transparency decoder: 1, or 8 with the lower median.
+    pub decode_passes: usize,
+    /// Report a preview every this many steps.
+    pub preview_every: Option<usize>,
+    /// Keep intermediate tensors in the result.
+    pub dump: bool,
+}
+
+impl Request {
+    /// A request for `prompt` with everything else at its default, and seed 0.
+    pub fn new(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: prompt.into(),
+            negative_prompt: String::new(),
+            mode: None,
+            width: None,
+            height: None,
+            steps: None,
+            guidance: None,
+            sampler: None,
+            convention: None,
+            seed: 0,
+            noise: None,
+            decode_passes: 8,
+            preview_every: None,
+            dump: false,
+        }
+    }
+}
+
+/// A request with every default filled in and every value checked.
+pub(super) struct Plan {
+    pub mode: Mode,
+    pub width: usize,
+    pub height: usize,
+    pub steps: usize,
+    pub guidance: f32,
+    pub sampler: SamplerName,
+}
+
+/// The longest side that is accepted, in pixels.
+const MAX_SIDE: usize = 4096;
+
+impl Plan {
+    pub fn new(request: &Request, manifest: &Manifest, size_multiple: usize) -> Result<Self> {
+        let mode = match request.mode {
+            Some(mode) => mode,
+            None if Mode::Single.missing_part(manifest).is_none() => Mode::Single,
+            None => Mode::Opaque,
+        };
+        if let Some(part) = mode.missing_part(manifest) {
+            return Err(Error::new(
+                ErrorCode::UnsupportedMode,
+                format!("mode {mode} needs {part}"),
+                "the loaded pack does not hold it",
+            ));
+        }
+        let defaults = &manifest.defaults;
+        let plan = Self {
+            mode,
+            width: request.width.unwrap_or(defaults.width),
+            height: request.height.unwrap_or(defaults.height),
+            steps: request.steps.unwrap_or(defaults.steps),
+            guidance: request.guidance.unwrap_or(defaults.guidance),
+            sampler: match request.sampler {
+                Some(sampler) => sampler,
+                None => defaults.sampler.parse()?,
+            },
+        };
+        plan.check(
+            request,
+            if mode == Mode::Single {
+                size_multiple
+            } else {
+                8
+            },
+        )?;
+        Ok(plan)
+    }
+
+    fn check(&self, request: &Request, multiple: usize) -> Result<()> {
+        let bad =
+            |message: String, hint: String| Err(Error::new(ErrorCode::BadOption, message, hint));
+        for (name, side) in [("width", self.width), ("height", self.height)] {
+            if side == 0 || side > MAX_SIDE || !side.is_multiple_of(multiple) {
+                return bad(
+                    format!("{name} {side} is not possible in mode {}", self.mode),
+                    format!("use a multiple of {multiple} from {multiple} to {MAX_SIDE}"),
+                );
+            }
+        }
+        if !self.guidance.is_finite() || !(0.0..=100.0).contains(&self.guidance) {
+            return bad(
+                format!("guidance {} is not possible", self.guidance),
+                "use a number from 0 to 100; 7 is usual".into(),
+            );
+        }
+        if ![1, 8].contains(&request.decode_passes) {
+            return bad(
+                format!("{} decode passes are not possible", request.decode_passes),
+                "use 1 or 8".into(),
+            );
+        }
+        if request.preview_every == Some(0) {
+            return bad(
+                "a preview every 0 steps is not possible".into(),
+                "use 1 or more".into(),
+            );
+        }
+        let expected = vec![1, 4, self.height / 8, self.width / 8];
+        if let Some(noise) = &request.noise
+            && noise.shape != expected
+        {
+            return bad(
+                format!("the noise has shape {:?}", noise.shape),
+                format!("this request needs {expected:?}"),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+use burn::tensor::{Int, Tensor, TensorData, module};
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::nn::{LayerNorm, Linear, attend_causal, gelu, merge_heads, quick_gelu, split_heads};
+use crate::weights::Weights;
+
+/// The fields of `text_encoder/config.json` that shapes do not tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextEncoderConfig {
+    /// Heads of every self-attention.
+    pub num_attention_heads: usize,
+    /// `"quick_gelu"` (Stable Diffusion 1.5) or `"gelu"`.
+    #[serde(default = "quick_gelu_name")]
+    pub hidden_act: String,
+    /// Added to the variance in every layer norm.
+    #[serde(default = "clip_epsilon")]
+    pub layer_norm_eps: f64,
+    /// Tokens that the encoder sees, 77 in CLIP.
+    #[serde(default = "clip_positions")]
+    pub max_position_embeddings: usize,
+}
+
+fn quick_gelu_name() -> String {
+    "quick_gelu".into()
+}
+
+fn clip_epsilon() -> f64 {
+    1e-5
+}
+
+fn clip_positions() -> usize {
+    77
+}
+
+/// CLIP's text transformer: token ids to features.
+pub struct TextEncoder {
+    tokens: Tensor<2>,
+    positions: Tensor<2>,
+    layers: Vec<Layer>,
+    final_norm: LayerNorm,
+}
+
+impl TextEncoder {
+    /// Takes `text_model.*`.
+    pub fn load(config: &TextEncoderConfig, weights: &Weights) -> Result<Self> {
+        let model = weights.at("text_model");
+        let layers = (0..model.count("encoder.layers"))
+            .map(|index| Layer::load(config, &model.at(format!("encoder.layers.{index}"))));
+        Ok(Self {
+            tokens: model.take("embeddings.token_embedding.weight")?,
+            positions: model.take("embeddings.position_embedding.weight")?,
+            layers: layers.collect::<Result<_>>()?,
+            final_norm: LayerNorm::load(&model.at("final_layer_norm"), config.layer_norm_eps)?,
+        })
+    }
+
+    /// Features `[batch, tokens, hidden]` of equally long rows of token ids, after the final norm.
+    pub fn forward(&self, ids: &[Vec<u32>]) -> Tensor<3> {
+        self.forward_skipping(ids, 0)
+    }
+
+    /// As [`TextEncoder::forward`] without the last `skipped` layers ("clip skip 2" skips one).
+    pub fn forward_skipping(&self, ids: &[Vec<u32>], skipped: usize) -> Tensor<3> {
+        let device = self.tokens.device();
+        let length = ids.first().map_or(0, Vec::len);
+        let flat: Vec<i32> = ids.iter().flatten().map(|id| *id as i32).collect();
+        let ids: Tensor<2, Int> =
+            Tensor::from_data(TensorData::new(flat, [ids.len(), length]), &device);
+        let positions = self.positions.clone().narrow(0, 0, length);
+        let mut hidden = module::embedding(self.tokens.clone(), ids) + positions.unsqueeze();
+        for layer in &self.layers[..self.layers.len() - skipped] {
+            hidden = layer.forward(hidden);
+        }
+        self.final_norm.forward(hidden)
+    }
+}
+
+struct Layer {
+    heads: usize,
+    exact_gelu: bool,
+    norm1: LayerNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    expand: Linear,
+    contract: Linear,
+}
+
+impl Layer {
+    fn load(config: &TextEncoderConfig, weights: &Weights) -> Result<Self> {
+        Ok(Self {
+            heads: config.num_attention_heads,
+            exact_gelu: config.hidden_act == "gelu",
+            norm1: LayerNorm::load(&weights.at("layer_norm1"), config.layer_norm_eps)?,
+            query: Linear::load(&weights.at("self_attn.q_proj"))?,
+            key: Linear::load(&weights.at("self_attn.k_proj"))?,
+            value: Linear::load(&weights.at("self_attn.v_proj"))?,
+            out: Linear::load(&weights.at("self_attn.out_proj"))?,
+            norm2: LayerNorm::load(&weights.at("layer_norm2"), config.layer_norm_eps)?,
+            expand: Linear::load(&weights.at("mlp.fc1"))?,
+            contract: Linear::load(&weights.at("mlp.fc2"))?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let normed = self.norm1.forward(x.clone());
+        let attended = attend_causal(
+            split_heads(self.query.forward(normed.clone()), self.heads),
+            split_heads(self.key.forward(normed.clone()), self.heads),
+            split_heads(self.value.forward(normed), self.heads),
+        );
+        let x = x + self.out.forward(merge_heads(attended));
+        let expanded = self.expand.forward(self.norm2.forward(x.clone()));
+        let activated = if self.exact_gelu {
+            gelu(expanded)
+        } else {
+            quick_gelu(expanded)
+        };
+        x + self.contract.forward(activated)
+    }
+}

@@ -1,0 +1,53 @@
+use burn::tensor::Tensor;
+
+use crate::Result;
+use crate::nn::{Linear, attend, merge_heads, split_heads};
+use crate::transparency::TemporalMap;
+use crate::weights::Weights;
+
+/// Multi-head attention of tokens to themselves or to the text.
+pub struct Attention {
+    heads: usize,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    temporal: Option<TemporalMap>,
+}
+
+impl Attention {
+    /// Takes `to_q`, `to_k`, `to_v` and `to_out.0`. An `adapter` replaces their weights by ones
+    /// with its LoRA merged, and adds its temporal map; biases stay the base model's.
+    pub fn load(heads: usize, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+        let linear = |name: &str| match adapter {
+            Some(adapter) => Linear::load_split(&adapter.at(name), &weights.at(name)),
+            None => Linear::load(&weights.at(name)),
+        };
+        Ok(Self {
+            heads,
+            query: linear("to_q")?,
+            key: linear("to_k")?,
+            value: linear("to_v")?,
+            out: linear("to_out.0")?,
+            temporal: adapter
+                .map(|adapter| TemporalMap::load(&adapter.at("temporal")))
+                .transpose()?,
+        })
+    }
+
+    /// What is to be added to the residual stream, for an already normalised `x`. Without a
+    /// `context`, the tokens attend to themselves.
+    pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
+        let context = context.unwrap_or(&x).clone();
+        let attended = attend(
+            split_heads(self.query.forward(x.clone()), self.heads),
+            split_heads(self.key.forward(context.clone()), self.heads),
+            split_heads(self.value.forward(context), self.heads),
+        );
+        let out = self.out.forward(merge_heads(attended));
+        match &self.temporal {
+            Some(temporal) => out.clone() + temporal.forward(x + out),
+            None => out,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+use burn::tensor::Tensor;
+
+use super::UnetConfig;
+use super::transformer::Transformer;
+use crate::Result;
+use crate::nn::{Downsample, DownsamplePadding, ResnetBlock, Upsample};
+use crate::weights::Weights;
+
+/// One resnet and, at levels with attention, one transformer.
+struct Layer {
+    resnet: ResnetBlock,
+    transformer: Option<Transformer>,
+}
+
+impl Layer {
+    fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+        let x = self.resnet.forward(x, Some(time));
+        match &self.transformer {
+            Some(transformer) => transformer.forward(x, context),
+            None => x,
+        }
+    }
+}
+
+fn load_layers(
+    config: &UnetConfig,
+    heads: usize,
+    weights: &Weights,
+    adapter: Option<&Weights>,
+) -> Result<Vec<Layer>> {
+    (0..weights.count("resnets"))
+        .map(|index| {
+            let attention = weights.at(format!("attentions.{index}"));
+            let adapter = adapter.map(|adapter| adapter.at(format!("attentions.{index}")));
+            Ok(Layer {
+                resnet: load_resnet(config, &weights.at(format!("resnets.{index}")))?,
+                transformer: attention
+                    .has_below("norm")
+                    .then(|| Transformer::load(config, heads, &attention, adapter.as_ref()))
+                    .transpose()?,
+            })
+        })
+        .collect()
+}
+
+fn load_resnet(config: &UnetConfig, weights: &Weights) -> Result<ResnetBlock> {
+    ResnetBlock::load(weights, config.norm_num_groups, config.norm_eps)
+}
+
+/// Layers of one level on the way down; each leaves its output as a skip.
+pub struct DownBlock {
+    layers: Vec<Layer>,
+    downsample: Option<Downsample>,
+}
+
+impl DownBlock {
+    pub fn load(
+        config: &UnetConfig,
+        heads: usize,
+        weights: &Weights,
+        adapter: Option<&Weights>,
+    ) -> Result<Self> {
+        let downsample = weights.at("downsamplers.0");
+        Ok(Self {
+            layers: load_layers(config, heads, weights, adapter)?,
+            downsample: downsample
+                .has_below("conv")
+                .then(|| Downsample::load(&downsample, DownsamplePadding::Symmetric))
+                .transpose()?,
+        })
+    }
+
+    pub fn forward(
+        &self,
+        mut x: Tensor<4>,
+        time: &Tensor<2>,
+        context: &Tensor<3>,
+        skips: &mut Vec<Tensor<4>>,
+    ) -> Tensor<4> {
+        for layer in &self.layers {
+            x = layer.forward(x, time, context);
+            skips.push(x.clone());
+        }
+        if let Some(downsample) = &self.downsample {
+            x = downsample.forward(x);
+            skips.push(x.clone());
+        }
+        x
+    }
+}
+
+/// Resnet, transformer, resnet at the coarsest level.
+pub struct MidBlock {
+    first: Layer,
+    last: ResnetBlock,
+}
+
+impl MidBlock {
+    pub fn load(
+        config: &UnetConfig,
+        heads: usize,
+        weights: &Weights,
+        adapter: Option<&Weights>,
+    ) -> Result<Self> {
+        let adapter = adapter.map(|adapter| adapter.at("attentions.0"));
+        let attention = weights.at("attentions.0");
+        Ok(Self {
+            first: Layer {
+                resnet: load_resnet(config, &weights.at("resnets.0"))?,
+                transformer: Some(Transformer::load(
+                    config,
+                    heads,
+                    &attention,
+                    adapter.as_ref(),
+                )?),
+            },
+            last: load_resnet(config, &weights.at("resnets.1"))?,
+        })
+    }
+
+    pub fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+        let x = self.first.forward(x, time, context);
+        self.last.forward(x, Some(time))
+    }
+}
+
+/// Layers of one level on the way up; each takes a skip.
+pub struct UpBlock {
+    layers: Vec<Layer>,
+    upsample: Option<Upsample>,
+}
+
+impl UpBlock {
+    pub fn load(
+        config: &UnetConfig,
+        heads: usize,
+        weights: &Weights,
+        adapter: Option<&Weights>,
+    ) -> Result<Self> {
+        let upsample = weights.at("upsamplers.0");
+        Ok(Self {
+            layers: load_layers(config, heads, weights, adapter)?,
+            upsample: upsample
+                .has_below("conv")
+                .then(|| Upsample::load(&upsample))
+                .transpose()?,
+        })
+    }
+
+    pub fn forward(
+        &self,
+        mut x: Tensor<4>,
+        time: &Tensor<2>,
+        context: &Tensor<3>,
+        skips: &mut Vec<Tensor<4>>,
+    ) -> Tensor<4> {
+        for layer in &self.layers {
+            let skip = skips.pop().expect("one skip for each layer of the way up");
+            x = layer.forward(Tensor::cat(vec![x, skip], 1), time, context);
+        }
+        match (&self.upsample, skips.last()) {
+            (Some(upsample), Some(skip)) => {
+                let [_, _, height, width] = skip.dims();
+                upsample.forward_to(x, [height, width])
+            }
+            _ => x,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use burn::tensor::Tensor;
+
+use super::UnetConfig;
+use super::attention::Attention;
+use crate::Result;
+use crate::nn::{GroupNorm, LayerNorm, Linear, gelu};
+use crate::weights::Weights;
+
+/// Added to the variance in the group norm before the tokens.
+const GROUP_NORM_EPSILON: f64 = 1e-6;
+/// Added to the variance in the layer norms.
+const LAYER_NORM_EPSILON: f64 = 1e-5;
+
+/// Attention among the cells of a feature map and to the text, around a residual.
+pub struct Transformer {
+    norm: GroupNorm,
+    project_in: Linear,
+    blocks: Vec<TransformerBlock>,
+    project_out: Linear,
+}
+
+impl Transformer {
+    pub fn load(
+        config: &UnetConfig,
+        heads: usize,
+        weights: &Weights,
+        adapter: Option<&Weights>,
+    ) -> Result<Self> {
+        let blocks = (0..weights.count("transformer_blocks")).map(|index| {
+            let name = format!("transformer_blocks.{index}");
+            let adapter = adapter.map(|adapter| adapter.at(&name));
+            TransformerBlock::load(heads, &weights.at(&name), adapter.as_ref())
+        });
+        Ok(Self {
+            norm: GroupNorm::load(
+                &weights.at("norm"),
+                config.norm_num_groups,
+                GROUP_NORM_EPSILON,
+            )?,
+            project_in: Linear::load(&weights.at("proj_in"))?,
+            blocks: blocks.collect::<Result<_>>()?,
+            project_out: Linear::load(&weights.at("proj_out"))?,
+        })
+    }
+
+    pub fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let tokens = self.norm.forward(x.clone()).flatten::<3>(2, 3);
+        let mut tokens = self.project_in.forward(tokens.swap_dims(1, 2));
+        for block in &self.blocks {
+            tokens = block.forward(tokens, context);
+        }
+        let out = self.project_out.forward(tokens).swap_dims(1, 2);
+        x + out.reshape([batch, channels, height, width])
+    }
+}
+
+struct TransformerBlock {
+    norm1: LayerNorm,
+    self_attention: Attention,
+    norm2: LayerNorm,
+    cross_attention: Attention,
+    norm3: LayerNorm,
+    feed_forward: FeedForward,
+}
+
+impl TransformerBlock {
+    fn load(heads: usize, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+        let norm = |name| LayerNorm::load(&weights.at(name), LAYER_NORM_EPSILON);
+        let attention = |name| {
+            let adapter = adapter.map(|adapter| adapter.at(name));
+            Attention::load(heads, &weights.at(name), adapter.as_ref())
+        };
+        Ok(Self {
+            norm1: norm("norm1")?,
+            self_attention: attention("attn1")?,
+            norm2: norm("norm2")?,
+            cross_attention: attention("attn2")?,
+            norm3: norm("norm3")?,
+            feed_forward: FeedForward::load(&weights.at("ff"))?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
+        let normed = self.norm1.forward(x.clone());
+        let x = x + self.self_attention.forward(normed, None);
+        let normed = self.norm2.forward(x.clone());
+        let x = x + self.cross_attention.forward(normed, Some(context));
+        let normed = self.norm3.forward(x.clone());
+        x + self.feed_forward.forward(normed)
+    }
+}
+
+/// Two linear layers around a gated exact GELU.
+struct FeedForward {
+    expand: Linear,
+    contract: Linear,
+}
+
+impl FeedForward {
+    fn load(weights: &Weights) -> Result<Self> {
+        Ok(Self {
+            expand: Linear::load(&weights.at("net.0.proj"))?,
+            contract: Linear::load(&weights.at("net.2"))?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let expanded = self.expand.forward(x);
+        let width = expanded.dims()[2] / 2;
+        let gate = gelu(expanded.clone().narrow(2, width, width));
+        self.contract.forward(expanded.narrow(2, 0, width) * gate)
+    }
+}

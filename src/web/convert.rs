@@ -1,0 +1,221 @@
+//! Values on their way between Rust and JavaScript.
+
+use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+
+use crate::image::Picture;
+use crate::pipeline::{Event, Latent, Layer, Request};
+use crate::weights::HostTensor;
+use crate::{Error, ErrorCode, Result};
+
+/// A plain object of these properties.
+pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in properties {
+        set(&object, name, value);
+    }
+    object.into()
+}
+
+fn set(object: &JsValue, name: &str, value: JsValue) {
+    // Setting a property of a fresh object or error cannot fail.
+    let _ = Reflect::set(object, &name.into(), &value);
+}
+
+/// An `Error` with the fields that the package's `GlassineError` takes over. A latent is kept where
+/// decoding failed after sampling.
+pub fn error_to_js(error: &Error, latent: Option<&Latent>) -> JsValue {
+    let value = JsValue::from(js_sys::Error::new(&error.message));
+    set(&value, "code", error.code.as_str().into());
+    set(&value, "hint", error.hint.as_str().into());
+    set(&value, "recoverable", error.code.is_recoverable().into());
+    if let Some(latent) = latent {
+        set(&value, "latent", latent_to_js(latent));
+    }
+    value
+}
+
+/// The reverse, for what a callback of the page rejected with.
+pub fn error_from_js(value: &JsValue) -> Error {
+    let text = |name: &str| {
+        let property = Reflect::get(value, &name.into()).ok()?;
+        property.as_string()
+    };
+    let name = text("code").unwrap_or_default();
+    let code = ErrorCode::ALL
+        .into_iter()
+        .find(|code| code.as_str() == name)
+        .unwrap_or(ErrorCode::Io);
+    let message = text("message").unwrap_or_else(|| format!("{value:?}"));
+    Error::new(code, message, text("hint").unwrap_or_default())
+}
+
+/// The event object that `report` is called with.
+pub fn event_to_js(event: &Event) -> JsValue {
+    match event {
+        Event::Loading {
+            loaded_bytes,
+            total_bytes,
+        } => object([
+            ("phase", "loading".into()),
+            ("loadedBytes", (*loaded_bytes as f64).into()),
+            ("totalBytes", (*total_bytes as f64).into()),
+        ]),
+        Event::Encoding => object([("phase", "encoding".into())]),
+        Event::Denoising {
+            step,
+            steps,
+            preview,
+        } => object([
+            ("phase", "denoising".into()),
+            ("step", (*step as f64).into()),
+            ("steps", (*steps as f64).into()),
+            (
+                "preview",
+                preview.as_ref().map_or(JsValue::UNDEFINED, picture_to_js),
+            ),
+        ]),
+        Event::Decoding { pass, passes } => object([
+            ("phase", "decoding".into()),
+            ("pass", (*pass as f64).into()),
+            ("passes", (*passes as f64).into()),
+        ]),
+    }
+}
+
+fn picture_to_js(picture: &Picture) -> JsValue {
+    object([
+        ("width", (picture.width as f64).into()),
+        ("height", (picture.height as f64).into()),
+        ("rgba", Uint8Array::from(picture.rgba.as_slice()).into()),
+    ])
+}
+
+/// Layers with their pixels and, encoded here because canvases destroy colour under alpha 0, PNGs.
+pub fn layers_to_js(layers: &[Layer]) -> Result<JsValue> {
+    let array = Array::new();
+    for layer in layers {
+        let value = picture_to_js(&layer.picture);
+        set(&value, "role", layer.role.as_str().into());
+        set(&value, "seed", (layer.seed as f64).into());
+        let png = layer.picture.to_png()?;
+        set(&value, "png", Uint8Array::from(png.as_slice()).into());
+        array.push(&value);
+    }
+    Ok(array.into())
+}
+
+/// A latent as a plain object.
+pub fn latent_to_js(latent: &Latent) -> JsValue {
+    let shape = &latent.values.shape;
+    object([
+        (
+            "data",
+            Float32Array::from(latent.values.data.as_slice()).into(),
+        ),
+        ("frames", (shape[0] as f64).into()),
+        ("height", (shape[2] as f64).into()),
+        ("width", (shape[3] as f64).into()),
+        ("mode", latent.mode.as_str().into()),
+        ("seed", (latent.seed as f64).into()),
+    ])
+}
+
+/// The reverse of [`latent_to_js`].
+pub fn latent_from_js(value: JsValue) -> Result<Latent> {
+    #[derive(Deserialize)]
+    struct Fields {
+        data: Vec<f32>,
+        frames: usize,
+        height: usize,
+        width: usize,
+        mode: String,
+        #[serde(default)]
+        seed: u64,
+    }
+    let wrong = |reason: String| {
+        let hint = "pass one that glassine made";
+        Error::new(
+            ErrorCode::BadImage,
+            format!("the latent is not usable: {reason}"),
+            hint,
+        )
+    };
+    let fields: Fields =
+        serde_wasm_bindgen::from_value(value).map_err(|error| wrong(error.to_string()))?;
+    let shape = [fields.frames, 4, fields.height, fields.width];
+    let length = shape
+        .iter()
+        .try_fold(1usize, |product, size| product.checked_mul(*size));
+    if length != Some(fields.data.len()) {
+        return Err(wrong(format!(
+            "{} values for shape {shape:?}",
+            fields.data.len()
+        )));
+    }
+    Ok(Latent {
+        values: HostTensor::new(shape, fields.data),
+        mode: fields.mode.parse()?,
+        seed: fields.seed,
+    })
+}
+
+/// A request from the options object of `engine.generate`.
+pub fn request_from_js(value: JsValue) -> Result<Request> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Fields {
+        prompt: String,
+        negative_prompt: Option<String>,
+        mode: Option<String>,
+        width: Option<usize>,
+        height: Option<usize>,
+        steps: Option<usize>,
+        guidance: Option<f32>,
+        sampler: Option<String>,
+        convention: Option<String>,
+        seed: Option<u64>,
+        noise: Option<Vec<f32>>,
+        decode_passes: Option<usize>,
+        preview_every: Option<usize>,
+    }
+    let fields: Fields = serde_wasm_bindgen::from_value(value).map_err(|error| {
+        Error::new(
+            ErrorCode::BadOption,
+            format!("the options cannot be used: {error}"),
+            "see the documentation of GenerateOptions",
+        )
+    })?;
+    let mut request = Request::new(fields.prompt);
+    request.negative_prompt = fields.negative_prompt.unwrap_or_default();
+    request.mode = fields.mode.map(|mode| mode.parse()).transpose()?;
+    request.width = fields.width;
+    request.height = fields.height;
+    request.steps = fields.steps;
+    request.guidance = fields.guidance;
+    request.sampler = fields.sampler.map(|name| name.parse()).transpose()?;
+    request.convention = fields.convention.map(|name| name.parse()).transpose()?;
+    request.seed = fields.seed.unwrap_or(request.seed);
+    request.decode_passes = fields.decode_passes.unwrap_or(request.decode_passes);
+    request.preview_every = fields.preview_every;
+    if let Some(noise) = fields.noise {
+        let (Some(width), Some(height)) = (fields.width, fields.height) else {
+            return Err(Error::new(
+                ErrorCode::BadOption,
+                "noise was given without a size",
+                "give width and height too",
+            ));
+        };
+        let shape = [1, 4, height / 8, width / 8];
+        if noise.len() != shape.iter().product::<usize>() {
+            return Err(Error::new(
+                ErrorCode::BadOption,
+                format!("noise has {} values", noise.len()),
+                format!("this size needs shape {shape:?}"),
+            ));
+        }
+        request.noise = Some(HostTensor::new(shape, noise));
+    }
+    Ok(request)
+}

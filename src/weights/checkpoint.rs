@@ -1,0 +1,320 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::safetensors::{SafetensorsFile, TensorInfo};
+use super::{HostTensor, single_file};
+use crate::text::Tokenizer;
+use crate::{Error, ErrorCode, Result};
+
+/// The parts of a Stable Diffusion checkpoint that hold tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// CLIP's text encoder.
+    TextEncoder,
+    /// The denoising UNet.
+    Unet,
+    /// The variational autoencoder.
+    Vae,
+}
+
+impl Component {
+    /// All of them, in the order in which they are packed and used.
+    pub const ALL: [Self; 3] = [Self::TextEncoder, Self::Unet, Self::Vae];
+
+    /// The folder's name in diffusers' layout, which packs use too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextEncoder => "text_encoder",
+            Self::Unet => "unet",
+            Self::Vae => "vae",
+        }
+    }
+
+    fn weight_files(self) -> [&'static str; 2] {
+        match self {
+            Self::TextEncoder => ["model.safetensors", "model.fp16.safetensors"],
+            _ => [
+                "diffusion_pytorch_model.safetensors",
+                "diffusion_pytorch_model.fp16.safetensors",
+            ],
+        }
+    }
+}
+
+/// One tensor of a checkpoint under its canonical (diffusers) name, and where it comes from.
+struct Located {
+    file: usize,
+    name: String,
+}
+
+/// A Stable Diffusion 1.5 checkpoint on disk, in diffusers' layout or as a single file, whose
+/// tensors are read one by one under diffusers' names.
+pub struct Checkpoint {
+    path: PathBuf,
+    files: Vec<SafetensorsFile>,
+    configs: BTreeMap<&'static str, Value>,
+    tensors: BTreeMap<(Component, String), Located>,
+    merges: Option<Vec<u8>>,
+}
+
+impl Checkpoint {
+    /// Opens a diffusers folder or a `.safetensors` file, reading headers and configs only.
+    ///
+    /// # Errors
+    /// `model_not_found`, `model_damaged`, or `model_unsupported` for `.ckpt` files and for models
+    /// of other families, each by name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return Self::open_folder(path);
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match extension {
+            Some("ckpt" | "pt" | "pth" | "bin") => Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!(
+                    "{} is a pickle, which can run code when opened",
+                    path.display()
+                ),
+                "convert it to .safetensors first",
+            )),
+            _ => Self::open_file(path),
+        }
+    }
+
+    fn open_folder(folder: &Path) -> Result<Self> {
+        if !folder.join("unet").is_dir() {
+            return Err(Error::new(
+                ErrorCode::ModelNotFound,
+                format!("{} has no folder unet", folder.display()),
+                "pass a diffusers folder or a .safetensors checkpoint",
+            ));
+        }
+        let mut checkpoint = Self::empty(folder);
+        for component in Component::ALL {
+            let folder = folder.join(component.name());
+            let config = read_json(&folder.join("config.json"))?;
+            checkpoint.configs.insert(component.name(), config);
+            checkpoint.add_folder_tensors(component, &folder)?;
+        }
+        if let Ok(scheduler) = read_json(&folder.join("scheduler/scheduler_config.json")) {
+            checkpoint.configs.insert("scheduler", scheduler);
+        }
+        checkpoint.merges = Some(read_tokenizer(&folder.join("tokenizer"))?);
+        checkpoint.refuse_other_families()?;
+        Ok(checkpoint)
+    }
+
+    fn add_folder_tensors(&mut self, component: Component, folder: &Path) -> Result<()> {
+        let candidates = component.weight_files().map(|file| folder.join(file));
+        let path = candidates
+            .iter()
+            .find(|path| path.is_file())
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::ModelNotFound,
+                    format!("{} is missing", candidates[0].display()),
+                    "the folder must hold .safetensors weights for text_encoder, unet and vae",
+                )
+            })?;
+        let file = SafetensorsFile::open(path)?;
+        for name in file.tensors().keys() {
+            if let Some(canonical) = canonical_name(component, name) {
+                self.locate(component, canonical, name);
+            }
+        }
+        self.files.push(file);
+        Ok(())
+    }
+
+    fn open_file(path: &Path) -> Result<Self> {
+        let file = SafetensorsFile::open(path)?;
+        let mut checkpoint = Self::empty(path);
+        let layout = single_file::Layout::recognise(path, file.tensors())?;
+        for name in file.tensors().keys() {
+            if let Some((component, canonical)) = layout.canonical_name(name) {
+                checkpoint.locate(component, canonical, name);
+            }
+        }
+        checkpoint.configs = layout.configs(file.tensors())?;
+        checkpoint.files.push(file);
+        Ok(checkpoint)
+    }
+
+    fn empty(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            files: Vec::new(),
+            configs: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+            merges: None,
+        }
+    }
+
+    /// Notes that the file about to be pushed holds `name`.
+    fn locate(&mut self, component: Component, canonical: String, name: &str) {
+        let located = Located {
+            file: self.files.len(),
+            name: name.to_string(),
+        };
+        self.tensors.insert((component, canonical), located);
+    }
+
+    /// Where the checkpoint is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The config of a component (or of `scheduler`), as in its `config.json`.
+    pub fn config(&self, component: &str) -> Option<&Value> {
+        self.configs.get(component)
+    }
+
+    /// `merges.txt` of the checkpoint's own tokenizer; a single file has none and uses CLIP's.
+    pub fn merges(&self) -> Option<&[u8]> {
+        self.merges.as_deref()
+    }
+
+    /// Names and headers of a component's tensors, by canonical name.
+    pub fn tensors(&self, component: Component) -> impl Iterator<Item = (&str, &TensorInfo)> {
+        let all = self.tensors.iter();
+        let own = all.filter(move |((owner, _), _)| *owner == component);
+        own.map(|((_, name), located)| {
+            let info = &self.files[located.file].tensors()[&located.name];
+            (name.as_str(), info)
+        })
+    }
+
+    /// One tensor by canonical name, as `f32`.
+    pub fn read(&mut self, component: Component, name: &str) -> Result<HostTensor> {
+        let key = (component, name.to_string());
+        let located = self.tensors.get(&key).ok_or_else(|| {
+            Error::new(
+                ErrorCode::ModelDamaged,
+                format!("the checkpoint has no {}.{name}", component.name()),
+                "it is incomplete or of another architecture",
+            )
+        })?;
+        let mut tensor = self.files[located.file].read(&located.name)?;
+        // Single files keep the VAE's attention as 1x1 convolutions.
+        if component == Component::Vae && name.contains(".attentions.") {
+            tensor.shape.truncate(2);
+        }
+        Ok(tensor)
+    }
+
+    fn refuse_other_families(&self) -> Result<()> {
+        let unet = &self.configs["unet"];
+        let inputs = unet.get("in_channels").and_then(Value::as_u64).unwrap_or(4);
+        let context = unet.get("cross_attention_dim").and_then(Value::as_u64);
+        let prediction = self
+            .config("scheduler")
+            .and_then(|config| config.get("prediction_type"))
+            .and_then(Value::as_str);
+        let family = if self.path.join("text_encoder_2").is_dir()
+            || unet
+                .get("addition_embed_type")
+                .is_some_and(Value::is_string)
+        {
+            "SDXL"
+        } else if inputs == 9 {
+            "an inpainting model"
+        } else if context == Some(1024) || prediction.is_some_and(|kind| kind != "epsilon") {
+            "Stable Diffusion 2"
+        } else {
+            return Ok(());
+        };
+        Err(unsupported_family(&self.path, family))
+    }
+}
+
+/// The refusal of a model that is not of the Stable Diffusion 1.x family.
+pub(crate) fn unsupported_family(path: &Path, family: &str) -> Error {
+    Error::new(
+        ErrorCode::ModelUnsupported,
+        format!("{} is {family}", path.display()),
+        "glassine runs Stable Diffusion 1.5 and its fine-tunes",
+    )
+}
+
+/// The canonical name of a tensor of a diffusers folder; `None` for tensors that are not used.
+fn canonical_name(component: Component, name: &str) -> Option<String> {
+    if name.ends_with("position_ids") {
+        return None;
+    }
+    let mut canonical = name.to_string();
+    match component {
+        Component::TextEncoder if !name.starts_with("text_model.") => {
+            canonical = format!("text_model.{name}");
+        }
+        Component::Vae => {
+            // Older files name the mid block's attention so.
+            for (old, new) in [
+                (".query.", ".to_q."),
+                (".key.", ".to_k."),
+                (".value.", ".to_v."),
+                (".proj_attn.", ".to_out.0."),
+            ] {
+                canonical = canonical.replace(old, new);
+            }
+        }
+        _ => {}
+    }
+    Some(canonical)
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::new(
+            ErrorCode::ModelNotFound,
+            format!("cannot read {}: {error}", path.display()),
+            "the folder must be in diffusers' layout",
+        )
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Error::new(
+            ErrorCode::ModelDamaged,
+            format!("{} is not JSON: {error}", path.display()),
+            "fetch it again",
+        )
+    })
+}
+
+/// `merges.txt`, after checking that `vocab.json` numbers the tokens in CLIP's order, which is
+/// what lets a pack store the merges alone.
+fn read_tokenizer(folder: &Path) -> Result<Vec<u8>> {
+    let read = |name: &str| {
+        std::fs::read(folder.join(name)).map_err(|error| {
+            Error::new(
+                ErrorCode::ModelNotFound,
+                format!("cannot read {}: {error}", folder.join(name).display()),
+                "the folder must hold CLIP's tokenizer as vocab.json and merges.txt",
+            )
+        })
+    };
+    let merges = read("merges.txt")?;
+    let explicit = Tokenizer::from_files(&read("vocab.json")?, &merges)?;
+    let implied = Tokenizer::from_merges(&merges)?;
+    if explicit != implied {
+        return Err(Error::new(
+            ErrorCode::ModelUnsupported,
+            format!(
+                "{} numbers its tokens in an order of its own",
+                folder.display()
+            ),
+            "glassine runs models with CLIP's tokenizer",
+        ));
+    }
+    Ok(merges)
+}
+
+/// The scheduler config that Stable Diffusion 1.5 was trained with.
+pub(crate) fn sd15_scheduler() -> Value {
+    json!({
+        "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012,
+        "beta_schedule": "scaled_linear", "set_alpha_to_one": false, "steps_offset": 1,
+        "prediction_type": "epsilon"
+    })
+}

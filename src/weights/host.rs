@@ -1,0 +1,58 @@
+use crate::{Error, ErrorCode, Result};
+
+/// A tensor of `f32` in ordinary memory, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    /// Sizes of the axes, outermost first.
+    pub shape: Vec<usize>,
+    /// The values; as many as the product of `shape`.
+    pub data: Vec<f32>,
+}
+
+impl HostTensor {
+    /// A tensor of `shape` over `data`. Panics if their sizes disagree.
+    pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
+        let shape = shape.into();
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            data.len(),
+            "shape {shape:?} does not hold {} values",
+            data.len()
+        );
+        Self { shape, data }
+    }
+
+    /// Rejects NaN and infinity, naming `what` holds them.
+    pub fn check_finite(&self, what: &str) -> Result<()> {
+        if self.data.iter().all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::NonFinite,
+            format!("{what} contains NaN or infinity"),
+            "the model's weights may be damaged or overflow on this device; try the other device",
+        ))
+    }
+}
+
+/// `a · b` for row-major matrices `[m, k]` and `[k, n]`, accumulated in `f64`.
+///
+/// For preparing weights only; inference multiplies on the device.
+pub(crate) fn matmul(a: &HostTensor, b: &HostTensor) -> HostTensor {
+    let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
+    assert_eq!(k, b.shape[0], "matmul of {:?} and {:?}", a.shape, b.shape);
+    let mut out = Vec::with_capacity(m * n);
+    let mut row = vec![0f64; n];
+    for i in 0..m {
+        row.fill(0.0);
+        for j in 0..k {
+            let factor = f64::from(a.data[i * k + j]);
+            let source = &b.data[j * n..(j + 1) * n];
+            for (sum, value) in row.iter_mut().zip(source) {
+                *sum += factor * f64::from(*value);
+            }
+        }
+        out.extend(row.iter().map(|value| *value as f32));
+    }
+    HostTensor::new([m, n], out)
+}

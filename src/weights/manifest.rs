@@ -1,0 +1,234 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::safetensors::Dtype;
+use crate::text::TextEncoderConfig;
+use crate::unet::UnetConfig;
+use crate::vae::VaeConfig;
+use crate::{Error, ErrorCode, Result};
+
+/// File name of the manifest inside a pack.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// Version of the pack format that this code writes and reads.
+const FORMAT: u32 = 1;
+
+/// How many bytes a shard may have.
+pub(crate) const MAX_SHARD_BYTES: u64 = 16 << 20;
+
+/// The largest pack that is read: far above any SD1.5, far below what could overflow.
+const MAX_PACK_BYTES: u64 = 16 << 30;
+
+/// `manifest.json` of a pack: what it holds and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format version, 1.
+    pub glassine: u32,
+    /// The model's name.
+    pub name: String,
+    /// How the weights are stored.
+    pub precision: Precision,
+    /// Whether the UNet itself was trained on transparent latents and needs no adapter for mode
+    /// `single`.
+    #[serde(default)]
+    pub native_transparency: bool,
+    /// Defaults for generation that suit the model.
+    pub defaults: Defaults,
+    /// Configs of the parts, by component name: `text_encoder`, `tokenizer`, `unet`, `vae`,
+    /// `scheduler`, `transparency_decoder`, `transparency_encoder`, `layers.attn`, ...
+    pub components: BTreeMap<String, Value>,
+    /// Rows of red, green and blue for each of the latent's channels and for the constant term: the
+    /// linear map behind previews, from latents in the sampler's scale to colours in [0, 1].
+    pub preview: Vec<[f32; 3]>,
+    /// The files that hold the tensors.
+    pub shards: Vec<ShardEntry>,
+    /// Every tensor, by component and name.
+    pub tensors: BTreeMap<String, TensorEntry>,
+}
+
+/// How a pack stores its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats, exactly as computed.
+    F32,
+    /// 16-bit floats.
+    F16,
+}
+
+impl Precision {
+    /// The stored type of a weight.
+    pub fn stored(self) -> StoredType {
+        match self {
+            Self::F32 => StoredType::F32,
+            Self::F16 => StoredType::F16,
+        }
+    }
+}
+
+/// What `generate` uses where the request leaves it open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Denoising steps.
+    pub steps: usize,
+    /// Guidance scale.
+    pub guidance: f32,
+    /// Sampler name.
+    pub sampler: String,
+}
+
+/// One shard: a safetensors file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// File name beside the manifest.
+    pub file: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the whole file in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// One tensor of a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TensorEntry {
+    /// Element type in the shards.
+    #[serde(rename = "type")]
+    pub stored: StoredType,
+    /// Sizes of the axes, outermost first.
+    pub shape: Vec<usize>,
+    /// The shards that hold it, by index and in order. A tensor larger than a shard is split along
+    /// its first axis; each shard holds a run of rows under the tensor's name.
+    pub shards: Vec<usize>,
+}
+
+/// Element types of packed tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum StoredType {
+    F32,
+    F16,
+    U8,
+}
+
+impl StoredType {
+    pub(crate) fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::U8 => Dtype::U8,
+        }
+    }
+}
+
+impl Manifest {
+    /// The format version that is written now.
+    pub fn format() -> u32 {
+        FORMAT
+    }
+
+    /// Reads and checks a manifest. File names that lead elsewhere, sizes beyond what a pack may
+    /// have and tensors without a shard are refused.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let manifest: Self = serde_json::from_slice(json)
+            .map_err(|error| damaged(format!("it is not a pack's manifest ({error})")))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.glassine != FORMAT {
+            return Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!("the pack has format {}", self.glassine),
+                format!("this glassine reads format {FORMAT}; pack the model again"),
+            ));
+        }
+        let mut names = BTreeSet::new();
+        let mut total = 0u64;
+        for shard in &self.shards {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if !shard.file.ends_with(".safetensors") || !shard.file.chars().all(plain) {
+                return Err(damaged(format!(
+                    "shard name {:?} is not allowed",
+                    shard.file
+                )));
+            }
+            if !names.insert(&shard.file) || shard.bytes > MAX_SHARD_BYTES {
+                return Err(damaged(format!(
+                    "shard {} is too large or twice there",
+                    shard.file
+                )));
+            }
+            if shard.sha256.len() != 64 {
+                return Err(damaged(format!("shard {} has no SHA-256", shard.file)));
+            }
+            total = total.saturating_add(shard.bytes);
+        }
+        if total > MAX_PACK_BYTES {
+            return Err(damaged(format!("it declares {total} bytes")));
+        }
+        let count = self.shards.len();
+        let stray = self.tensors.iter().find(|(_, tensor)| {
+            tensor.shards.is_empty()
+                || tensor.shards.iter().any(|shard| *shard >= count)
+                || !tensor.shards.is_sorted()
+        });
+        match stray {
+            Some((name, _)) => Err(damaged(format!("tensor {name} is not in its shards"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the pack holds a component.
+    pub fn has(&self, component: &str) -> bool {
+        self.components.contains_key(component)
+    }
+
+    /// Sum of the shards' lengths in bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.bytes).sum()
+    }
+
+    /// The config of the text encoder.
+    pub fn text_encoder(&self) -> Result<TextEncoderConfig> {
+        self.config("text_encoder")
+    }
+
+    /// The config of the UNet.
+    pub fn unet(&self) -> Result<UnetConfig> {
+        self.config("unet")
+    }
+
+    /// The config of the VAE.
+    pub fn vae(&self) -> Result<VaeConfig> {
+        self.config("vae")
+    }
+
+    /// The config of `component` as type `T`.
+    pub fn config<T: serde::de::DeserializeOwned>(&self, component: &str) -> Result<T> {
+        let config = self.components.get(component).ok_or_else(|| {
+            Error::new(
+                ErrorCode::UnsupportedMode,
+                format!("the pack has no {component}"),
+                "pack the checkpoint again with that part",
+            )
+        })?;
+        T::deserialize(config)
+            .map_err(|error| damaged(format!("the config of {component} is wrong ({error})")))
+    }
+}
+
+fn damaged(reason: String) -> Error {
+    Error::new(
+        ErrorCode::ModelDamaged,
+        format!("{MANIFEST_FILE} cannot be used: {reason}"),
+        "fetch or pack the model again",
+    )
+}
