@@ -24,6 +24,7 @@
 
 #![warn(missing_docs)]
 
+pub mod compose;
 pub mod error;
 pub mod image;
 pub mod kernels;

@@ -102,7 +102,10 @@ impl Checkpoint {
         if let Ok(scheduler) = read_json(&folder.join("scheduler/scheduler_config.json")) {
             checkpoint.configs.insert("scheduler", scheduler);
         }
-        checkpoint.merges = Some(read_tokenizer(&folder.join("tokenizer"))?);
+        let tokenizer = folder.join("tokenizer");
+        if tokenizer.is_dir() {
+            checkpoint.merges = Some(read_tokenizer(&tokenizer)?);
+        }
         checkpoint.refuse_other_families()?;
         Ok(checkpoint)
     }
@@ -172,7 +175,7 @@ impl Checkpoint {
         self.configs.get(component)
     }
 
-    /// `merges.txt` of the checkpoint's own tokenizer; a single file has none and uses CLIP's.
+    /// `merges.txt` of the checkpoint's own tokenizer; a checkpoint without one uses CLIP's.
     pub fn merges(&self) -> Option<&[u8]> {
         self.merges.as_deref()
     }

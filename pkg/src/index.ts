@@ -1,0 +1,5 @@
+export { createEngine, type Engine, type GenerateResult } from "./public/engine.js";
+export { errorCodes, GlassineError, type GlassineErrorCode, type GlassineErrorDetails } from "./public/errors.js";
+export type { Layer } from "./public/layer.js";
+export { checkSupport, type Support } from "./public/support.js";
+export type * from "./public/types.js";

@@ -1,0 +1,145 @@
+import { GlassineError } from "../public/errors.js";
+import { toImageData } from "../public/layer.js";
+import type { ModelSource, Progress, RequestOptions } from "../public/types.js";
+import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "./protocol.js";
+import { abortError } from "./queue.js";
+
+interface Pending {
+  resolve(answer: Calls[keyof Calls]["answer"]): void;
+  reject(error: GlassineError): void;
+  options: RequestOptions;
+}
+
+/** One worker with one model. It makes one call at a time. */
+export class Connection {
+  readonly #worker: Worker;
+  readonly #source: ModelSource;
+  readonly #closing = new AbortController();
+  #pending: Pending | undefined;
+
+  constructor(source: ModelSource) {
+    this.#source = source;
+    this.#worker = startWorker();
+    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
+    this.#worker.onerror = () => this.close(workerError("the worker could not be loaded"));
+    this.#worker.onmessageerror = () => this.close(workerError("a message from the worker could not be read"));
+  }
+
+  /** Whether this worker is gone, so that another has to be made. */
+  get closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  /** Ends the worker. A call under way rejects with `error`. */
+  close(error: GlassineError): void {
+    if (this.closed) return;
+    this.#closing.abort(error);
+    this.#worker.terminate();
+    this.#pending?.reject(error);
+  }
+
+  /** Makes a call. Aborting `load` ends the worker; the other calls leave it as it was. */
+  async call<Type extends keyof Calls>(
+    type: Type,
+    request: Calls[Type]["request"],
+    options: RequestOptions,
+  ): Promise<Calls[Type]["answer"]> {
+    const { signal } = options;
+    if (signal?.aborted) throw abortError(signal.reason);
+    const abort = (): void => {
+      if (type === "load") this.close(abortError(signal?.reason));
+      else this.#post({ type: "abort" });
+    };
+    signal?.addEventListener("abort", abort);
+    try {
+      return await new Promise((resolve, reject) => {
+        if (this.closed) throw this.#closing.signal.reason;
+        this.#pending = { resolve, reject, options };
+        this.#post({ type, ...request } as ToWorker);
+      });
+    } catch (error) {
+      const failure = toGlassineError(error, signal);
+      if (type === "load") this.close(failure);
+      throw failure;
+    } finally {
+      this.#pending = undefined;
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  #post(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case "read":
+        void this.#read(message.read, message.path);
+        break;
+      case "progress":
+        if (!this.#pending?.options.signal?.aborted) {
+          this.#pending?.options.onProgress?.(toProgress(message.event));
+        }
+        break;
+      case "done":
+        this.#pending?.resolve(message.answer);
+        break;
+      case "failed":
+        this.#pending?.reject(fromRaw(message.error));
+        break;
+      case "dead":
+        this.close(fromRaw(message.error));
+        break;
+    }
+  }
+
+  async #read(read: number, path: string): Promise<void> {
+    try {
+      // The name comes from a manifest that nobody has vouched for yet.
+      if (!/^[\w-][\w.-]*$/.test(path)) {
+        throw new GlassineError("model_damaged", `the model names a file that cannot be part of it: ${path}`);
+      }
+      const bytes = await this.#source.read(path, { signal: this.#closing.signal });
+      if (!this.closed) this.#post({ type: "bytes", read, bytes: bytes as Uint8Array<ArrayBuffer> }, [(bytes as Uint8Array<ArrayBuffer>).buffer]);
+    } catch (error) {
+      this.close(toGlassineError(error));
+    }
+  }
+}
+
+function startWorker(): Worker {
+  if (typeof Worker === "undefined") throw workerError("there are no web workers here");
+  try {
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "glassine" });
+  } catch (cause) {
+    throw workerError("the browser refused to start the worker", cause);
+  }
+}
+
+function workerError(message: string, cause?: unknown): GlassineError {
+  const hint =
+    typeof Worker === "undefined"
+      ? "Make the engine in a browser: on a server, import the package but call createEngine in the page."
+      : "Serve the package from the page's own origin, and see \"Bundlers\" in the README.";
+  return new GlassineError("worker_failed", message, { hint, cause });
+}
+
+function fromRaw({ code, message, ...details }: RawError): GlassineError {
+  return new GlassineError(code, message, details);
+}
+
+function toGlassineError(error: unknown, signal?: AbortSignal | undefined): GlassineError {
+  if (error instanceof GlassineError) {
+    return error.code === "aborted" ? abortError(signal?.reason) : error;
+  }
+  if (error instanceof DOMException && error.name === "DataCloneError") {
+    return new GlassineError("bad_option", "an option holds something that is not plain data", { cause: error });
+  }
+  return new GlassineError("internal", String(error), { cause: error });
+}
+
+function toProgress(event: EngineEvent): Progress {
+  if (event.phase !== "denoising") return event;
+  const { preview, ...rest } = event;
+  return preview ? { ...rest, preview: toImageData(preview) } : rest;
+}

@@ -1,0 +1,70 @@
+// What the page and the worker say to each other, and the plain objects that
+// the engine gives. One call (load, generate or decode) is under way at a time,
+// so calls carry no numbers; reads do, because several can be open at once.
+
+import type { GlassineErrorCode } from "../public/errors.js";
+import type { Device, EngineInfo, GenerateOptions, Latent, RequestOptions, Role } from "../public/types.js";
+
+export interface RawLayer {
+  role: Role;
+  seed: number;
+  width: number;
+  height: number;
+  /** Straight alpha, sRGB. */
+  rgba: Uint8Array<ArrayBuffer>;
+  png: Uint8Array<ArrayBuffer>;
+}
+
+export type RawLatent = Latent;
+
+export interface RawGenerated {
+  layers: RawLayer[];
+  latent: RawLatent;
+  /** Milliseconds by phase. */
+  timings: Record<string, number>;
+}
+
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions>;
+
+export type EngineEvent =
+  | { phase: "loading"; loadedBytes: number; totalBytes: number }
+  | { phase: "encoding" }
+  | {
+      phase: "denoising";
+      step: number;
+      steps: number;
+      preview?: { width: number; height: number; rgba: Uint8Array<ArrayBuffer> };
+    }
+  | { phase: "decoding"; pass: number; passes: number };
+
+export interface RawError {
+  code: GlassineErrorCode;
+  message: string;
+  hint?: string | undefined;
+  recoverable?: boolean | undefined;
+  latent?: RawLatent | undefined;
+}
+
+/** Each call, what it is given and what it answers. */
+export interface Calls {
+  load: { request: { device: Device | "auto" }; answer: EngineInfo };
+  generate: { request: { options: EngineRequest }; answer: RawGenerated };
+  decode: { request: { latent: RawLatent; passes: number }; answer: RawLayer[] };
+}
+
+export type Call = {
+  [Type in keyof Calls]: { type: Type } & Calls[Type]["request"];
+}[keyof Calls];
+
+export type ToWorker =
+  | Call
+  | { type: "abort" }
+  | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> };
+
+export type FromWorker =
+  | { type: "read"; read: number; path: string }
+  | { type: "progress"; event: EngineEvent }
+  | { type: "done"; answer: Calls[keyof Calls]["answer"] }
+  | { type: "failed"; error: RawError }
+  /** The GPU is gone, or the engine has trapped: this worker is of no more use. */
+  | { type: "dead"; error: RawError };

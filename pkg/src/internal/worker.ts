@@ -1,0 +1,168 @@
+// The package's worker: it holds the engine, runs one call at a time and posts
+// what happens to the page.
+
+import { GlassineError, errorCodes } from "../public/errors.js";
+import type { Device } from "../public/types.js";
+import init, { WasmEngine } from "../wasm/glassine.js";
+import { findAdapter, recommend } from "./gpu.js";
+import type { Call, Calls, EngineEvent, FromWorker, RawError, ToWorker } from "./protocol.js";
+
+let engine: WasmEngine | undefined;
+let aborted = false;
+let readCount = 0;
+const reads = new Map<number, (bytes: Uint8Array) => void>();
+const pause = new MessageChannel();
+
+function post(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}
+
+/** Asks the page for a file of the model. If that fails, the page ends this worker. */
+function read(path: string): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    reads.set(++readCount, resolve);
+    post({ type: "read", read: readCount, path });
+  });
+}
+
+/**
+ * Tells the page how far the call is, then lets the event loop turn once, so
+ * that a request to abort gets in between two pieces of computation.
+ */
+async function report(event: EngineEvent): Promise<boolean> {
+  const preview = event.phase === "denoising" ? event.preview : undefined;
+  post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
+  await new Promise((resolve) => {
+    pause.port1.onmessage = resolve;
+    pause.port2.postMessage(undefined);
+  });
+  return !aborted;
+}
+
+/** The GPU's loss, once there is a GPU device: resolves with the browser's message. */
+let lost: Promise<string> | undefined;
+
+/** Has every GPU device that the engine makes tell when it is lost or full. */
+function watchDevices(): void {
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...args) {
+    const device = await requestDevice.apply(this, args);
+    lost = device.lost.then((info) => info.message);
+    void lost.then((message) => post({ type: "dead", error: deviceLost(message) }));
+    device.addEventListener("uncapturederror", ({ error }) => {
+      if (error instanceof GPUOutOfMemoryError) post({ type: "dead", error: outOfMemory(error.message) });
+    });
+    return device;
+  };
+}
+
+function deviceLost(message: string): RawError {
+  return {
+    code: "device_lost",
+    message: `the GPU was lost${message ? `: ${message}` : ""}`,
+    hint: "Call again: the engine is rebuilt. If it happens again, choose a smaller size or the CPU.",
+    recoverable: true,
+  };
+}
+
+function outOfMemory(message: string): RawError {
+  return {
+    code: "out_of_memory",
+    message: `the GPU is out of memory: ${message}`,
+    hint: "Choose a smaller size or a smaller model, or close other pages that use the GPU.",
+    recoverable: true,
+  };
+}
+
+async function load(choice: Device | "auto"): Promise<Calls["load"]["answer"]> {
+  const adapter = choice === "cpu" ? null : await findAdapter();
+  if (choice === "webgpu" && !adapter) {
+    throw new GlassineError("device_unavailable", "this browser gives no WebGPU adapter", {
+      hint: 'Use device "auto" or "cpu", or a browser and graphics driver with WebGPU.',
+    });
+  }
+  const device = choice === "auto" ? recommend(adapter) : choice;
+  if (device === "webgpu") watchDevices();
+
+  await init({ module_or_path: fetchModule() });
+  engine = await WasmEngine.load(read, device, report);
+  return engine.info();
+}
+
+async function fetchModule(): Promise<Response> {
+  const url = new URL("../wasm/glassine_bg.wasm", import.meta.url);
+  const hint = "The package's .wasm file must be served beside its worker: see \"Bundlers\" in the README.";
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch (cause) {
+    throw new GlassineError("worker_failed", `cannot fetch the engine from ${url.href}`, { hint, cause });
+  }
+  if (!response.ok || response.headers.get("content-type")?.startsWith("text/html")) {
+    throw new GlassineError("worker_failed", `there is no engine at ${url.href} (HTTP ${response.status})`, { hint });
+  }
+  return response;
+}
+
+async function run(call: Call): Promise<void> {
+  aborted = false;
+  if (call.type === "load") {
+    return post({ type: "done", answer: await load(call.device) });
+  }
+  if (!engine) throw new Error("no model is loaded");
+  if (call.type === "generate") {
+    const answer = await engine.generate(call.options, report);
+    const layers = answer.layers.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]);
+    return post({ type: "done", answer }, [...layers, answer.latent.data.buffer as ArrayBuffer]);
+  }
+  const answer = await engine.decode(call.latent, call.passes, report);
+  post({ type: "done", answer }, answer.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]));
+}
+
+/** Reads the fields that the engine's errors have, and takes any other error for a fault. */
+function toRawError(error: unknown): RawError {
+  const { code, message, hint, recoverable, latent } = Object(error) as Partial<RawError>;
+  if (code !== undefined && code in errorCodes) {
+    return { code, message: message ?? code, hint, recoverable, latent };
+  }
+  return {
+    code: "internal",
+    message: `the engine stopped: ${message ?? String(error)}`,
+    hint: "The browser's console may say more. The next call starts the engine anew.",
+    recoverable: true,
+  };
+}
+
+/**
+ * Reports a failed call. A GPU that is lost makes the engine fail in many ways,
+ * sometimes before the loss itself is known: faults wait for it a moment.
+ */
+async function fail(error: unknown): Promise<void> {
+  const raw = toRawError(error);
+  if (raw.code !== "internal" && raw.code !== "device_lost") return post({ type: "failed", error: raw });
+  if (lost) await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 200))]);
+  post({ type: "dead", error: raw });
+}
+
+self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
+  switch (data.type) {
+    case "abort":
+      aborted = true;
+      break;
+    case "bytes":
+      reads.get(data.read)?.(data.bytes);
+      reads.delete(data.read);
+      break;
+    default:
+      run(data).catch(fail);
+  }
+});
+
+// A trap in the middle of asynchronous Rust code settles no promise: it ends up here.
+self.addEventListener("error", (event) => {
+  event.preventDefault();
+  void fail(event.error ?? event.message);
+});
+self.addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof WebAssembly.RuntimeError) void fail(event.reason);
+});

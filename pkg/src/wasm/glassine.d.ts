@@ -1,0 +1,24 @@
+// The exports of the engine (built from the Rust crate by scripts/build into
+// dist/wasm), as its src/web promises them.
+
+import type { EngineInfo } from "../public/types.js";
+import type { EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer } from "../internal/protocol.js";
+
+/** Reads one file of the model pack: "manifest.json" or the name of a shard. */
+export type Read = (path: string) => Promise<Uint8Array>;
+
+/** Is awaited at least once per shard, denoising step and decode pass; `false` aborts. */
+export type Report = (event: EngineEvent) => Promise<boolean>;
+
+export default function init(options: {
+  module_or_path: Response | Promise<Response>;
+}): Promise<unknown>;
+
+export class WasmEngine {
+  private constructor();
+  static load(read: Read, device: "webgpu" | "cpu", report: Report): Promise<WasmEngine>;
+  info(): EngineInfo;
+  generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
+  decode(latent: RawLatent, passes: number, report: Report): Promise<RawLayer[]>;
+  free(): void;
+}

@@ -1,0 +1,116 @@
+// The types as a user of the package meets them. It is compiled, not run.
+
+import {
+  checkSupport,
+  createEngine,
+  GlassineError,
+  type GlassineErrorCode,
+  type Latent,
+  type Layer,
+  type ModelSource,
+  type Progress,
+} from "glassine";
+import { models } from "glassine/models";
+
+async function everyday(signal: AbortSignal): Promise<Blob> {
+  const support = await checkSupport();
+  await using engine = await createEngine({ model: "mini", device: support.recommended, signal });
+  const { layers, latent, timings } = await engine.generate({
+    prompt: "a red apple",
+    negativePrompt: "blurry",
+    mode: "single",
+    width: engine.info.defaults.width,
+    sampler: "euler-a",
+    convention: "k-diffusion",
+    seed: 7,
+    previewEvery: 2,
+    signal,
+    onProgress: (progress) => console.log(describe(progress)),
+  });
+  const milliseconds: number | undefined = timings["denoising"];
+  const again: Layer = await engine.decode(latent, { passes: 1 });
+  const all: Layer[] = await engine.decodeAll(latent);
+  const pixels: ImageData = again.imageData;
+  const bitmap: ImageBitmap = await again.toImageBitmap({ premultiplyAlpha: "none" });
+  return (layers[0] ?? all[0] ?? again).toBlob();
+}
+
+async function ownSource(files: Map<string, File>): Promise<void> {
+  const model: ModelSource = {
+    async read(path, { signal }) {
+      signal.throwIfAborted();
+      return files.get(path) ?? new Uint8Array();
+    },
+  };
+  await createEngine({ model });
+}
+
+async function tryAgain(engine: Awaited<ReturnType<typeof createEngine>>): Promise<void> {
+  try {
+    await engine.generate({ prompt: "a pear" });
+  } catch (error) {
+    if (!(error instanceof GlassineError)) throw error;
+    const latent: Latent | undefined = error.latent;
+    if (latent) await engine.decodeAll(latent);
+  }
+}
+
+/** Every kind of progress, and no other. */
+function describe(progress: Progress): string {
+  switch (progress.phase) {
+    case "loading":
+      return `${progress.loadedBytes}/${progress.totalBytes}`;
+    case "encoding":
+      return "encoding";
+    case "denoising":
+      return `${progress.step}/${progress.steps} ${progress.preview?.width ?? ""}`;
+    case "decoding":
+      return `${progress.pass}/${progress.passes}`;
+    default:
+      return progress satisfies never;
+  }
+}
+
+/** Every code, and no other: a new one is added here on purpose. */
+function isFaultOfTheModel(code: GlassineErrorCode): boolean {
+  switch (code) {
+    case "model_not_found":
+    case "model_damaged":
+    case "model_unsupported":
+      return true;
+    case "aborted":
+    case "bad_option":
+    case "bad_image":
+    case "unsupported_mode":
+    case "io":
+    case "network":
+    case "device_unavailable":
+    case "device_lost":
+    case "out_of_memory":
+    case "non_finite":
+    case "worker_failed":
+    case "disposed":
+    case "internal":
+      return false;
+    default:
+      return code satisfies never;
+  }
+}
+
+async function mistakes(): Promise<void> {
+  // @ts-expect-error a model is needed
+  await createEngine({});
+  // @ts-expect-error not a device
+  const engine = await createEngine({ model: "mini", device: "abacus" });
+  // @ts-expect-error a prompt is needed
+  await engine.generate({});
+  // @ts-expect-error not a sampler
+  await engine.generate({ prompt: "a plum", sampler: "magic" });
+  // @ts-expect-error nothing of an engine can be set
+  engine.info = undefined;
+}
+
+async function stored(): Promise<string[]> {
+  const { usage, quota } = await models.estimate();
+  return (await models.list()).filter(({ bytes }) => bytes < quota - usage).map(({ name }) => name);
+}

@@ -1,0 +1,220 @@
+//! Colour spaces, and colours as bytes and as numbers, straight and premultiplied.
+//!
+//! A colour is red, green, blue and alpha. It is straight if its channels are those of the paint,
+//! and premultiplied if they are those times alpha.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use super::named::{by_name, serde_as_text};
+use crate::{Error, ErrorCode, Result};
+
+/// The space in which colours are mixed. Pictures are sRGB in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ColorSpace {
+    /// `srgb`: the encoded values, as CSS does it.
+    #[default]
+    Srgb,
+    /// `linear`: linear light with the primaries of sRGB.
+    Linear,
+}
+
+impl ColorSpace {
+    /// Both spaces, the default first.
+    pub const ALL: [Self; 2] = [Self::Srgb, Self::Linear];
+
+    /// The name in a scene file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Srgb => "srgb",
+            Self::Linear => "linear",
+        }
+    }
+
+    /// The value in this space of every byte of an sRGB channel.
+    pub(super) fn decoding(self) -> [f32; 256] {
+        std::array::from_fn(|byte| {
+            let value = byte as f32 / 255.0;
+            match self {
+                Self::Srgb => value,
+                Self::Linear => linear_from_srgb(value),
+            }
+        })
+    }
+}
+
+impl fmt::Display for ColorSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ColorSpace {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        by_name("colour space", text, &Self::ALL)
+    }
+}
+
+serde_as_text!(ColorSpace);
+
+/// A straight sRGB colour of four bytes, written `#rrggbbaa` as in CSS; transparent black unless
+/// given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Color {
+    /// Red, green, blue and alpha.
+    pub rgba: [u8; 4],
+}
+
+impl fmt::Display for Color {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:08x}", u32::from_be_bytes(self.rgba))
+    }
+}
+
+impl FromStr for Color {
+    type Err = Error;
+
+    /// Reads `#rrggbbaa`, or `#rrggbb` for an opaque colour.
+    fn from_str(text: &str) -> Result<Self> {
+        let bad_color = || {
+            Error::new(
+                ErrorCode::BadOption,
+                format!("{text:?} is no colour"),
+                "write #rrggbbaa or #rrggbb with hexadecimal digits",
+            )
+        };
+        let digits = text.strip_prefix('#').ok_or_else(bad_color)?;
+        // from_str_radix would also take a sign.
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(bad_color());
+        }
+        let number = u32::from_str_radix(digits, 16).map_err(|_| bad_color())?;
+        let rgba = match digits.len() {
+            8 => number.to_be_bytes(),
+            6 => (number << 8 | 0xff).to_be_bytes(),
+            _ => return Err(bad_color()),
+        };
+        Ok(Self { rgba })
+    }
+}
+
+serde_as_text!(Color);
+
+/// The linear light of an sRGB value, both in [0, 1] (IEC 61966-2-1).
+pub fn linear_from_srgb(value: f32) -> f32 {
+    if value <= 0.04045 {
+        value / 12.92
+    } else {
+        ((value + 0.055) / 1.055).powf(2.4)
+    }
+}
+
+/// The sRGB value of a linear light, both in [0, 1] (IEC 61966-2-1).
+pub fn srgb_from_linear(value: f32) -> f32 {
+    if value <= 0.003_130_8 {
+        value * 12.92
+    } else {
+        1.055 * value.powf(1.0 / 2.4) - 0.055
+    }
+}
+
+/// Four bytes as numbers in [0, 1]; neither colour space nor premultiplication changes.
+pub fn from_rgba8(rgba: [u8; 4]) -> [f32; 4] {
+    rgba.map(|byte| f32::from(byte) / 255.0)
+}
+
+/// Four numbers as the nearest bytes, those outside [0, 1] as the nearest end.
+pub fn to_rgba8(rgba: [f32; 4]) -> [u8; 4] {
+    rgba.map(|value| (value * 255.0).round() as u8)
+}
+
+/// A straight colour, premultiplied.
+pub fn premultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
+    [red * alpha, green * alpha, blue * alpha, alpha]
+}
+
+/// A premultiplied colour, straight; black where alpha is 0. Channels in [0, 1] stay there.
+#[inline(always)]
+pub fn unpremultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
+    // A division, not a product with 1 / alpha: equal channels must give exactly 1, where the
+    // burn and dodge modes jump.
+    let divisor = if alpha > 0.0 { alpha } else { 1.0 };
+    let straight = |channel: f32| least(channel / divisor, 1.0);
+    [straight(red), straight(green), straight(blue), alpha]
+}
+
+/// The smaller of two numbers that are not NaN. `f32::min` has to treat NaN, for which WebAssembly
+/// has no vector instruction.
+#[inline(always)]
+pub(super) fn least(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// The larger of two numbers that are not NaN, see [`least`].
+#[inline(always)]
+pub(super) fn greatest(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// The nearest sRGB bytes of linear light, without a power for each pixel.
+pub(super) struct SrgbEncoder {
+    /// A byte that is not above the right one, for every 4096th of linear light.
+    floor: Vec<u8>,
+    /// The linear light from which on the next byte is nearer, for each byte.
+    end: [f32; 256],
+}
+
+/// The one encoder; its tables are computed when first used.
+pub(super) static SRGB_ENCODER: LazyLock<SrgbEncoder> = LazyLock::new(SrgbEncoder::new);
+
+impl SrgbEncoder {
+    const STEPS: usize = 4096;
+
+    fn new() -> Self {
+        let mut end = std::array::from_fn(|byte| linear_from_srgb((byte as f32 + 0.5) / 255.0));
+        end[255] = f32::INFINITY;
+        let floor = (0..=Self::STEPS)
+            .map(|step| {
+                let light = step as f32 / Self::STEPS as f32;
+                end.iter().take_while(|&&end| end <= light).count() as u8
+            })
+            .collect();
+        Self { floor, end }
+    }
+
+    /// The nearest byte for a linear light; the nearest end for one outside [0, 1].
+    #[inline]
+    pub(super) fn byte(&self, light: f32) -> u8 {
+        let light = light.clamp(0.0, 1.0);
+        let mut byte = self.floor[(light * Self::STEPS as f32) as usize];
+        while light >= self.end[byte as usize] {
+            byte += 1;
+        }
+        byte
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoder_gives_the_nearest_byte() {
+        for step in 0..=100_000 {
+            let light = step as f32 / 100_000.0;
+            let exact = srgb_from_linear(light) * 255.0;
+            let byte = f32::from(SRGB_ENCODER.byte(light));
+            assert!((byte - exact).abs() <= 0.5001, "{light}: {byte}, {exact}");
+        }
+    }
+
+    #[test]
+    fn encoder_returns_every_byte() {
+        for (byte, light) in ColorSpace::Linear.decoding().into_iter().enumerate() {
+            assert_eq!(SRGB_ENCODER.byte(light) as usize, byte);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A scene to one picture.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use super::blend::BlendMode;
+use super::color::{ColorSpace, premultiply};
+use super::operator::Operator;
+use super::row::Row;
+use super::sample::PlacedPicture;
+use super::scene::{Layer, Scene};
+use super::transform::Transform;
+use crate::image::Picture;
+use crate::{Error, ErrorCode, Result};
+
+/// Composites the layers of `scene` and clips them to its size: straight sRGB, transparent black
+/// where nothing is.
+///
+/// `resolve` gives the picture at a path of the scene, owned, borrowed or shared (`Rc`, `Arc`); it
+/// is called once for each of [`Scene::image_paths`].
+///
+/// Fails as [`Scene::validate`] does, with the errors of `resolve`, with `bad_image` for a picture
+/// that is empty or whose bytes do not fit its size, and with `out_of_memory`.
+pub fn flatten<P: Borrow<Picture>>(
+    scene: &Scene,
+    mut resolve: impl FnMut(&str) -> Result<P>,
+) -> Result<Picture> {
+    scene.validate()?;
+    let mut pictures = BTreeMap::new();
+    for path in scene.image_paths() {
+        let picture = resolve(path)?;
+        check_picture(path, picture.borrow())?;
+        pictures.insert(path, picture);
+    }
+    let decoding = scene.space.decoding();
+    let surroundings = Surroundings {
+        scene_size: [scene.width, scene.height].map(|side| side as f64),
+        pictures: &pictures,
+        decoding: &decoding,
+    };
+    let stack = surroundings.stack(&scene.layers, &Transform::IDENTITY);
+    let mut rgba = transparent_bytes(4 * scene.width * scene.height)?;
+    paint(scene, &stack, &decoding, &mut rgba);
+    Ok(Picture {
+        width: scene.width,
+        height: scene.height,
+        rgba,
+    })
+}
+
+fn check_picture(path: &str, picture: &Picture) -> Result<()> {
+    let Picture {
+        width,
+        height,
+        rgba,
+    } = picture;
+    if rgba.is_empty() || width.checked_mul(*height) != Some(rgba.len() / 4) || rgba.len() % 4 != 0
+    {
+        let bytes = rgba.len();
+        return Err(Error::new(
+            ErrorCode::BadImage,
+            format!("the picture {path:?} is {width} x {height} and has {bytes} bytes"),
+            "give at least one pixel and four bytes for each",
+        ));
+    }
+    Ok(())
+}
+
+fn transparent_bytes(length: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| {
+        Error::new(
+            ErrorCode::OutOfMemory,
+            format!("no memory for a scene of {length} bytes"),
+            "use a smaller scene",
+        )
+    })?;
+    bytes.resize(length, 0);
+    Ok(bytes)
+}
+
+/// A visible layer, ready to be drawn.
+struct Sheet<'a> {
+    content: Content<'a>,
+    opacity: f32,
+    blend: BlendMode,
+    operator: Operator,
+}
+
+enum Content<'a> {
+    Picture(PlacedPicture<'a>),
+    Group(Vec<Sheet<'a>>),
+}
+
+/// What is needed to make sheets of layers.
+struct Surroundings<'a, P> {
+    scene_size: [f64; 2],
+    pictures: &'a BTreeMap<&'a str, P>,
+    decoding: &'a [f32; 256],
+}
+
+impl<'a, P: Borrow<Picture>> Surroundings<'a, P> {
+    /// The visible ones of `layers`, in a space that `outer` carries into the scene.
+    fn stack(&self, layers: &[Layer], outer: &Transform) -> Vec<Sheet<'a>> {
+        let visible = layers.iter().filter(|layer| layer.visible);
+        visible
+            .filter_map(|layer| {
+                Some(Sheet {
+                    content: self.content(layer, outer)?,
+                    opacity: layer.opacity as f32,
+                    blend: layer.blend,
+                    operator: layer.operator,
+                })
+            })
+            .collect()
+    }
+
+    /// `None` for a layer without content, which validation does not let pass.
+    fn content(&self, layer: &Layer, outer: &Transform) -> Option<Content<'a>> {
+        if let Some(layers) = &layer.layers {
+            let transform = outer.after(&placement(layer, self.scene_size));
+            return Some(Content::Group(self.stack(layers, &transform)));
+        }
+        let picture: &Picture = self.pictures.get(layer.image.as_deref()?)?.borrow();
+        let size = [picture.width, picture.height].map(|side| side as f64);
+        let transform = outer.after(&placement(layer, size));
+        let placed = PlacedPicture::new(picture, self.decoding, &transform);
+        Some(Content::Picture(placed))
+    }
+}
+
+/// The place of a layer whose content has this size.
+fn placement(layer: &Layer, size: [f64; 2]) -> Transform {
+    let centre = size.map(|side| side / 2.0);
+    Transform::about(
+        centre,
+        layer.flip,
+        layer.scale,
+        layer.rotate,
+        [layer.x, layer.y],
+    )
+}
+
+fn paint(scene: &Scene, stack: &[Sheet], decoding: &[f32; 256], rgba: &mut [u8]) {
+    let [red, green, blue, alpha] = scene.background.rgba;
+    let [red, green, blue] = [red, green, blue].map(|byte| decoding[usize::from(byte)]);
+    let background = premultiply([red, green, blue, f32::from(alpha) / 255.0]);
+    let mut backdrop = Row::new(scene.width);
+    let mut scratch: Vec<Row> = (0..=depth(stack)).map(|_| Row::new(scene.width)).collect();
+    for (y, bytes) in rgba.chunks_exact_mut(4 * scene.width).enumerate() {
+        backdrop.fill(background);
+        let line = Line {
+            y,
+            width: scene.width,
+            space: scene.space,
+        };
+        line.paint(stack, &mut backdrop, &mut scratch);
+        backdrop.write(scene.space, bytes);
+    }
+}
+
+/// How many groups lie within each other at most.
+fn depth(stack: &[Sheet]) -> usize {
+    let depths = stack.iter().map(|sheet| match &sheet.content {
+        Content::Picture(_) => 0,
+        Content::Group(stack) => 1 + depth(stack),
+    });
+    depths.max().unwrap_or(0)
+}
+
+/// One row of the scene.
+struct Line {
+    y: usize,
+    width: usize,
+    space: ColorSpace,
+}
+
+impl Line {
+    /// Composites `stack` onto `backdrop`. `scratch` has a row for this stack and one for each
+    /// level of groups in it.
+    fn paint(&self, stack: &[Sheet], backdrop: &mut Row, scratch: &mut [Row]) {
+        let Some((source, deeper)) = scratch.split_first_mut() else {
+            return;
+        };
+        for sheet in stack {
+            match &sheet.content {
+                Content::Picture(picture) => self.paint_picture(sheet, picture, backdrop, source),
+                Content::Group(group) => {
+                    source.fill([0.0; 4]);
+                    self.paint(group, source, deeper);
+                    source.fade(sheet.opacity);
+                    backdrop.composite(source, 0..self.width, sheet.blend, sheet.operator);
+                }
+            }
+        }
+    }
+
+    fn paint_picture(
+        &self,
+        sheet: &Sheet,
+        picture: &PlacedPicture,
+        backdrop: &mut Row,
+        source: &mut Row,
+    ) {
+        if self.space == ColorSpace::Srgb
+            && sheet.blend == BlendMode::Normal
+            && sheet.operator == Operator::SourceOver
+            && let Some((start, rgba)) = picture.bytes_in_row(self.y, self.width)
+        {
+            return backdrop.draw_over(start, rgba, sheet.opacity);
+        }
+        let span = picture.read_row(self.y, self.width, sheet.opacity, source);
+        backdrop.composite(source, span.clone(), sheet.blend, sheet.operator);
+        if sheet.operator.erases_outside() {
+            backdrop.keep_only(span);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The Porter-Duff operators (Compositing and Blending Level 1, section 9) and the composition of
+//! single pixels.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::blend::{BlendMode, BlendVisitor};
+use super::color::{from_rgba8, least, premultiply, to_rgba8, unpremultiply};
+use super::named::{by_name, serde_as_text};
+use crate::{Error, Result};
+
+/// Which parts of source and backdrop remain.
+///
+/// An operator acts on the whole scene, with the source transparent outside its picture: `copy`,
+/// `clear`, `source-in`, `source-out`, `destination-in` and `destination-atop` therefore erase what
+/// lies around a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Operator {
+    /// `source-over`: the source on the backdrop.
+    #[default]
+    SourceOver,
+    /// `clear`: nothing.
+    Clear,
+    /// `copy`: the source alone.
+    Copy,
+    /// `destination`: the backdrop alone.
+    Destination,
+    /// `destination-over`: the backdrop on the source.
+    DestinationOver,
+    /// `source-in`: the source where there is a backdrop.
+    SourceIn,
+    /// `destination-in`: the backdrop where there is a source.
+    DestinationIn,
+    /// `source-out`: the source where there is no backdrop.
+    SourceOut,
+    /// `destination-out`: the backdrop where there is no source.
+    DestinationOut,
+    /// `source-atop`: the source where there is a backdrop, on the backdrop.
+    SourceAtop,
+    /// `destination-atop`: the backdrop where there is a source, on the source.
+    DestinationAtop,
+    /// `xor`: each where the other is not.
+    Xor,
+    /// `lighter`, also read as `plus` and `plus-lighter`: the sum, at most 1.
+    Lighter,
+}
+
+impl Operator {
+    /// Every operator, the default first.
+    pub const ALL: [Self; 13] = [
+        Self::SourceOver,
+        Self::Clear,
+        Self::Copy,
+        Self::Destination,
+        Self::DestinationOver,
+        Self::SourceIn,
+        Self::DestinationIn,
+        Self::SourceOut,
+        Self::DestinationOut,
+        Self::SourceAtop,
+        Self::DestinationAtop,
+        Self::Xor,
+        Self::Lighter,
+    ];
+
+    /// The name in a scene file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceOver => "source-over",
+            Self::Clear => "clear",
+            Self::Copy => "copy",
+            Self::Destination => "destination",
+            Self::DestinationOver => "destination-over",
+            Self::SourceIn => "source-in",
+            Self::DestinationIn => "destination-in",
+            Self::SourceOut => "source-out",
+            Self::DestinationOut => "destination-out",
+            Self::SourceAtop => "source-atop",
+            Self::DestinationAtop => "destination-atop",
+            Self::Xor => "xor",
+            Self::Lighter => "lighter",
+        }
+    }
+
+    /// The fractions of this operator.
+    fn fractions(self) -> Fractions {
+        let [none, all, inside, outside] = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, -1.0)];
+        let (source, backdrop) = match self {
+            Self::Clear => (none, none),
+            Self::Copy => (all, none),
+            Self::Destination => (none, all),
+            Self::SourceOver => (all, outside),
+            Self::DestinationOver => (outside, all),
+            Self::SourceIn => (inside, none),
+            Self::DestinationIn => (none, inside),
+            Self::SourceOut => (outside, none),
+            Self::DestinationOut => (none, outside),
+            Self::SourceAtop => (inside, outside),
+            Self::DestinationAtop => (outside, inside),
+            Self::Xor => (outside, outside),
+            Self::Lighter => (all, all),
+        };
+        Fractions { source, backdrop }
+    }
+
+    /// Whether a backdrop vanishes under a transparent source.
+    pub(super) fn erases_outside(self) -> bool {
+        self.fractions().backdrop.0 == 0.0
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Operator {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "plus" | "plus-lighter" => Ok(Self::Lighter),
+            _ => by_name("operator", text, &Self::ALL),
+        }
+    }
+}
+
+serde_as_text!(Operator);
+
+/// `Fa` and `Fb` of the specification: how much of source and backdrop remains. Each is a constant
+/// plus a multiple of the other's alpha.
+#[derive(Clone, Copy)]
+struct Fractions {
+    source: (f32, f32),
+    backdrop: (f32, f32),
+}
+
+/// The specification's composition of one pixel; all colours are premultiplied.
+#[inline(always)]
+fn composite_pixel(
+    backdrop: [f32; 4],
+    source: [f32; 4],
+    fractions: Fractions,
+    mix: impl Fn([f32; 4], [f32; 4]) -> [f32; 3],
+) -> [f32; 4] {
+    let blended = mix(backdrop, source);
+    let of_source = fractions.source.0 + fractions.source.1 * backdrop[3];
+    let of_backdrop = fractions.backdrop.0 + fractions.backdrop.1 * source[3];
+    let sum = |source: f32, backdrop: f32| least(of_source * source + of_backdrop * backdrop, 1.0);
+    [
+        sum(blended[0], backdrop[0]),
+        sum(blended[1], backdrop[1]),
+        sum(blended[2], backdrop[2]),
+        sum(source[3], backdrop[3]),
+    ]
+}
+
+/// Composites `source` onto `backdrop`: blends by `blend`, then applies `operator`.
+///
+/// All colours are premultiplied, in [0, 1] and of one colour space, which the result shares.
+pub fn composite(
+    backdrop: [f32; 4],
+    source: [f32; 4],
+    blend: BlendMode,
+    operator: Operator,
+) -> [f32; 4] {
+    struct Pixel {
+        backdrop: [f32; 4],
+        source: [f32; 4],
+        fractions: Fractions,
+    }
+
+    impl BlendVisitor for Pixel {
+        type Output = [f32; 4];
+
+        fn visit(self, mix: impl Fn([f32; 4], [f32; 4]) -> [f32; 3]) -> [f32; 4] {
+            composite_pixel(self.backdrop, self.source, self.fractions, mix)
+        }
+    }
+
+    blend.visit(Pixel {
+        backdrop,
+        source,
+        fractions: operator.fractions(),
+    })
+}
+
+/// [`composite`] of straight colours, in [0, 1], to a straight one; black where nothing remains.
+pub fn composite_straight(
+    backdrop: [f32; 4],
+    source: [f32; 4],
+    blend: BlendMode,
+    operator: Operator,
+) -> [f32; 4] {
+    let (backdrop, source) = (premultiply(backdrop), premultiply(source));
+    unpremultiply(composite(backdrop, source, blend, operator))
+}
+
+/// [`composite_straight`] of bytes, rounded to the nearest.
+pub fn composite_rgba8(
+    backdrop: [u8; 4],
+    source: [u8; 4],
+    blend: BlendMode,
+    operator: Operator,
+) -> [u8; 4] {
+    let (backdrop, source) = (from_rgba8(backdrop), from_rgba8(source));
+    to_rgba8(composite_straight(backdrop, source, blend, operator))
+}
+
+/// [`composite`] of premultiplied bytes, rounded to the nearest. A channel above alpha counts as
+/// alpha.
+pub fn composite_rgba8_premultiplied(
+    backdrop: [u8; 4],
+    source: [u8; 4],
+    blend: BlendMode,
+    operator: Operator,
+) -> [u8; 4] {
+    let valid = |rgba: [u8; 4]| from_rgba8(rgba.map(|channel| channel.min(rgba[3])));
+    to_rgba8(composite(valid(backdrop), valid(source), blend, operator))
+}
+
+/// [`composite`] of whole rows, channel by channel: `backdrop` becomes the result. All planes have
+/// the same length.
+pub(super) fn composite_planes(
+    backdrop: [&mut [f32]; 4],
+    source: [&[f32]; 4],
+    blend: BlendMode,
+    operator: Operator,
+) {
+    struct Planes<'a> {
+        backdrop: [&'a mut [f32]; 4],
+        source: [&'a [f32]; 4],
+        fractions: Fractions,
+    }
+
+    impl BlendVisitor for Planes<'_> {
+        type Output = ();
+
+        fn visit(self, mix: impl Fn([f32; 4], [f32; 4]) -> [f32; 3]) {
+            let length = self.source[0].len();
+            let [red, green, blue, alpha] = self.backdrop.map(|plane| &mut plane[..length]);
+            let source = self.source.map(|plane| &plane[..length]);
+            for x in 0..length {
+                let composed = composite_pixel(
+                    [red[x], green[x], blue[x], alpha[x]],
+                    [source[0][x], source[1][x], source[2][x], source[3][x]],
+                    self.fractions,
+                    &mix,
+                );
+                [red[x], green[x], blue[x], alpha[x]] = composed;
+            }
+        }
+    }
+
+    blend.visit(Planes {
+        backdrop,
+        source,
+        fractions: operator.fractions(),
+    });
+}

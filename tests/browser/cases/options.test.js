@@ -1,0 +1,58 @@
+// Options that cannot be used are refused, and say why.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { open } from "../lib/open.js";
+
+test("bad options are refused by name and the engine stays usable", async (t) => {
+  const page = await open(t);
+  const failures = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini" });
+    const attempt = (options) => failureOf(engine.generate({ prompt: "a red apple", steps: 1, ...options }));
+    const failures = {
+      steps: await attempt({ steps: 0 }),
+      width: await attempt({ width: 100 + 1 }),
+      sampler: await attempt({ sampler: "magic" }),
+      mode: await attempt({ mode: "magic" }),
+      prompt: await attempt({ prompt: undefined }),
+      function: await attempt({ negativePrompt: () => "blurry" }),
+      seed: await attempt({ seed: -1 }),
+      latent: await failureOf(engine.decode({})),
+    };
+    await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
+    return failures;
+  });
+  for (const [option, { code, message }] of Object.entries(failures)) {
+    t.diagnostic(`${option}: ${message}`);
+    assert.equal(code, "bad_option", `${option}: ${message}`);
+    assert.ok(message.length > 0);
+  }
+});
+
+test("createEngine refuses what it does not know", async (t) => {
+  const page = await open(t);
+  const [device, model, none] = await page.evaluate(async () => [
+    await failureOf(glassine.createEngine({ model: "mini", device: "abacus" })),
+    await failureOf(glassine.createEngine({ model: 7 })),
+    await failureOf(glassine.createEngine()),
+  ]);
+  for (const { code, hint } of [device, model, none]) {
+    assert.equal(code, "bad_option");
+    assert.ok(hint.length > 0);
+  }
+});
+
+test("a mode that the model has no part for is refused with what is missing", async (t) => {
+  const page = await open(t);
+  const { missing, failures } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini" });
+    const { missing } = engine.info;
+    const failures = [];
+    for (const mode of Object.keys(missing)) {
+      failures.push(await failureOf(engine.generate({ prompt: "a red apple", mode, steps: 1 })));
+    }
+    return { missing, failures };
+  });
+  assert.ok(Object.values(missing).every((text) => text.length > 0));
+  for (const { code } of failures) assert.equal(code, "unsupported_mode");
+});

@@ -1,0 +1,55 @@
+// Starts a real Chromium, as tests and the headless demo need it.
+
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import puppeteer from "puppeteer-core";
+
+const candidates = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+const quiet = [
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-default-apps",
+  "--disable-quic",
+  "--disable-sync",
+];
+
+// Chromium's own software GPU, for machines that have none.
+const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
+/**
+ * Launches Chromium with an empty profile. `gpu` is "software" for emulated WebGPU,
+ * "none" for no WebGPU, and "any" for what the machine has.
+ */
+export async function launch(gpu = "any") {
+  const executablePath = candidates.find((path) => path && existsSync(path));
+  if (!executablePath) throw new Error("no Chromium: install it, or set CHROMIUM to its path");
+  const userDataDir = await mkdtemp(join(tmpdir(), "glassine-chromium-"));
+  const browser = await puppeteer.launch({
+    executablePath,
+    userDataDir,
+    headless: true,
+    protocolTimeout: 0,
+    args: [
+      ...quiet,
+      ...(process.getuid?.() === 0 || process.env.CI ? ["--no-sandbox"] : []),
+      ...(gpu === "software" ? softwareGpu : gpu === "none" ? ["--disable-features=WebGPU"] : ["--enable-unsafe-webgpu"]),
+    ],
+  });
+  return {
+    browser,
+    async close() {
+      await browser.close();
+      await rm(userDataDir, { recursive: true, force: true });
+    },
+  };
+}

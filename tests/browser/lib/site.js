@@ -1,0 +1,82 @@
+// A small web site on localhost: the package under /glassine/, a page that
+// imports it, and servers that misbehave in the ways that models meet.
+
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const packageFolder = fileURLToPath(new URL("../../../pkg/", import.meta.url));
+
+const types = {
+  ".css": "text/css",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+};
+
+const page = `<!doctype html><title>glassine</title><script type="module" src="/page.js"></script>`;
+const script = `import * as glassine from "/glassine/dist/index.js"; window.glassine = glassine;`;
+
+// What the README says a strict page has to allow, and the address that no test server has.
+const policy = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self'",
+  "connect-src 'self' http://localhost:9",
+].join("; ");
+
+/** Serves the package's own test page. */
+export function serveTests() {
+  return serve(async (path, response) => {
+    response.setHeader("content-security-policy", policy);
+    if (path === "/") return send(response, 200, "text/html", page);
+    if (path === "/page.js") return send(response, 200, "text/javascript", script);
+    if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
+    // Answers everything with its start page, as single-page applications do.
+    if (path.startsWith("/start-page/")) return send(response, 200, "text/html", page);
+    // The built-in model with one bit of one shard changed.
+    if (path.startsWith("/damaged/")) return sendDamaged(response, path.slice("/damaged/".length));
+    send(response, 404, "text/plain", "not found");
+  });
+}
+
+/** Serves a folder. */
+export function serveFolder(folder) {
+  return serve((path, response) => sendFile(response, join(folder, path === "/" ? "index.html" : path)));
+}
+
+async function serve(answer) {
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
+    Promise.resolve(answer(path, response)).catch(() => send(response, 404, "text/plain", "not found"));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://localhost:${server.address().port}/`,
+    close: () => new Promise((resolve) => server.close(resolve).closeAllConnections()),
+  };
+}
+
+async function sendFile(response, file) {
+  const { size } = await stat(file);
+  response.writeHead(200, {
+    "content-type": types[extname(file)] ?? "application/octet-stream",
+    "content-length": size,
+  });
+  createReadStream(file).pipe(response);
+}
+
+async function sendDamaged(response, name) {
+  const bytes = await readFile(join(packageFolder, "models/mini", name));
+  if (name.endsWith(".safetensors")) bytes[bytes.length - 1] ^= 1;
+  send(response, 200, types[extname(name)] ?? "application/octet-stream", bytes);
+}
+
+function send(response, status, type, body) {
+  response.writeHead(status, { "content-type": type });
+  response.end(body);
+}

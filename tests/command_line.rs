@@ -1,0 +1,198 @@
+//! The command line as users run it: files in, files out, one line and an exit code on failure.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::{Tensors, model};
+
+fn glassine(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_glassine"))
+        .args(arguments)
+        .output()
+        .expect("running glassine")
+}
+
+/// The folder of the tiny model's pack.
+fn packed() -> PathBuf {
+    model::pack();
+    model::scratch().join("sd-tiny-pack")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// Fails unless the command ended with `code`, one line on standard error and `words` in it.
+fn assert_fails(output: &Output, code: i32, words: &[&str]) {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+    for word in words {
+        assert!(message.contains(word), "{message:?} does not say {word:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_is_packed_and_generates() {
+    let folder = model::scratch();
+    let options = model::options("unused");
+    let pack = folder.join("command-line-pack");
+    let decoder = options.transparency_decoder.unwrap();
+    let adapter = format!("attn={}", text(&options.single_adapter.unwrap()));
+    let checkpoint = model::checkpoint();
+    let output = glassine(&[
+        "pack",
+        "--model",
+        text(&checkpoint),
+        "--transparency-decoder",
+        text(&decoder),
+        "--layers",
+        &adapter,
+        "--quantize",
+        "f16",
+        "--out",
+        text(&pack),
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.stderr.is_empty(), "no progress bar in a pipe");
+
+    let inspected = glassine(&["inspect", text(&pack)]);
+    let description = String::from_utf8(inspected.stdout).unwrap();
+    assert!(description.contains("mode single: yes"), "{description}");
+    assert!(description.contains("mode joint: needs"), "{description}");
+
+    let (picture, dump) = (folder.join("apple.png"), folder.join("dump.safetensors"));
+    let common = [
+        "--model",
+        text(&pack),
+        "--steps",
+        "2",
+        "--width",
+        "64",
+        "--height",
+        "128",
+    ];
+    let mut generate = vec!["generate", "--prompt", "an apple", "--seed", "7"];
+    generate.extend(common);
+    generate.extend(["--out", text(&picture), "--dump", text(&dump)]);
+    let output = glassine(&generate);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let png = image::open(&picture).unwrap();
+    assert_eq!((png.width(), png.height()), (64, 128));
+    assert_eq!(png.color(), image::ColorType::Rgba8);
+
+    let tensors = Tensors::load(&dump);
+    for name in [
+        "text.cond",
+        "text.uncond",
+        "latent.initial",
+        "latent.step.0",
+        "latent.step.1",
+        "latent.final",
+        "pixel",
+        "rgba",
+    ] {
+        assert!(tensors.contains(name), "--dump lacks {name}");
+    }
+    assert_eq!(tensors.get("latent.final").shape, [1, 4, 16, 8]);
+    assert_eq!(tensors.get("rgba").shape, [1, 4, 128, 64]);
+
+    let decoded = folder.join("decoded.png");
+    let output = glassine(&[
+        "decode",
+        "--model",
+        text(&pack),
+        text(&dump),
+        "--out",
+        text(&decoded),
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        std::fs::read(&picture).unwrap(),
+        std::fs::read(&decoded).unwrap()
+    );
+}
+
+#[test]
+fn bad_input_is_one_line_exit_2_and_no_file() {
+    let pack = packed();
+    let pack = text(&pack);
+    let out = model::scratch().join("never.png");
+    let run = |arguments: &[&str]| {
+        let mut all = vec!["generate", "--out", text(&out)];
+        all.extend(arguments);
+        glassine(&all)
+    };
+    let good = ["--model", pack, "--prompt", "an apple"];
+    let with = |more: &[&str]| run(&[&good[..], more].concat());
+    assert_fails(
+        &run(&["--model", "nowhere", "--prompt", "x"]),
+        2,
+        &["nowhere", "glassine pack"],
+    );
+    assert_fails(
+        &with(&["--width", "100"]),
+        2,
+        &["width 100", "multiple of 64"],
+    );
+    assert_fails(&with(&["--steps", "0"]), 2, &["step"]);
+    assert_fails(&with(&["--mode", "joint"]), 2, &["joint", "--layers joint"]);
+    assert_fails(&with(&["--mode", "seven"]), 2, &["seven"]);
+    assert_fails(
+        &with(&["--sampler", "seven"]),
+        2,
+        &["seven", "dpmpp-2m-karras"],
+    );
+    assert_fails(
+        &with(&["--sampler", "lcm", "--convention", "layerdiffuse"]),
+        2,
+        &["lcm"],
+    );
+    assert_fails(&with(&["--guidance", "nan"]), 2, &["guidance"]);
+    assert_fails(&with(&["--decode-passes", "3"]), 2, &["1 or 8"]);
+    assert_fails(&with(&["--unknown"]), 2, &["--unknown"]);
+    assert_fails(
+        &with(&["--noise", "nowhere.safetensors"]),
+        2,
+        &["nowhere.safetensors"],
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn files_appear_whole_or_not_at_all() {
+    let pack = packed();
+    let out = model::scratch().join("no-such-folder/apple.png");
+    let output = glassine(&[
+        "generate",
+        "--model",
+        text(&pack),
+        "--prompt",
+        "an apple",
+        "--steps",
+        "1",
+        "--width",
+        "64",
+        "--height",
+        "64",
+        "--decode-passes",
+        "1",
+        "--out",
+        text(&out),
+    ]);
+    assert_fails(&output, 2, &["no-such-folder"]);
+}

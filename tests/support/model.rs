@@ -1,0 +1,129 @@
+//! The tiny golden model as a checkpoint and as a pack.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use burn::tensor::Device;
+use glassine::text::clip_vocabulary;
+use glassine::weights::{
+    Dtype, FolderSource, Pack, PackOptions, Packer, Precision, Weights, write_safetensors,
+};
+
+use super::{Tensors, golden};
+
+/// Scratch space that lasts as long as the test binary.
+pub fn scratch() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| tempfile::tempdir().expect("a temporary folder"))
+        .path()
+}
+
+/// The tiny Stable Diffusion 1.5 in diffusers' layout.
+///
+/// The copy in `tests/golden` holds only those rows of the token table that the cases use; the
+/// whole table is put together here, with zeros elsewhere.
+pub fn checkpoint() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let original = golden("sd-tiny/model");
+        if original.join("text_encoder/model.safetensors").is_file() {
+            return original;
+        }
+        let folder = scratch().join("sd-tiny");
+        copy_folder(&original, &folder);
+        let reduced = Tensors::load(&original.join("text_encoder/model-used-tokens.safetensors"));
+        std::fs::write(
+            folder.join("text_encoder/model.safetensors"),
+            whole_table(&reduced),
+        )
+        .expect("writing the text encoder");
+        folder
+    };
+    FOLDER.get_or_init(build).clone()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("golden data") {
+        let entry = entry.expect("golden data");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copying golden data");
+        }
+    }
+}
+
+fn whole_table(reduced: &Tensors) -> Vec<u8> {
+    const TABLE: &str = "text_model.embeddings.token_embedding.weight";
+    let rows = reduced.get(&format!("{TABLE}.rows"));
+    let ids = reduced.get(&format!("{TABLE}.ids")).u32();
+    let width = rows.shape[1];
+    let mut table = vec![0.0; 49_408 * width];
+    for (row, id) in ids.iter().enumerate() {
+        table[*id as usize * width..][..width].copy_from_slice(&rows.row(row).f32());
+    }
+    let bytes = |values: &[f32]| {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    };
+    let mut tensors = vec![(
+        TABLE.to_string(),
+        Dtype::F32,
+        vec![49_408, width],
+        bytes(&table),
+    )];
+    for name in reduced.names().filter(|name| !name.starts_with(TABLE)) {
+        let tensor = reduced.get(name);
+        tensors.push((
+            name.to_string(),
+            Dtype::F32,
+            tensor.shape.clone(),
+            bytes(&tensor.f32()),
+        ));
+    }
+    write_safetensors(&tensors)
+}
+
+/// What to pack of the tiny model, in f32 and with the golden transparency files.
+pub fn options(out: &str) -> PackOptions {
+    let companion = |name: &str| {
+        golden(&format!(
+            "layerdiffuse/weights/layer_sd15_{name}.safetensors"
+        ))
+    };
+    PackOptions {
+        model: checkpoint(),
+        transparency_decoder: Some(companion("vae_transparent_decoder")),
+        transparency_encoder: None,
+        single_adapter: Some(companion("transparent_attn")),
+        native_transparency: false,
+        precision: Precision::F32,
+        fallback_merges: clip_vocabulary::merges().to_vec(),
+        default_steps: 20,
+        default_guidance: 7.0,
+        out: scratch().join(out),
+    }
+}
+
+/// The folder of the tiny model's pack.
+pub fn pack() -> &'static FolderSource {
+    static PACK: OnceLock<FolderSource> = OnceLock::new();
+    PACK.get_or_init(|| {
+        let options = options("sd-tiny-pack");
+        pollster::block_on(Packer::pack(&options, |_, _| ())).expect("packing the tiny model");
+        FolderSource::new(options.out)
+    })
+}
+
+/// All weights of the tiny model's pack on the CPU device, and the opened pack.
+pub fn weights() -> (Weights, Pack<FolderSource>) {
+    let pack = pollster::block_on(Pack::open(pack().clone())).expect("opening the pack");
+    let weights = Weights::new(&Device::flex());
+    pollster::block_on(pack.load(&weights, |_| true, async |_| true)).expect("loading the pack");
+    (weights, pack)
+}
