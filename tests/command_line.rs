@@ -5,6 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use glassine::weights::AdapterKind;
 use support::{Tensors, model};
 
 fn glassine(arguments: &[&str]) -> Output {
@@ -40,7 +41,7 @@ fn a_checkpoint_is_packed_and_generates() {
     let options = model::options("unused");
     let pack = folder.join("command-line-pack");
     let decoder = options.transparency_decoder.unwrap();
-    let adapter = format!("attn={}", text(&options.single_adapter.unwrap()));
+    let adapter = format!("attn={}", text(&options.adapters[&AdapterKind::Single]));
     let checkpoint = model::checkpoint();
     let output = glassine(&[
         "pack",
@@ -150,7 +151,7 @@ fn bad_input_is_one_line_exit_2_and_no_file() {
         &["width 100", "multiple of 64"],
     );
     assert_fails(&with(&["--steps", "0"]), 2, &["step"]);
-    assert_fails(&with(&["--mode", "joint"]), 2, &["joint", "--layers joint"]);
+    assert_fails(&with(&["--mode", "fg2bg"]), 2, &["fg2bg"]);
     assert_fails(&with(&["--mode", "seven"]), 2, &["seven"]);
     assert_fails(
         &with(&["--sampler", "seven"]),

@@ -2,14 +2,14 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::weights::{
-    Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Packer, Precision,
-    SafetensorsFile, Weights, write_safetensors,
+    AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Packer,
+    Precision, SafetensorsFile, Weights, write_safetensors,
 };
 use support::{golden, golden_bytes, model};
 
@@ -81,7 +81,7 @@ fn a_single_file_gives_the_same_pack_as_a_folder() {
     let base = |model: PathBuf, out: &str| PackOptions {
         model,
         transparency_decoder: None,
-        single_adapter: None,
+        adapters: BTreeMap::new(),
         ..model::options(out)
     };
     let folder = base(model::checkpoint(), "from-folder");
@@ -125,7 +125,7 @@ fn half_precision_halves_the_pack() {
 fn a_flipped_byte_is_found_wherever_it_is() {
     let options = PackOptions {
         transparency_decoder: None,
-        single_adapter: None,
+        adapters: BTreeMap::new(),
         ..model::options("flipped")
     };
     let manifest = pack(&options).unwrap();
@@ -269,7 +269,7 @@ fn what_glassine_does_not_run_is_refused_by_name() {
     }
     let joint = golden("layerdiffuse/weights/layer_sd15_vae_transparent_decoder.safetensors");
     let options = PackOptions {
-        single_adapter: Some(joint),
+        adapters: BTreeMap::from([(AdapterKind::Single, joint)]),
         ..model::options("refused")
     };
     let error = pack(&options).unwrap_err();

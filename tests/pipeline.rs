@@ -3,10 +3,12 @@
 mod support;
 
 use burn::tensor::Device;
-use glassine::pipeline::{Engine, Generation, Mode, Quiet, Request};
+use glassine::image::Picture;
+use glassine::pipeline::{Engine, Generation, Init, Mode, Quiet, Request};
 use glassine::sampling::{Convention, SamplerName};
+use glassine::vae::VaeEncoder;
 use glassine::weights::HostTensor;
-use support::{Case, Tolerance, model};
+use support::{Case, Tolerance, model, values_of, whole_golden};
 
 fn generate(request: &Request) -> Generation {
     let source = model::pack().clone();
@@ -62,14 +64,7 @@ fn text_becomes_the_pictures_that_diffusers_makes() {
             .map_or(vec![], |tensor| tensor.data.clone());
         context.extend(&dump["text.cond"].data);
         case.check("context", &context);
-        case.check("start_latent", &dump["latent.initial"].data);
-        let steps = case.number("/steps") as usize;
-        let latents: Vec<f32> = (0..steps)
-            .flat_map(|step| dump[&format!("latent.step.{step}")].data.clone())
-            .collect();
-        case.check("latents", &latents);
-        case.check("final_latent", &dump["latent.final"].data);
-        case.check("image01", &dump["pixel"].data);
+        check_steps(&case, &generation);
         assert!(
             generation.layers[0]
                 .picture
@@ -81,45 +76,151 @@ fn text_becomes_the_pictures_that_diffusers_makes() {
 }
 
 #[test]
-fn text_becomes_the_transparent_picture_that_layerdiffuse_makes() {
-    let case = Case::load("layerdiffuse/e2e_single");
+fn pictures_become_the_pictures_that_diffusers_makes() {
+    for name in [
+        "i2i_64x64_ddim",
+        "i2i_64x64_dpmpp_2m_karras_kdiff",
+        "i2i_128x64_dpmpp_2m_karras_diffusers",
+    ] {
+        let case = Case::load(&format!("pipeline/{name}"));
+        let (weights, pack) = model::weights();
+        let config = pack.manifest().vae().unwrap();
+        let encoder = VaeEncoder::load(&config, &weights.at("vae")).unwrap();
+        let mean = encoder.forward(case.on_device("image")).mean * config.scaling_factor;
+        let shape = mean.dims();
+        let latent = values_of(mean);
+        case.check("init_latent", &latent);
+        let generation = generate(&Request {
+            init: Some(Init::Latent(HostTensor::new(shape, latent))),
+            strength: case.number("/strength"),
+            ..text_to_image(&case)
+        });
+        check_steps(&case, &generation);
+    }
+}
+
+/// Fails unless every latent on the way and the picture are the case's.
+fn check_steps(case: &Case, generation: &Generation) {
+    let dump = &generation.dump;
+    case.check("start_latent", &dump["latent.initial"].data);
+    let steps = case.tensor("latents").shape[0];
+    let latents: Vec<f32> = (0..steps)
+        .flat_map(|step| dump[&format!("latent.step.{step}")].data.clone())
+        .collect();
+    case.check("latents", &latents);
+    case.check("final_latent", &dump["latent.final"].data);
+    case.check("image01", &dump["pixel"].data);
+}
+
+/// The request that an end-to-end case of LayerDiffuse describes.
+fn layers(case: &Case, mode: Mode) -> Request {
     let noise = case.tensor("noise");
-    let generation = generate(&Request {
+    let extra = |role: &str| {
+        let prompts = &case.description()["settings"]["extra_prompts"];
+        prompts[role].as_str().unwrap_or_default().to_string()
+    };
+    let condition = case
+        .has("condition.rgba")
+        .then(|| picture(case, "condition.rgba"));
+    let is = |wanted: Mode| mode == wanted;
+    Request {
         negative_prompt: case.text("/settings/negative").into(),
-        mode: Some(Mode::Single),
-        width: Some(128),
-        height: Some(128),
-        steps: Some(6),
-        guidance: Some(7.0),
+        foreground_prompt: extra("foreground"),
+        background_prompt: extra("background"),
+        blended_prompt: extra("blended"),
+        foreground: condition
+            .clone()
+            .filter(|_| is(Mode::ForegroundToBackground)),
+        background: condition.filter(|_| is(Mode::BackgroundToForeground)),
+        mode: Some(mode),
+        width: Some(case.number("/settings/width") as usize),
+        height: Some(case.number("/settings/height") as usize),
+        steps: Some(case.number("/settings/steps") as usize),
+        guidance: Some(case.number("/settings/guidance") as f32),
         convention: Some(Convention::LayerDiffuse),
-        seed: 12345,
+        seed: case.number("/settings/seed") as u64,
         noise: Some(HostTensor::new(noise.shape.clone(), noise.f32())),
         dump: true,
         ..Request::new(case.text("/settings/prompt"))
-    });
+    }
+}
+
+/// The picture in a tensor `[height, width, 4]` of bytes.
+fn picture(case: &Case, name: &str) -> Picture {
+    let tensor = case.tensor(name);
+    Picture {
+        width: tensor.shape[1],
+        height: tensor.shape[0],
+        rgba: tensor.u8(),
+    }
+}
+
+/// Fails unless everything in the dump and the pictures' bytes are the case's; at least
+/// `equal_percent` of the bytes must be equal, and none off by more than `largest`.
+fn check_layers(case: &Case, generation: &Generation, equal_percent: usize, largest: u8) {
     let dump = &generation.dump;
     let relative = case.number("/tolerance/latent_rel_to_max");
     for name in dump.keys().filter(|name| name.starts_with("latent.")) {
         let tolerance = Tolerance::max_abs(relative * case.tensor(name).peak());
         case.check_within(name, &dump[name].data, tolerance);
     }
-    for name in ["pixel", "rgba"] {
+    for name in ["pixel", "rgba"].into_iter().filter(|name| case.has(name)) {
         let tolerance = Tolerance::max_abs(case.number(&format!("/tolerance/{name}_max_abs")));
         case.check_within(name, &dump[name].data, tolerance);
     }
-    let expected = case.tensor("u8.foreground").u8();
-    let got = &generation.layers[0].picture.rgba;
-    let differences = got.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b));
-    let equal = differences
-        .clone()
-        .filter(|difference| *difference == 0)
-        .count();
-    assert!(
-        equal * 100 >= expected.len() * 97,
-        "{equal} of {} bytes are equal",
-        expected.len()
-    );
-    assert!(differences.max() <= Some(2));
+    for layer in &generation.layers {
+        let expected = case.tensor(&format!("u8.{}", layer.role.as_str()));
+        let channels = expected.shape[2];
+        let got = layer
+            .picture
+            .rgba
+            .chunks(4)
+            .flat_map(|pixel| pixel[..channels].to_vec());
+        let differences: Vec<u8> = got
+            .zip(expected.u8())
+            .map(|(got, expected)| got.abs_diff(expected))
+            .collect();
+        let equal = differences
+            .iter()
+            .filter(|difference| **difference == 0)
+            .count();
+        let role = layer.role;
+        assert!(
+            equal * 100 >= differences.len() * equal_percent,
+            "{role:?}: {equal} of {} bytes are equal",
+            differences.len()
+        );
+        assert!(differences.iter().max() <= Some(&largest), "{role:?}");
+    }
+}
+
+#[test]
+fn text_becomes_the_layers_that_layerdiffuse_makes() {
+    let mut cases = vec![("e2e_single", Mode::Single), ("e2e_joint", Mode::Joint)];
+    if whole_golden() {
+        cases.push(("e2e_fg2bg", Mode::ForegroundToBackground));
+        cases.push(("e2e_bg2fg", Mode::BackgroundToForeground));
+    }
+    for (name, mode) in cases {
+        let case = Case::load(&format!("layerdiffuse/{name}"));
+        let generation = generate(&layers(&case, mode));
+        assert_eq!(generation.layers.len(), mode.roles().len());
+        check_layers(&case, &generation, 97, 2);
+    }
+}
+
+#[test]
+fn a_transparent_picture_becomes_the_one_that_layerdiffuse_makes() {
+    if !whole_golden() {
+        return; // The encoder is not part of the reduced copy.
+    }
+    let case = Case::load("layerdiffuse/e2e_img2img");
+    let generation = generate(&Request {
+        init: Some(Init::Picture(picture(&case, "init.rgba"))),
+        strength: case.number("/img2img/strength"),
+        ..layers(&case, Mode::Single)
+    });
+    check_layers(&case, &generation, 85, 3);
 }
 
 #[test]

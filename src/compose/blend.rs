@@ -3,21 +3,24 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::color::{greatest, least, unpremultiply};
+use super::lanes::Lanes;
 use super::named::{by_name, serde_as_text};
 use crate::{Error, Result};
 
-/// Straight red, green and blue.
-type Rgb = [f32; 3];
+/// Red, green and blue of four pixels.
+pub(super) type Rgb = [Lanes; 3];
+
+/// Red, green, blue and alpha of four pixels, premultiplied.
+pub(super) type Rgba = [Lanes; 4];
 
 /// Work that is compiled once for every blend mode, so that loops over pixels call nothing.
 pub(super) trait BlendVisitor {
     /// What the work gives.
     type Output;
 
-    /// Does the work with `mix`, which takes backdrop and source, premultiplied, and gives the
-    /// blended source, premultiplied: `αs · ((1 - αb) · Cs + αb · B(Cb, Cs))`.
-    fn visit(self, mix: impl Fn([f32; 4], [f32; 4]) -> Rgb) -> Self::Output;
+    /// Does the work with `mix`, which takes backdrop and source and gives the blended source,
+    /// premultiplied: `αs · ((1 - αb) · Cs + αb · B(Cb, Cs))`.
+    fn visit(self, mix: impl Fn(Rgba, Rgba) -> Rgb) -> Self::Output;
 }
 
 /// Declares [`BlendMode`]: each mode with its CSS name and how it mixes.
@@ -62,9 +65,9 @@ blend_modes! {
     /// Multiplies or screens, depending on the backdrop.
     Overlay, "overlay", separable(|backdrop, source| hard_light(source, backdrop));
     /// The darker of the two, for each channel.
-    Darken, "darken", separable(least);
+    Darken, "darken", separable(Lanes::least);
     /// The lighter of the two, for each channel.
-    Lighten, "lighten", separable(greatest);
+    Lighten, "lighten", separable(Lanes::greatest);
     /// Brightens the backdrop to reflect the source.
     ColorDodge, "color-dodge", separable(color_dodge);
     /// Darkens the backdrop to reflect the source.
@@ -74,10 +77,9 @@ blend_modes! {
     /// Darkens or lightens, like a diffused spotlight.
     SoftLight, "soft-light", separable(soft_light);
     /// The distance between the two.
-    Difference, "difference", separable(|backdrop, source| (backdrop - source).abs());
+    Difference, "difference", separable(difference);
     /// Like the distance, with less contrast.
-    Exclusion, "exclusion",
-        separable(|backdrop, source| backdrop + source - 2.0 * backdrop * source);
+    Exclusion, "exclusion", separable(exclusion);
     /// The hue of the source, the saturation and luminosity of the backdrop.
     Hue, "hue", mixing(|backdrop, source| {
         set_luminosity(set_saturation(source, saturation(backdrop)), luminosity(backdrop))
@@ -112,7 +114,7 @@ serde_as_text!(BlendMode);
 
 /// The mix of a mode that treats each channel alone.
 #[inline(always)]
-fn separable(blend: impl Fn(f32, f32) -> f32) -> impl Fn([f32; 4], [f32; 4]) -> Rgb {
+fn separable(blend: impl Fn(Lanes, Lanes) -> Lanes) -> impl Fn(Rgba, Rgba) -> Rgb {
     mixing(move |backdrop: Rgb, source: Rgb| {
         [
             blend(backdrop[0], source[0]),
@@ -124,19 +126,27 @@ fn separable(blend: impl Fn(f32, f32) -> f32) -> impl Fn([f32; 4], [f32; 4]) -> 
 
 /// The mix of a mode whose blend function `B(Cb, Cs)` takes and gives straight colours.
 #[inline(always)]
-fn mixing(blend: impl Fn(Rgb, Rgb) -> Rgb) -> impl Fn([f32; 4], [f32; 4]) -> Rgb {
+fn mixing(blend: impl Fn(Rgb, Rgb) -> Rgb) -> impl Fn(Rgba, Rgba) -> Rgb {
     move |backdrop, source| {
-        let [red, green, blue, backdrop_alpha] = unpremultiply(backdrop);
-        let [source_red, source_green, source_blue, source_alpha] = unpremultiply(source);
-        let blended = blend([red, green, blue], [source_red, source_green, source_blue]);
-        let both = backdrop_alpha * source_alpha;
-        let outside = 1.0 - backdrop_alpha;
+        let blended = blend(straight(backdrop), straight(source));
+        let [red, green, blue, alpha] = source;
+        let both = backdrop[3] * alpha;
+        let outside = 1.0 - backdrop[3];
         [
-            outside * source[0] + both * blended[0],
-            outside * source[1] + both * blended[1],
-            outside * source[2] + both * blended[2],
+            outside * red + both * blended[0],
+            outside * green + both * blended[1],
+            outside * blue + both * blended[2],
         ]
     }
+}
+
+/// The straight colours; black where alpha is 0.
+#[inline(always)]
+fn straight([red, green, blue, alpha]: Rgba) -> Rgb {
+    // A division, not a product with 1 / alpha: equal channels must give exactly 1, where the
+    // burn and dodge modes jump.
+    let divisor = alpha.at_most(0.0).choose(1.0, alpha);
+    each([red, green, blue], |channel| (channel / divisor).least(1.0))
 }
 
 /// How far rounding may carry a colour away from 0 or 1, where dodge and burn jump; a hundredth of
@@ -144,114 +154,117 @@ fn mixing(blend: impl Fn(Rgb, Rgb) -> Rgb) -> impl Fn([f32; 4], [f32; 4]) -> Rgb
 const ROUNDING: f32 = 1.5e-7;
 
 #[inline(always)]
-fn multiply(backdrop: f32, source: f32) -> f32 {
+fn multiply(backdrop: Lanes, source: Lanes) -> Lanes {
     backdrop * source
 }
 
 #[inline(always)]
-fn screen(backdrop: f32, source: f32) -> f32 {
+fn screen(backdrop: Lanes, source: Lanes) -> Lanes {
     backdrop + source - backdrop * source
 }
 
 #[inline(always)]
-fn hard_light(backdrop: f32, source: f32) -> f32 {
-    if source <= 0.5 {
-        multiply(backdrop, 2.0 * source)
-    } else {
-        screen(backdrop, 2.0 * source - 1.0)
-    }
+fn hard_light(backdrop: Lanes, source: Lanes) -> Lanes {
+    let doubled = source * 2.0;
+    let (dark, light) = (multiply(backdrop, doubled), screen(backdrop, doubled - 1.0));
+    source.at_most(0.5).choose(dark, light)
 }
 
 #[inline(always)]
-fn color_dodge(backdrop: f32, source: f32) -> f32 {
-    if backdrop <= ROUNDING {
-        0.0
-    } else if source >= 1.0 - ROUNDING {
-        1.0
-    } else {
-        least(1.0, backdrop / (1.0 - source))
-    }
+fn color_dodge(backdrop: Lanes, source: Lanes) -> Lanes {
+    // White where the source is, as a quotient that is above 1.
+    let quotient = backdrop / (1.0 - source).greatest(ROUNDING * ROUNDING);
+    backdrop.at_most(ROUNDING).choose(0.0, quotient.least(1.0))
 }
 
 #[inline(always)]
-fn color_burn(backdrop: f32, source: f32) -> f32 {
-    if backdrop >= 1.0 - ROUNDING {
-        1.0
-    } else if source <= ROUNDING {
-        0.0
-    } else {
-        1.0 - least(1.0, (1.0 - backdrop) / source)
-    }
+fn color_burn(backdrop: Lanes, source: Lanes) -> Lanes {
+    // Black where the source is, as for dodge.
+    let complement = 1.0 - backdrop;
+    let quotient = complement / source.greatest(ROUNDING * ROUNDING);
+    complement
+        .at_most(ROUNDING)
+        .choose(1.0, 1.0 - quotient.least(1.0))
 }
 
 #[inline(always)]
-fn soft_light(backdrop: f32, source: f32) -> f32 {
-    let lightened = if backdrop <= 0.25 {
-        ((16.0 * backdrop - 12.0) * backdrop + 4.0) * backdrop
-    } else {
-        backdrop.sqrt()
-    };
-    if source <= 0.5 {
-        backdrop - (1.0 - 2.0 * source) * backdrop * (1.0 - backdrop)
-    } else {
-        backdrop + (2.0 * source - 1.0) * (lightened - backdrop)
-    }
+fn soft_light(backdrop: Lanes, source: Lanes) -> Lanes {
+    let polynomial = ((backdrop * 16.0 - 12.0) * backdrop + 4.0) * backdrop;
+    let lightened = backdrop.at_most(0.25).choose(polynomial, backdrop.sqrt());
+    let strength = source * 2.0 - 1.0;
+    let dark = backdrop + strength * backdrop * (1.0 - backdrop);
+    let light = backdrop + strength * (lightened - backdrop);
+    source.at_most(0.5).choose(dark, light)
+}
+
+#[inline(always)]
+fn difference(backdrop: Lanes, source: Lanes) -> Lanes {
+    (backdrop - source).greatest(source - backdrop)
+}
+
+#[inline(always)]
+fn exclusion(backdrop: Lanes, source: Lanes) -> Lanes {
+    backdrop + source - backdrop * source * 2.0
 }
 
 /// `Lum` of the specification.
 #[inline(always)]
-fn luminosity([red, green, blue]: Rgb) -> f32 {
-    0.3 * red + 0.59 * green + 0.11 * blue
+fn luminosity([red, green, blue]: Rgb) -> Lanes {
+    red * 0.3 + green * 0.59 + blue * 0.11
 }
 
 /// `Sat` of the specification.
 #[inline(always)]
-fn saturation(color: Rgb) -> f32 {
+fn saturation(color: Rgb) -> Lanes {
     largest(color) - smallest(color)
 }
 
 /// `SetLum` of the specification.
 #[inline(always)]
-fn set_luminosity(color: Rgb, target: f32) -> Rgb {
-    let difference = target - luminosity(color);
-    clip_color(color.map(|channel| channel + difference))
+fn set_luminosity(color: Rgb, target: Lanes) -> Rgb {
+    let shift = target - luminosity(color);
+    clip_color(each(color, |channel| channel + shift))
 }
 
 /// `SetSat` of the specification: its three cases are one linear map from [smallest, largest] to
 /// [0, target].
 #[inline(always)]
-fn set_saturation(color: Rgb, target: f32) -> Rgb {
-    let (low, high) = (smallest(color), largest(color));
-    let scale = if high > low {
-        target / (high - low)
-    } else {
-        0.0
-    };
-    color.map(|channel| (channel - low) * scale)
+fn set_saturation(color: Rgb, target: Lanes) -> Rgb {
+    let low = smallest(color);
+    let range = largest(color) - low;
+    let scale = range.at_most(0.0).choose(0.0, target / range);
+    each(color, |channel| (channel - low) * scale)
 }
 
 /// `ClipColor` of the specification: towards grey until every channel is in [0, 1].
 #[inline(always)]
 fn clip_color(color: Rgb) -> Rgb {
-    let grey = luminosity(color);
+    // Rounding may carry grey out of [0, 1], too; inside it no divisor that counts is 0.
+    let grey = luminosity(color).least(1.0).greatest(0.0);
     let (low, high) = (smallest(color), largest(color));
-    let mut clipped = color;
-    if low < 0.0 {
-        clipped = clipped.map(|channel| grey + (channel - grey) * grey / (grey - low));
-    }
-    if high > 1.0 {
-        clipped = clipped.map(|channel| grey + (channel - grey) * (1.0 - grey) / (high - grey));
-    }
-    // What rounding leaves outside.
-    clipped.map(|channel| greatest(0.0, least(1.0, channel)))
+    let too_low = grey / (grey - low);
+    let raise = Lanes::splat(0.0).at_most(low).choose(1.0, too_low);
+    let too_high = (1.0 - grey) / (high - grey);
+    let lower = high.at_most(1.0).choose(1.0, too_high);
+    each(color, |channel| {
+        let clipped = grey + (channel - grey) * raise * lower;
+        // What rounding leaves outside.
+        clipped.least(1.0).greatest(0.0)
+    })
 }
 
 #[inline(always)]
-fn smallest([red, green, blue]: Rgb) -> f32 {
-    least(red, least(green, blue))
+fn smallest([red, green, blue]: Rgb) -> Lanes {
+    red.least(green).least(blue)
 }
 
 #[inline(always)]
-fn largest([red, green, blue]: Rgb) -> f32 {
-    greatest(red, greatest(green, blue))
+fn largest([red, green, blue]: Rgb) -> Lanes {
+    red.greatest(green).greatest(blue)
+}
+
+/// `change` for each channel. The array's own `map` is a call in a build for size.
+#[inline(always)]
+fn each([red, green, blue]: Rgb, change: impl Fn(Lanes) -> Lanes) -> Rgb {
+    [change(red), change(green), change(blue)]
 }

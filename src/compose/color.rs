@@ -106,19 +106,18 @@ serde_as_text!(Color);
 /// The linear light of an sRGB value, both in [0, 1] (IEC 61966-2-1).
 pub fn linear_from_srgb(value: f32) -> f32 {
     if value <= 0.04045 {
-        value / 12.92
-    } else {
-        ((value + 0.055) / 1.055).powf(2.4)
+        return value / 12.92;
     }
+    // In f64, whose powers round to the same f32 everywhere.
+    ((f64::from(value) + 0.055) / 1.055).powf(2.4) as f32
 }
 
 /// The sRGB value of a linear light, both in [0, 1] (IEC 61966-2-1).
 pub fn srgb_from_linear(value: f32) -> f32 {
     if value <= 0.003_130_8 {
-        value * 12.92
-    } else {
-        1.055 * value.powf(1.0 / 2.4) - 0.055
+        return value * 12.92;
     }
+    (1.055 * f64::from(value).powf(1.0 / 2.4) - 0.055) as f32
 }
 
 /// Four bytes as numbers in [0, 1]; neither colour space nor premultiplication changes.
@@ -151,12 +150,6 @@ pub fn unpremultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
 #[inline(always)]
 pub(super) fn least(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
-}
-
-/// The larger of two numbers that are not NaN, see [`least`].
-#[inline(always)]
-pub(super) fn greatest(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
 }
 
 /// The nearest sRGB bytes of linear light, without a power for each pixel.

@@ -22,6 +22,7 @@
 mod blend;
 mod color;
 mod flatten;
+mod lanes;
 mod named;
 mod operator;
 mod row;

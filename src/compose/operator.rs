@@ -4,8 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::blend::{BlendMode, BlendVisitor};
-use super::color::{from_rgba8, least, premultiply, to_rgba8, unpremultiply};
+use super::blend::{BlendMode, BlendVisitor, Rgb, Rgba};
+use super::color::{from_rgba8, premultiply, to_rgba8, unpremultiply};
+use super::lanes::Lanes;
 use super::named::{by_name, serde_as_text};
 use crate::{Error, Result};
 
@@ -136,18 +137,19 @@ struct Fractions {
     backdrop: (f32, f32),
 }
 
-/// The specification's composition of one pixel; all colours are premultiplied.
+/// The specification's composition of four pixels, premultiplied.
 #[inline(always)]
-fn composite_pixel(
-    backdrop: [f32; 4],
-    source: [f32; 4],
+fn composite_lanes(
+    backdrop: Rgba,
+    source: Rgba,
     fractions: Fractions,
-    mix: impl Fn([f32; 4], [f32; 4]) -> [f32; 3],
-) -> [f32; 4] {
+    mix: impl Fn(Rgba, Rgba) -> Rgb,
+) -> Rgba {
     let blended = mix(backdrop, source);
-    let of_source = fractions.source.0 + fractions.source.1 * backdrop[3];
-    let of_backdrop = fractions.backdrop.0 + fractions.backdrop.1 * source[3];
-    let sum = |source: f32, backdrop: f32| least(of_source * source + of_backdrop * backdrop, 1.0);
+    let of_source = backdrop[3] * fractions.source.1 + fractions.source.0;
+    let of_backdrop = source[3] * fractions.backdrop.1 + fractions.backdrop.0;
+    let sum =
+        |source: Lanes, backdrop: Lanes| (of_source * source + of_backdrop * backdrop).least(1.0);
     [
         sum(blended[0], backdrop[0]),
         sum(blended[1], backdrop[1]),
@@ -165,25 +167,15 @@ pub fn composite(
     blend: BlendMode,
     operator: Operator,
 ) -> [f32; 4] {
-    struct Pixel {
-        backdrop: [f32; 4],
-        source: [f32; 4],
-        fractions: Fractions,
-    }
-
-    impl BlendVisitor for Pixel {
-        type Output = [f32; 4];
-
-        fn visit(self, mix: impl Fn([f32; 4], [f32; 4]) -> [f32; 3]) -> [f32; 4] {
-            composite_pixel(self.backdrop, self.source, self.fractions, mix)
-        }
-    }
-
-    blend.visit(Pixel {
-        backdrop,
-        source,
-        fractions: operator.fractions(),
-    })
+    let mut result = backdrop.map(|channel| [channel]);
+    let source = source.map(|channel| [channel]);
+    composite_planes(
+        result.each_mut().map(|plane| &mut plane[..]),
+        source.each_ref().map(|plane| &plane[..]),
+        blend,
+        operator,
+    );
+    result.map(|[channel]| channel)
 }
 
 /// [`composite`] of straight colours, in [0, 1], to a straight one; black where nothing remains.
@@ -228,34 +220,81 @@ pub(super) fn composite_planes(
     blend: BlendMode,
     operator: Operator,
 ) {
-    struct Planes<'a> {
-        backdrop: [&'a mut [f32]; 4],
-        source: [&'a [f32]; 4],
-        fractions: Fractions,
-    }
-
-    impl BlendVisitor for Planes<'_> {
-        type Output = ();
-
-        fn visit(self, mix: impl Fn([f32; 4], [f32; 4]) -> [f32; 3]) {
-            let length = self.source[0].len();
-            let [red, green, blue, alpha] = self.backdrop.map(|plane| &mut plane[..length]);
-            let source = self.source.map(|plane| &plane[..length]);
-            for x in 0..length {
-                let composed = composite_pixel(
-                    [red[x], green[x], blue[x], alpha[x]],
-                    [source[0][x], source[1][x], source[2][x], source[3][x]],
-                    self.fractions,
-                    &mix,
-                );
-                [red[x], green[x], blue[x], alpha[x]] = composed;
-            }
-        }
-    }
-
     blend.visit(Planes {
         backdrop,
         source,
         fractions: operator.fractions(),
     });
+}
+
+struct Planes<'a> {
+    backdrop: [&'a mut [f32]; 4],
+    source: [&'a [f32]; 4],
+    fractions: Fractions,
+}
+
+impl BlendVisitor for Planes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn visit(self, mix: impl Fn(Rgba, Rgba) -> Rgb) {
+        let (source, source_rest) = split(self.source);
+        let (backdrop, backdrop_rest) = split_mut(self.backdrop);
+        let [red, green, blue, alpha] = backdrop;
+        let length = red.len();
+        let (green, blue, alpha) = (
+            &mut green[..length],
+            &mut blue[..length],
+            &mut alpha[..length],
+        );
+        let source = source.map(|plane| &plane[..length]);
+        for x in 0..length {
+            let composed = composite_lanes(
+                lanes(&red[x], &green[x], &blue[x], &alpha[x]),
+                lanes(&source[0][x], &source[1][x], &source[2][x], &source[3][x]),
+                self.fractions,
+                &mix,
+            );
+            red[x] = composed[0].to_array();
+            green[x] = composed[1].to_array();
+            blue[x] = composed[2].to_array();
+            alpha[x] = composed[3].to_array();
+        }
+        let [red, green, blue, alpha] = backdrop_rest.each_ref().map(|plane| padded(plane));
+        let below = lanes(&red, &green, &blue, &alpha);
+        let [red, green, blue, alpha] = source_rest.map(padded);
+        let above = lanes(&red, &green, &blue, &alpha);
+        let composed = composite_lanes(below, above, self.fractions, &mix);
+        for (plane, values) in backdrop_rest.into_iter().zip(composed) {
+            plane.copy_from_slice(&values.to_array()[..plane.len()]);
+        }
+    }
+}
+
+#[inline(always)]
+fn lanes(red: &[f32; 4], green: &[f32; 4], blue: &[f32; 4], alpha: &[f32; 4]) -> Rgba {
+    [
+        Lanes::new(*red),
+        Lanes::new(*green),
+        Lanes::new(*blue),
+        Lanes::new(*alpha),
+    ]
+}
+
+/// The planes in fours, and what is left.
+fn split(planes: [&[f32]; 4]) -> ([&[[f32; 4]]; 4], [&[f32]; 4]) {
+    let parts = planes.map(|plane| plane.as_chunks());
+    (parts.map(|(fours, _)| fours), parts.map(|(_, rest)| rest))
+}
+
+fn split_mut(planes: [&mut [f32]; 4]) -> ([&mut [[f32; 4]]; 4], [&mut [f32]; 4]) {
+    let [(a, e), (b, f), (c, g), (d, h)] = planes.map(|plane| plane.as_chunks_mut());
+    ([a, b, c, d], [e, f, g, h])
+}
+
+/// Up to four values, and 0 for the missing ones.
+fn padded(values: &[f32]) -> [f32; 4] {
+    let mut padded = [0.0; 4];
+    padded[..values.len()].copy_from_slice(values);
+    padded
 }

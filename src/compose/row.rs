@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use super::blend::BlendMode;
-use super::color::{ColorSpace, SRGB_ENCODER, least, unpremultiply};
+use super::color::{ColorSpace, SRGB_ENCODER, unpremultiply};
+use super::lanes::{Lanes, Words};
 use super::operator::{Operator, composite_planes};
 
 /// A row of premultiplied pixels, one plane a channel, so that loops take many pixels at a time.
 pub(super) struct Row {
+    /// A few pixels longer than the row: four can be read and written from any pixel on.
     planes: [Vec<f32>; 4],
 }
 
@@ -15,7 +17,7 @@ impl Row {
     /// A transparent row.
     pub(super) fn new(width: usize) -> Self {
         Self {
-            planes: std::array::from_fn(|_| vec![0.0; width]),
+            planes: std::array::from_fn(|_| vec![0.0; width + 4]),
         }
     }
 
@@ -34,12 +36,11 @@ impl Row {
         }
     }
 
-    /// Sets the pixel at `x`, premultiplied.
+    /// Sets the pixel at `x`: lanes of red, green, blue and alpha, premultiplied.
     #[inline(always)]
-    pub(super) fn set(&mut self, x: usize, color: [f32; 4]) {
-        for (plane, channel) in self.planes.iter_mut().zip(color) {
-            plane[x] = channel;
-        }
+    pub(super) fn set(&mut self, x: usize, color: Lanes) {
+        let [red, green, blue, alpha] = &mut self.planes;
+        [red[x], green[x], blue[x], alpha[x]] = color.to_array();
     }
 
     /// Multiplies every pixel by `opacity`.
@@ -66,23 +67,29 @@ impl Row {
     /// Composites straight sRGB bytes onto the pixels from `start` on, in sRGB, by blend mode
     /// `normal` and operator `source-over`.
     pub(super) fn draw_over(&mut self, start: usize, rgba: &[u8], opacity: f32) {
-        let (pixels, _) = rgba.as_chunks::<4>();
-        let span = start..start + pixels.len();
-        let [red, green, blue, alpha] =
-            self.planes.each_mut().map(|plane| &mut plane[span.clone()]);
-        // Bytes become fractions by this one factor on alpha and one on the colours.
-        let (alpha_scale, color_scale) = (opacity / 255.0, 1.0 / 255.0);
-        for (x, pixel) in pixels.iter().enumerate() {
-            let pixel = u32::from_le_bytes(*pixel);
-            let channel = |shift: u32| (pixel >> shift & 0xff) as i32 as f32;
-            let source_alpha = channel(24) * alpha_scale;
-            let weight = source_alpha * color_scale;
-            let rest = 1.0 - source_alpha;
-            red[x] = channel(0) * weight + red[x] * rest;
-            green[x] = channel(8) * weight + green[x] * rest;
-            blue[x] = channel(16) * weight + blue[x] * rest;
-            alpha[x] = source_alpha + alpha[x] * rest;
+        let (quads, rest) = rgba.as_chunks::<16>();
+        for (index, quad) in quads.iter().enumerate() {
+            self.draw_four_over(start + 4 * index, quad, opacity);
         }
+        let x = start + 4 * quads.len();
+        let mut last = [0; 16];
+        last[..rest.len()].copy_from_slice(rest);
+        self.draw_four_over(x, &last, opacity);
+    }
+
+    /// Composites four pixels, of which those beyond the end of the row must be transparent.
+    #[inline(always)]
+    fn draw_four_over(&mut self, x: usize, pixels: &[u8; 16], opacity: f32) {
+        let words = Words::from_pixels(pixels);
+        // Bytes become fractions by one factor on alpha and one on the colours.
+        let source_alpha = words.channel::<24>() * (opacity / 255.0);
+        let weight = source_alpha * (1.0 / 255.0);
+        let rest = 1.0 - source_alpha;
+        let [red, green, blue, alpha] = &mut self.planes;
+        add_to(red, x, rest, words.channel::<0>() * weight);
+        add_to(green, x, rest, words.channel::<8>() * weight);
+        add_to(blue, x, rest, words.channel::<16>() * weight);
+        add_to(alpha, x, rest, source_alpha);
     }
 
     /// Writes the row, whose colours are in `space`, as straight sRGB bytes.
@@ -94,20 +101,27 @@ impl Row {
     }
 
     fn write_srgb(&self, rgba: &mut [u8]) {
-        let (pixels, _) = rgba.as_chunks_mut::<4>();
-        let [red, green, blue, alpha] = self.planes.each_ref().map(|plane| &plane[..pixels.len()]);
-        for (x, pixel) in pixels.iter_mut().enumerate() {
-            let scale = if alpha[x] > 0.0 {
-                255.0 / alpha[x]
-            } else {
-                0.0
-            };
-            let word = nearest_byte(red[x] * scale)
-                | nearest_byte(green[x] * scale) << 8
-                | nearest_byte(blue[x] * scale) << 16
-                | nearest_byte(alpha[x] * 255.0) << 24;
-            *pixel = word.to_le_bytes();
+        let (quads, rest) = rgba.as_chunks_mut::<16>();
+        let x = 4 * quads.len();
+        for (index, quad) in quads.iter_mut().enumerate() {
+            *quad = self.four_bytes(4 * index);
         }
+        let last = self.four_bytes(x);
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+
+    /// Four pixels from `x` on as straight bytes.
+    #[inline(always)]
+    fn four_bytes(&self, x: usize) -> [u8; 16] {
+        let [red, green, blue, alpha] = &self.planes;
+        let alpha = four_at(alpha, x);
+        let scale = alpha.at_most(0.0).choose(0.0, 255.0 / alpha);
+        (four_at(red, x) * scale)
+            .nearest_bytes()
+            .with::<8>((four_at(green, x) * scale).nearest_bytes())
+            .with::<16>((four_at(blue, x) * scale).nearest_bytes())
+            .with::<24>((alpha * 255.0).nearest_bytes())
+            .to_pixels()
     }
 
     fn write_linear(&self, rgba: &mut [u8]) {
@@ -120,16 +134,23 @@ impl Row {
                 encoder.byte(red),
                 encoder.byte(green),
                 encoder.byte(blue),
-                nearest_byte(alpha * 255.0) as u8,
+                (alpha * 255.0).round() as u8,
             ];
         }
     }
 }
 
-/// The whole number nearest to a value in [0, 255]; larger values count as 255.
+/// Multiplies four values of a plane by `factor` and adds `summand`.
 #[inline(always)]
-fn nearest_byte(value: f32) -> u32 {
-    // Beside 2^23 the last bit of a float is worth 1: the addition rounds, and the low bits are the
-    // number. A cast would have to treat NaN and overflow.
-    (least(value, 255.0) + 8_388_608.0).to_bits() & 0xff
+fn add_to(plane: &mut [f32], x: usize, factor: Lanes, summand: Lanes) {
+    if let Some(four) = plane[x..].first_chunk_mut() {
+        *four = (Lanes::new(*four) * factor + summand).to_array();
+    }
+}
+
+#[inline(always)]
+fn four_at(plane: &[f32], x: usize) -> Lanes {
+    plane[x..]
+        .first_chunk()
+        .map_or(Lanes::splat(0.0), |four| Lanes::new(*four))
 }

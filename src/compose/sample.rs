@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::lanes::Lanes;
 use super::row::Row;
 use super::transform::Transform;
 use crate::image::Picture;
@@ -86,17 +87,16 @@ impl<'a> PlacedPicture<'a> {
         let (start, rgba) = self.bytes_in_row(y, width).unwrap_or((0, &[]));
         let (pixels, _) = rgba.as_chunks::<4>();
         for (x, &pixel) in pixels.iter().enumerate() {
-            let color = self.bytes.premultiplied(pixel);
-            row.set(start + x, color.map(|channel| channel * opacity));
+            row.set(start + x, self.bytes.premultiplied(pixel) * opacity);
         }
         start..start + pixels.len()
     }
 }
 
-/// A grid of premultiplied colours.
+/// A grid of premultiplied colours, each the four lanes red, green, blue and alpha.
 trait Texels {
     fn size(&self) -> [usize; 2];
-    fn texel(&self, x: usize, y: usize) -> [f32; 4];
+    fn texel(&self, x: usize, y: usize) -> Lanes;
 }
 
 /// A picture as it is.
@@ -107,20 +107,21 @@ struct Bytes<'a> {
 
 impl Bytes<'_> {
     #[inline(always)]
-    fn premultiplied(&self, [red, green, blue, alpha]: [u8; 4]) -> [f32; 4] {
-        let alpha = f32::from(alpha) / 255.0;
-        let channel = |byte: u8| self.decoding[usize::from(byte)] * alpha;
-        [channel(red), channel(green), channel(blue), alpha]
+    fn premultiplied(&self, [red, green, blue, alpha]: [u8; 4]) -> Lanes {
+        let channel = |byte: u8| self.decoding[usize::from(byte)];
+        let straight = [channel(red), channel(green), channel(blue), 1.0];
+        Lanes::new(straight) * (f32::from(alpha) / 255.0)
     }
 }
 
 impl Texels for Bytes<'_> {
+    #[inline(always)]
     fn size(&self) -> [usize; 2] {
         [self.picture.width, self.picture.height]
     }
 
     #[inline(always)]
-    fn texel(&self, x: usize, y: usize) -> [f32; 4] {
+    fn texel(&self, x: usize, y: usize) -> Lanes {
         let (pixels, _) = self.picture.rgba.as_chunks::<4>();
         self.premultiplied(pixels[y * self.picture.width + x])
     }
@@ -133,13 +134,14 @@ struct Level {
 }
 
 impl Texels for Level {
+    #[inline(always)]
     fn size(&self) -> [usize; 2] {
         self.size
     }
 
     #[inline(always)]
-    fn texel(&self, x: usize, y: usize) -> [f32; 4] {
-        self.texels[y * self.size[0] + x]
+    fn texel(&self, x: usize, y: usize) -> Lanes {
+        Lanes::new(self.texels[y * self.size[0] + x])
     }
 }
 
@@ -151,12 +153,12 @@ impl Level {
         let size = [source_width.div_ceil(2), source_height.div_ceil(2)];
         let mut texels = Vec::with_capacity(size[0] * size[1]);
         for y in 0..size[1] {
-            let rows = [2 * y, (2 * y + 1).min(source_height - 1)];
+            let (top, bottom) = (2 * y, (2 * y + 1).min(source_height - 1));
             for x in 0..size[0] {
-                let columns = [2 * x, (2 * x + 1).min(source_width - 1)];
-                let [a, b] = columns.map(|column| source.texel(column, rows[0]));
-                let [c, d] = columns.map(|column| source.texel(column, rows[1]));
-                texels.push(std::array::from_fn(|i| (a[i] + b[i] + c[i] + d[i]) * 0.25));
+                let (left, right) = (2 * x, (2 * x + 1).min(source_width - 1));
+                let upper = source.texel(left, top) + source.texel(right, top);
+                let lower = source.texel(left, bottom) + source.texel(right, bottom);
+                texels.push(((upper + lower) * 0.25).to_array());
             }
         }
         Self { size, texels }
@@ -223,10 +225,9 @@ impl Resampler {
             let coverage = self.coverage(point) * opacity;
             // Also false for NaN, which places far beyond the range of numbers give.
             let color = if coverage > 0.0 {
-                let color = self.sample(texels, point);
-                color.map(|channel| channel * coverage)
+                self.sample(texels, point) * coverage
             } else {
-                [0.0; 4]
+                Lanes::splat(0.0)
             };
             row.set(x, color);
         }
@@ -264,40 +265,40 @@ impl Resampler {
     /// How much of a pixel of the scene, whose centre is `point` in the picture, the picture
     /// covers: in each direction, the part of an interval as long as the pixel.
     #[inline(always)]
-    fn coverage(&self, point: [f64; 2]) -> f32 {
-        let [across, down] = [0, 1].map(|axis| {
-            let before = point[axis] * self.scale + 0.5;
-            let beyond = (point[axis] - self.size[axis]) * self.scale + 0.5;
-            before.clamp(0.0, 1.0) - beyond.clamp(0.0, 1.0)
-        });
+    fn coverage(&self, [x, y]: [f64; 2]) -> f32 {
+        let across = self.covered(x, self.size[0]);
+        let down = self.covered(y, self.size[1]);
         (across * down) as f32
     }
 
-    /// The colour at `point` of the picture.
     #[inline(always)]
-    fn sample(&self, texels: &impl Texels, point: [f64; 2]) -> [f32; 4] {
-        let [x, y] = point.map(|value| value * self.density - 0.5);
+    fn covered(&self, position: f64, length: f64) -> f64 {
+        let before = position * self.scale + 0.5;
+        let beyond = (position - length) * self.scale + 0.5;
+        before.clamp(0.0, 1.0) - beyond.clamp(0.0, 1.0)
+    }
+
+    /// The colour at a point of the picture.
+    #[inline(always)]
+    fn sample(&self, texels: &impl Texels, [x, y]: [f64; 2]) -> Lanes {
+        let (x, y) = (x * self.density - 0.5, y * self.density - 0.5);
         if self.spread < 1e-6 {
             return bilinear(texels, x, y);
         }
-        let mut sum = [0.0; 4];
-        for (dx, dy) in [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)] {
-            let color = bilinear(texels, x + dx * self.spread, y + dy * self.spread);
-            sum = std::array::from_fn(|i| sum[i] + color[i]);
-        }
-        sum.map(|channel| channel * 0.25)
+        let (left, right) = (x - self.spread, x + self.spread);
+        let (top, bottom) = (y - self.spread, y + self.spread);
+        let upper = bilinear(texels, left, top) + bilinear(texels, right, top);
+        let lower = bilinear(texels, left, bottom) + bilinear(texels, right, bottom);
+        (upper + lower) * 0.25
     }
 }
 
 /// The colour between texels, whose centres lie at whole numbers; the edge goes on outside.
 #[inline(always)]
-fn bilinear(texels: &impl Texels, x: f64, y: f64) -> [f32; 4] {
+fn bilinear(texels: &impl Texels, x: f64, y: f64) -> Lanes {
     let [width, height] = texels.size();
     let ([left, right], across) = neighbours(x, width);
     let ([top, bottom], down) = neighbours(y, height);
-    let between = |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] {
-        std::array::from_fn(|i| a[i] * (1.0 - t) + b[i] * t)
-    };
     let upper = between(texels.texel(left, top), texels.texel(right, top), across);
     let lower = between(
         texels.texel(left, bottom),
@@ -305,6 +306,12 @@ fn bilinear(texels: &impl Texels, x: f64, y: f64) -> [f32; 4] {
         across,
     );
     between(upper, lower, down)
+}
+
+/// From `a` at 0 to `b` at 1.
+#[inline(always)]
+fn between(a: Lanes, b: Lanes, position: f32) -> Lanes {
+    a * (1.0 - position) + b * position
 }
 
 /// The texels on both sides of `position` on an axis of `length` texels, and the weight of the

@@ -40,7 +40,10 @@ impl Transform {
     /// Where `point` goes.
     #[inline(always)]
     pub fn apply(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        [0, 1].map(|axis| x * self.x_axis[axis] + y * self.y_axis[axis] + self.origin[axis])
+        [
+            x * self.x_axis[0] + y * self.y_axis[0] + self.origin[0],
+            x * self.x_axis[1] + y * self.y_axis[1] + self.origin[1],
+        ]
     }
 
     /// First `inner`, then this transform.

@@ -1,5 +1,8 @@
 use crate::{Error, ErrorCode, Result};
 
+/// The longest side of a picture that is read, in pixels.
+const MAX_SIDE: u32 = 16_384;
+
 /// A picture of 8-bit red, green, blue and alpha, row by row from the top left.
 ///
 /// Colours are sRGB and straight: not multiplied by alpha, and kept where alpha is 0.
@@ -35,6 +38,92 @@ impl Picture {
             height,
             rgba,
         }
+    }
+
+    /// Reads a PNG, JPEG or WebP file.
+    ///
+    /// # Errors
+    /// `bad_image` if the bytes are no such file, or the picture is larger than 16384 pixels a side
+    /// or 512 MiB in memory.
+    pub fn from_file(bytes: &[u8]) -> Result<Self> {
+        let unreadable = |reason: String| {
+            Error::new(
+                ErrorCode::BadImage,
+                format!("the picture cannot be read: {reason}"),
+                "give a PNG, JPEG or WebP of at most 16384 pixels a side",
+            )
+        };
+        let mut reader = image::ImageReader::new(std::io::Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|error| unreadable(error.to_string()))?;
+        let mut limits = image::Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        limits.max_alloc = Some(512 << 20);
+        reader.limits(limits);
+        let decoded = reader
+            .decode()
+            .map_err(|error| unreadable(error.to_string()))?;
+        let rgba = decoded.into_rgba8();
+        Ok(Self {
+            width: rgba.width() as usize,
+            height: rgba.height() as usize,
+            rgba: rgba.into_raw(),
+        })
+    }
+
+    /// The picture scaled and cropped around its centre to `width` x `height`, which keeps its
+    /// proportions. Colours are weighted by alpha, so that hidden ones do not bleed in.
+    pub fn fitted(&self, width: usize, height: usize) -> Self {
+        let premultiplied = self.rgba.chunks_exact(4).flat_map(|pixel| {
+            let alpha = f32::from(pixel[3]) / 255.0;
+            [0, 1, 2]
+                .map(|channel| f32::from(pixel[channel]) * alpha)
+                .into_iter()
+                .chain([alpha])
+        });
+        let (own_width, own_height) = (self.width as u32, self.height as u32);
+        let buffer = image::Rgba32FImage::from_raw(own_width, own_height, premultiplied.collect());
+        let picture = image::DynamicImage::from(buffer.expect("four values a pixel"));
+        let filter = image::imageops::FilterType::Triangle;
+        let resized = picture.resize_to_fill(width as u32, height as u32, filter);
+        let rgba = resized.into_rgba32f().into_raw();
+        let straight = rgba.chunks_exact(4).flat_map(|pixel| {
+            let alpha = pixel[3].clamp(0.0, 1.0);
+            let color = |value: f32| (value / alpha.max(1e-6)).round().clamp(0.0, 255.0) as u8;
+            [
+                color(pixel[0]),
+                color(pixel[1]),
+                color(pixel[2]),
+                (alpha * 255.0).round() as u8,
+            ]
+        });
+        Self {
+            width,
+            height,
+            rgba: straight.collect(),
+        }
+    }
+
+    /// Planes of red, green and blue in [-1, 1] on mid-grey, `(2 · colour - 1) · alpha`: what the
+    /// VAE and the hint encoder see of a transparent picture.
+    pub fn on_grey(&self) -> Vec<f32> {
+        let plane = |channel: usize| {
+            self.rgba.chunks_exact(4).map(move |pixel| {
+                let color = f32::from(pixel[channel]) / 255.0;
+                (color * 2.0 - 1.0) * (f32::from(pixel[3]) / 255.0)
+            })
+        };
+        (0..3).flat_map(plane).collect()
+    }
+
+    /// The plane of alpha in [0, 1].
+    pub fn alpha(&self) -> Vec<f32> {
+        let alphas = self
+            .rgba
+            .chunks_exact(4)
+            .map(|pixel| f32::from(pixel[3]) / 255.0);
+        alphas.collect()
     }
 
     /// The picture as a PNG file of 8-bit RGBA, with colour kept under alpha 0.

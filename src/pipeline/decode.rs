@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use super::engine::Models;
-use super::request::{Mode, Role};
+use super::request::Role;
 use super::sample::{Dump, Latent, aborted};
 use super::{Event, Observer, host_values, to_device};
 use crate::Result;
@@ -29,7 +29,7 @@ pub struct Decoded {
     pub dump: Dump,
 }
 
-/// Runs the VAE and, for transparent modes, the transparency decoder.
+/// Runs the VAE and, for transparent frames, the transparency decoder.
 pub(super) async fn decode(
     latent: &Latent,
     passes: usize,
@@ -38,57 +38,88 @@ pub(super) async fn decode(
     observer: &mut impl Observer,
 ) -> Result<Decoded> {
     latent.values.check_finite("the latent")?;
-    let passes = if latent.mode == Mode::Single {
-        passes
-    } else {
-        1
+    let roles = latent.mode.roles();
+    let frame_passes = |role: &Role| if *role == Role::Foreground { passes } else { 1 };
+    let mut counter = Counter {
+        done: 0,
+        passes: roles.iter().map(frame_passes).sum(),
     };
-    if !observer.report(Event::Decoding { pass: 0, passes }).await {
-        return Err(aborted());
-    }
+    counter.report(0, observer).await?;
     let unscaled = to_device(&latent.values, &models.device).div_scalar(models.scaling_factor);
-    let picture = models.vae.forward(unscaled.clone());
-    let pixels = (picture * 0.5 + 0.5).clamp(0.0, 1.0);
-    let [_, _, height, width] = pixels.dims();
+    let (mut layers, mut pixels, mut transparent) = (Vec::new(), Vec::new(), Vec::new());
+    for (frame, role) in roles.iter().enumerate() {
+        let latent_frame = unscaled.clone().narrow(0, frame, 1);
+        let picture = models.vae.forward(latent_frame.clone());
+        let picture = (picture * 0.5 + 0.5).clamp(0.0, 1.0);
+        let [_, _, height, width] = picture.dims();
+        let planes = match (&models.transparency_decoder, role) {
+            (Some(decoder), Role::Foreground) => {
+                if keep {
+                    pixels.extend(host_values(picture.to_data_async().await)?);
+                }
+                let planes = decode_alpha(
+                    decoder,
+                    picture,
+                    latent_frame,
+                    passes,
+                    &mut counter,
+                    observer,
+                );
+                let planes = planes.await?;
+                transparent.extend_from_slice(&planes);
+                planes
+            }
+            _ => {
+                let planes = host_values(picture.into_data_async().await)?;
+                pixels.extend_from_slice(&planes);
+                counter.report(1, observer).await?;
+                planes
+            }
+        };
+        let planes = HostTensor::new([planes.len() / (height * width), height, width], planes);
+        planes.check_finite("the decoded picture")?;
+        layers.push(Layer {
+            role: *role,
+            seed: latent.seed.wrapping_add(frame as u64),
+            picture: Picture::from_planes(&planes.data, width, height),
+        });
+    }
     let mut dump = Dump::new();
     if keep {
-        let values = host_values(pixels.to_data_async().await)?;
-        dump.insert(
-            "pixel".into(),
-            HostTensor::new([1, 3, height, width], values),
-        );
-    }
-    let (role, channels, planes) = match (&models.transparency_decoder, latent.mode) {
-        (Some(decoder), Mode::Single) => {
-            let planes = decode_alpha(decoder, pixels, unscaled, passes, observer).await?;
-            (Role::Foreground, 4, planes)
+        let [_, _, height, width] = latent.values.shape[..] else {
+            unreachable!("the latent was checked")
+        };
+        let mut add = |name: &str, channels: usize, values: Vec<f32>| {
+            let frames = values.len() / (channels * height * width * 64);
+            let shape = [frames, channels, height * 8, width * 8];
+            dump.insert(name.into(), HostTensor::new(shape, values));
+        };
+        add("pixel", 3, pixels);
+        if !transparent.is_empty() {
+            add("rgba", 4, transparent);
         }
-        _ => (Role::Image, 3, host_values(pixels.into_data_async().await)?),
-    };
-    let planes = HostTensor::new([1, channels, height, width], planes);
-    planes.check_finite("the decoded picture")?;
-    let picture = Picture::from_planes(&planes.data, width, height);
-    if keep && channels == 4 {
-        dump.insert("rgba".into(), planes);
     }
-    if !observer
-        .report(Event::Decoding {
-            pass: passes,
-            passes,
-        })
-        .await
-    {
-        return Err(aborted());
+    Ok(Decoded { layers, dump })
+}
+
+/// Decode passes done and to do.
+struct Counter {
+    done: usize,
+    passes: usize,
+}
+
+impl Counter {
+    async fn report(&mut self, more: usize, observer: &mut impl Observer) -> Result<()> {
+        self.done += more;
+        let event = Event::Decoding {
+            pass: self.done,
+            passes: self.passes,
+        };
+        match observer.report(event).await {
+            true => Ok(()),
+            false => Err(aborted()),
+        }
     }
-    let layer = Layer {
-        role,
-        seed: latent.seed,
-        picture,
-    };
-    Ok(Decoded {
-        layers: vec![layer],
-        dump,
-    })
 }
 
 /// Red, green, blue and alpha planes in [0, 1]: the lower median of `passes` turned passes, each
@@ -98,23 +129,15 @@ async fn decode_alpha(
     pixels: Tensor<4>,
     latent: Tensor<4>,
     passes: usize,
+    counter: &mut Counter,
     observer: &mut impl Observer,
 ) -> Result<Vec<f32>> {
     let mut decoded = Vec::with_capacity(passes);
-    for (index, pass) in PASSES.into_iter().take(passes).enumerate() {
-        if index > 0
-            && !observer
-                .report(Event::Decoding {
-                    pass: index,
-                    passes,
-                })
-                .await
-        {
-            return Err(aborted());
-        }
+    for pass in PASSES.into_iter().take(passes) {
         let output = decoder.forward(turn(pixels.clone(), pass), turn(latent.clone(), pass));
         let output = turn_back(output.clamp(0.0, 1.0), pass);
         decoded.push(host_values(output.into_data_async().await)?);
+        counter.report(1, observer).await?;
     }
     let alpha_first = lower_median(&decoded);
     let (alpha, colors) = alpha_first.split_at(alpha_first.len() / 4);

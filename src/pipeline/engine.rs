@@ -1,14 +1,17 @@
 use burn::tensor::Device;
 
 use super::decode::{Decoded, Layer, decode};
+use super::encode::{Encoded, encode};
 use super::observer::{Event, Observer};
-use super::request::{Mode, Plan, Request};
-use super::sample::{Dump, Latent, Sampled, sample};
+use super::request::{Init, MAX_SIDE, Mode, Plan, Request};
+use super::sample::{Dump, Inputs, Latent, Sampled, sample};
+use super::to_device;
+use crate::image::Picture;
 use crate::text::{TextEncoder, Tokenizer};
-use crate::transparency::TransparencyDecoder;
+use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 use crate::unet::Unet;
-use crate::vae::VaeDecoder;
-use crate::weights::{Manifest, Pack, PackSource, Weights};
+use crate::vae::{VaeDecoder, VaeEncoder};
+use crate::weights::{HostTensor, Manifest, Pack, PackSource, Weights};
 use crate::{Error, ErrorCode, Result};
 
 /// A model on a device, ready to generate.
@@ -16,8 +19,18 @@ pub struct Engine<S> {
     pack: Pack<S>,
     tokenizer: Tokenizer,
     models: Models,
-    /// Whether the UNet in `models` carries the single-picture adapter.
-    adapted: bool,
+    /// The component that the UNet in `models` is adapted by.
+    adapter: Option<&'static str>,
+    /// Loaded when a picture is first encoded.
+    encoders: Option<Encoders>,
+}
+
+/// The networks that turn pictures into latents.
+pub(super) struct Encoders {
+    pub device: Device,
+    pub vae: VaeEncoder,
+    pub scaling_factor: f32,
+    pub transparency: Option<TransparencyEncoder>,
 }
 
 /// The networks of a pack on a device.
@@ -46,13 +59,17 @@ impl<S: PackSource> Engine<S> {
     pub async fn load(source: S, device: Device, observer: &mut impl Observer) -> Result<Self> {
         let pack = Pack::open(source).await?;
         let tokenizer = pack.tokenizer().await?;
-        let adapted = pack.manifest().has("layers.attn");
-        let models = load_models(&pack, &device, adapted, observer).await?;
+        let first = Mode::ALL
+            .into_iter()
+            .find(|mode| mode.missing_part(pack.manifest()).is_none());
+        let adapter = first.and_then(|mode| mode.adapter(pack.manifest()));
+        let models = load_models(&pack, &device, adapter, observer).await?;
         Ok(Self {
             pack,
             tokenizer,
             models,
-            adapted,
+            adapter,
+            encoders: None,
         })
     }
 
@@ -107,16 +124,70 @@ impl<S: PackSource> Engine<S> {
     ) -> Result<Sampled> {
         let plan = Plan::new(request, self.pack.manifest(), self.size_multiple())?;
         self.adapt(plan.mode, observer).await?;
-        let manifest = self.pack.manifest();
-        sample(
+        if let Some(picture) = request.foreground.as_ref().or(request.background.as_ref()) {
+            let shape = [1, 3, picture.height, picture.width];
+            let on_grey = HostTensor::new(shape, picture.on_grey());
+            let on_grey = to_device(&on_grey, &self.models.device);
+            self.models.unet.set_condition(on_grey);
+        }
+        let init = match &request.init {
+            Some(Init::Latent(latent)) => Some(latent.clone()),
+            Some(Init::Picture(picture)) => {
+                let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
+                let encoded = self.encode_as(picture, gain, transparent, observer).await?;
+                Some(encoded.latent)
+            }
+            None => None,
+        };
+        let inputs = Inputs {
             request,
-            &plan,
-            manifest,
-            &self.tokenizer,
-            &self.models,
-            observer,
-        )
-        .await
+            plan: &plan,
+            manifest: self.pack.manifest(),
+            tokenizer: &self.tokenizer,
+            models: &self.models,
+            init,
+        };
+        sample(inputs, observer).await
+    }
+
+    /// The latent of a picture, with its alpha hidden in it where the pack has a transparency
+    /// encoder. `gain` scales the offset; [`OFFSET_GAIN`](crate::transparency::OFFSET_GAIN) is
+    /// usual.
+    ///
+    /// # Errors
+    /// `bad_image` if the picture's sides are not multiples of 8.
+    pub async fn encode(
+        &mut self,
+        picture: &Picture,
+        gain: f32,
+        observer: &mut impl Observer,
+    ) -> Result<Encoded> {
+        self.encode_as(picture, gain, true, observer).await
+    }
+
+    async fn encode_as(
+        &mut self,
+        picture: &Picture,
+        gain: f32,
+        transparent: bool,
+        observer: &mut impl Observer,
+    ) -> Result<Encoded> {
+        let (width, height) = (picture.width, picture.height);
+        let fits = |side: usize| (8..=MAX_SIDE).contains(&side) && side.is_multiple_of(8);
+        if !fits(width) || !fits(height) {
+            return Err(Error::new(
+                ErrorCode::BadImage,
+                format!("a picture of {width} x {height} cannot be encoded"),
+                format!("use sides that are multiples of 8 up to {MAX_SIDE}"),
+            ));
+        }
+        let encoders = match self.encoders.take() {
+            Some(encoders) => encoders,
+            None => load_encoders(&self.pack, &self.models.device, observer).await?,
+        };
+        let encoded = encode(picture, gain, transparent, &encoders).await;
+        self.encoders = Some(encoders);
+        encoded
     }
 
     /// The second half: from a latent to layers. `keep` fills the dump.
@@ -142,30 +213,33 @@ impl<S: PackSource> Engine<S> {
                 "the loaded pack does not hold it",
             ));
         }
-        let cells = match latent.mode {
-            Mode::Single => self.size_multiple() / 8,
-            _ => 1,
+        let frames = latent.mode.roles().len();
+        let cells = match latent.mode.is_transparent() {
+            true => self.size_multiple() / 8,
+            false => 1,
         };
         let fits = |side: usize| side > 0 && side.is_multiple_of(cells);
         match latent.values.shape.as_slice() {
-            [1, 4, height, width] if fits(*height) && fits(*width) => Ok(()),
+            [count, 4, height, width] if *count == frames && fits(*height) && fits(*width) => {
+                Ok(())
+            }
             shape => Err(Error::new(
                 ErrorCode::BadImage,
                 format!("a latent of shape {shape:?} cannot be decoded"),
-                format!("expected [1, 4, height, width] with sides that are multiples of {cells}"),
+                format!("expected [{frames}, 4, height, width], sides multiples of {cells}"),
             )),
         }
     }
 
-    /// Loads the UNet with or without the adapter, as `mode` needs it.
+    /// Loads the UNet with the adapter that `mode` needs, if it is not there already.
     async fn adapt(&mut self, mode: Mode, observer: &mut impl Observer) -> Result<()> {
-        let adapted = mode == Mode::Single && self.pack.manifest().has("layers.attn");
-        if adapted != self.adapted {
+        let adapter = mode.adapter(self.pack.manifest());
+        if adapter != self.adapter {
             let weights = Weights::new(&self.models.device);
-            let wanted = |name: &str| wants_unet(name, adapted);
+            let wanted = |name: &str| wants_unet(name, adapter);
             load_weights(&self.pack, &weights, wanted, observer).await?;
-            self.models.unet = build_unet(self.pack.manifest(), &weights, adapted)?;
-            self.adapted = adapted;
+            self.models.unet = build_unet(self.pack.manifest(), &weights, adapter)?;
+            self.adapter = adapter;
         }
         Ok(())
     }
@@ -174,7 +248,7 @@ impl<S: PackSource> Engine<S> {
 async fn load_models<S: PackSource>(
     pack: &Pack<S>,
     device: &Device,
-    adapted: bool,
+    adapter: Option<&str>,
     observer: &mut impl Observer,
 ) -> Result<Models> {
     let weights = Weights::new(device);
@@ -185,7 +259,7 @@ async fn load_models<S: PackSource>(
             "vae.post_quant_conv.",
             "transparency_decoder.",
         ];
-        parts.iter().any(|part| name.starts_with(part)) || wants_unet(name, adapted)
+        parts.iter().any(|part| name.starts_with(part)) || wants_unet(name, adapter)
     };
     load_weights(pack, &weights, wanted, observer).await?;
     let manifest = pack.manifest();
@@ -196,31 +270,60 @@ async fn load_models<S: PackSource>(
     Ok(Models {
         device: device.clone(),
         text_encoder: TextEncoder::load(&manifest.text_encoder()?, &weights.at("text_encoder"))?,
-        unet: build_unet(manifest, &weights, adapted)?,
+        unet: build_unet(manifest, &weights, adapter)?,
         vae: VaeDecoder::load(&vae, &weights.at("vae"))?,
         scaling_factor: vae.scaling_factor,
         transparency_decoder: transparency_decoder.transpose()?,
     })
 }
 
-fn build_unet(manifest: &Manifest, weights: &Weights, adapted: bool) -> Result<Unet> {
-    let adapter = adapted.then(|| weights.at("layers.attn"));
+async fn load_encoders<S: PackSource>(
+    pack: &Pack<S>,
+    device: &Device,
+    observer: &mut impl Observer,
+) -> Result<Encoders> {
+    let weights = Weights::new(device);
+    let parts = ["vae.encoder.", "vae.quant_conv.", "transparency_encoder."];
+    let wanted = |name: &str| parts.iter().any(|part| name.starts_with(part));
+    load_weights(pack, &weights, wanted, observer).await?;
+    let config = pack.manifest().vae()?;
+    let transparency = pack
+        .manifest()
+        .has("transparency_encoder")
+        .then(|| TransparencyEncoder::load(&weights.at("transparency_encoder")));
+    Ok(Encoders {
+        device: device.clone(),
+        vae: VaeEncoder::load(&config, &weights.at("vae"))?,
+        scaling_factor: config.scaling_factor,
+        transparency: transparency.transpose()?,
+    })
+}
+
+fn build_unet(manifest: &Manifest, weights: &Weights, adapter: Option<&str>) -> Result<Unet> {
+    let adapter = adapter.map(|component| weights.at(component));
     Unet::load(&manifest.unet()?, &weights.at("unet"), adapter.as_ref())
 }
 
-/// Whether a tensor is part of the UNet; the base weights that an adapter replaces are left out.
-fn wants_unet(name: &str, adapted: bool) -> bool {
-    if !adapted {
-        return name.starts_with("unet.");
-    }
+/// Whether a tensor is part of the UNet. The base weights that the folded adapter replaces are left
+/// out.
+fn wants_unet(name: &str, adapter: Option<&str>) -> bool {
     let replaced = [
         ".to_q.weight",
         ".to_k.weight",
         ".to_v.weight",
         ".to_out.0.weight",
     ];
-    name.starts_with("layers.attn.")
-        || name.starts_with("unet.") && !replaced.iter().any(|end| name.ends_with(end))
+    let is_replaced = || replaced.iter().any(|end| name.ends_with(end));
+    match adapter {
+        None => name.starts_with("unet."),
+        Some(component) => {
+            let adapts = name
+                .strip_prefix(component)
+                .is_some_and(|rest| rest.starts_with('.'));
+            let base = name.starts_with("unet.");
+            adapts || base && !(component == "layers.attn" && is_replaced())
+        }
+    }
 }
 
 async fn load_weights<S: PackSource>(

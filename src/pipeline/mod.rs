@@ -1,6 +1,7 @@
 //! From a request to transparent layers: text, diffusion, VAE and transparency decoder in turn.
 
 mod decode;
+mod encode;
 mod engine;
 mod observer;
 mod preview;
@@ -10,9 +11,10 @@ mod sample;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 pub use decode::{Decoded, Layer};
+pub use encode::Encoded;
 pub use engine::{Engine, Generation};
 pub use observer::{Event, Observer, Quiet};
-pub use request::{Mode, Request, Role};
+pub use request::{Init, Mode, Request, Role};
 pub use sample::{Dump, Latent, Sampled};
 
 use crate::weights::HostTensor;

@@ -1,6 +1,6 @@
 use crate::image::Picture;
 
-/// A rough picture of a latent `[4, height, width]` in the sampler's scale, one pixel a cell, by
+/// A rough picture of the first frame of a latent `[frames, 4, height, width]` in the sampler's scale, one pixel a cell, by
 /// the pack's linear map from latents to colours.
 pub fn preview(latent: &[f32], width: usize, height: usize, map: &[[f32; 3]]) -> Picture {
     let cells = width * height;

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::image::Picture;
 use crate::sampling::{Convention, SamplerName};
+use crate::transparency::OFFSET_GAIN;
 use crate::weights::{HostTensor, Manifest};
 use crate::{Error, ErrorCode, Result};
 
@@ -41,18 +43,41 @@ impl Mode {
         }
     }
 
+    /// What a generation in this mode consists of, in the order of its frames.
+    pub fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Single => &[Role::Foreground],
+            Self::Opaque => &[Role::Image],
+            Self::Joint => &[Role::Foreground, Role::Background, Role::Blended],
+            Self::ForegroundToBackground => &[Role::Background, Role::Blended],
+            Self::BackgroundToForeground => &[Role::Foreground, Role::Blended],
+        }
+    }
+
+    /// Whether one of the frames is transparent.
+    pub fn is_transparent(self) -> bool {
+        self.roles().contains(&Role::Foreground)
+    }
+
     /// What `manifest`'s pack lacks for this mode; `None` if it can be served.
     pub fn missing_part(self, manifest: &Manifest) -> Option<String> {
-        let decoder = "a transparency decoder (pack with --transparency-decoder)";
-        let adapter = |mode: &str| format!("an adapter (pack with --layers {mode}=FILE)");
+        if self.is_transparent() && !manifest.has("transparency_decoder") {
+            return Some("a transparency decoder (pack with --transparency-decoder)".into());
+        }
+        let component = self.adapter(manifest)?;
+        let kind = component.trim_start_matches("layers.");
+        (!manifest.has(component)).then(|| format!("an adapter (pack with --layers {kind}=FILE)"))
+    }
+
+    /// The component of the pack that adapts the UNet to this mode; `None` if it runs as it is.
+    pub(super) fn adapter(self, manifest: &Manifest) -> Option<&'static str> {
         match self {
             Self::Opaque => None,
-            Self::Single if !manifest.has("transparency_decoder") => Some(decoder.into()),
-            Self::Single => {
-                let served = manifest.native_transparency || manifest.has("layers.attn");
-                (!served).then(|| adapter("attn"))
-            }
-            _ => (!manifest.has(&format!("layers.{self}"))).then(|| adapter(self.as_str())),
+            Self::Single if manifest.native_transparency => None,
+            Self::Single => Some("layers.attn"),
+            Self::Joint => Some("layers.joint"),
+            Self::ForegroundToBackground => Some("layers.fg2bg"),
+            Self::BackgroundToForeground => Some("layers.bg2fg"),
         }
     }
 }
@@ -85,6 +110,10 @@ impl FromStr for Mode {
 pub enum Role {
     /// A transparent layer.
     Foreground,
+    /// An opaque picture that a foreground stands before.
+    Background,
+    /// Foreground and background together, generated and not composited.
+    Blended,
     /// An opaque picture on its own.
     Image,
 }
@@ -94,7 +123,31 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Foreground => "foreground",
+            Self::Background => "background",
+            Self::Blended => "blended",
             Self::Image => "image",
+        }
+    }
+}
+
+/// What an image-to-image generation starts from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Init {
+    /// A picture, which is encoded first.
+    Picture(Picture),
+    /// The latent of one frame, `[1, 4, height/8, width/8]` in the UNet's scale.
+    Latent(HostTensor),
+}
+
+impl Init {
+    /// Width and height in pixels.
+    fn size(&self) -> (usize, usize) {
+        match self {
+            Self::Picture(picture) => (picture.width, picture.height),
+            Self::Latent(latent) => match latent.shape[..] {
+                [1, 4, height, width] => (width * 8, height * 8),
+                _ => (0, 0),
+            },
         }
     }
 }
@@ -108,6 +161,23 @@ pub struct Request {
     pub negative_prompt: String,
     /// What to generate; by default `single` where the pack can serve it, else `opaque`.
     pub mode: Option<Mode>,
+    /// What the foreground shows, in front of the main prompt.
+    pub foreground_prompt: String,
+    /// What the background shows, in front of the main prompt.
+    pub background_prompt: String,
+    /// What the blended picture shows, in front of the main prompt.
+    pub blended_prompt: String,
+    /// The given foreground of mode `fg2bg`, of the output's size.
+    pub foreground: Option<Picture>,
+    /// The given background of mode `bg2fg`, of the output's size.
+    pub background: Option<Picture>,
+    /// What to start from instead of noise alone, of the output's size.
+    pub init: Option<Init>,
+    /// How much of `init` is given up, above 0 and at most 1. (f64, since it decides a whole number
+    /// of steps.)
+    pub strength: f64,
+    /// Gain on the transparency encoder's offset for `init`.
+    pub offset_gain: f32,
     /// Width in pixels, a multiple of [`Engine::size_multiple`](super::Engine::size_multiple).
     pub width: Option<usize>,
     /// Height in pixels, likewise.
@@ -120,9 +190,10 @@ pub struct Request {
     pub sampler: Option<SamplerName>,
     /// Whose details the sampler follows.
     pub convention: Option<Convention>,
-    /// Seed of the noise: the same as PyTorch's CPU generator draws.
+    /// Seed of the first frame's noise, as PyTorch's CPU generator draws it; each further frame
+    /// takes the next.
     pub seed: u64,
-    /// Unit normal noise `[1, 4, height/8, width/8]` to use instead of the seed's.
+    /// Unit normal noise `[frames, 4, height/8, width/8]` to use instead of the seed's.
     pub noise: Option<HostTensor>,
     /// Passes of the transparency decoder: 1, or 8 with the lower median.
     pub decode_passes: usize,
@@ -138,6 +209,14 @@ impl Request {
         Self {
             prompt: prompt.into(),
             negative_prompt: String::new(),
+            foreground_prompt: String::new(),
+            background_prompt: String::new(),
+            blended_prompt: String::new(),
+            foreground: None,
+            background: None,
+            init: None,
+            strength: 0.7,
+            offset_gain: OFFSET_GAIN,
             mode: None,
             width: None,
             height: None,
@@ -165,7 +244,7 @@ pub(super) struct Plan {
 }
 
 /// The longest side that is accepted, in pixels.
-const MAX_SIDE: usize = 4096;
+pub(super) const MAX_SIDE: usize = 4096;
 
 impl Plan {
     pub fn new(request: &Request, manifest: &Manifest, size_multiple: usize) -> Result<Self> {
@@ -193,14 +272,12 @@ impl Plan {
                 None => defaults.sampler.parse()?,
             },
         };
-        plan.check(
-            request,
-            if mode == Mode::Single {
-                size_multiple
-            } else {
-                8
-            },
-        )?;
+        let multiple = match mode {
+            Mode::Opaque => 8,
+            _ => size_multiple,
+        };
+        plan.check(request, multiple)?;
+        plan.check_pictures(request)?;
         Ok(plan)
     }
 
@@ -233,7 +310,7 @@ impl Plan {
                 "use 1 or more".into(),
             );
         }
-        let expected = vec![1, 4, self.height / 8, self.width / 8];
+        let expected = vec![self.mode.roles().len(), 4, self.height / 8, self.width / 8];
         if let Some(noise) = &request.noise
             && noise.shape != expected
         {
@@ -241,6 +318,50 @@ impl Plan {
                 format!("the noise has shape {:?}", noise.shape),
                 format!("this request needs {expected:?}"),
             );
+        }
+        Ok(())
+    }
+
+    /// The condition that the mode works from, and the initial picture, must be there and fit.
+    fn check_pictures(&self, request: &Request) -> Result<()> {
+        let mode = self.mode;
+        let given = [
+            (
+                "foreground",
+                &request.foreground,
+                mode == Mode::ForegroundToBackground,
+            ),
+            (
+                "background",
+                &request.background,
+                mode == Mode::BackgroundToForeground,
+            ),
+        ];
+        for (name, picture, needed) in given {
+            if picture.is_some() != needed {
+                let verb = if needed { "needs" } else { "takes no" };
+                return Err(Error::new(
+                    ErrorCode::BadOption,
+                    format!("mode {mode} {verb} {name} picture"),
+                    if needed { "give one" } else { "leave it out" },
+                ));
+            }
+        }
+        let pictures = [&request.foreground, &request.background]
+            .into_iter()
+            .flatten();
+        let sizes = pictures.map(|picture| (picture.width, picture.height));
+        for (width, height) in sizes.chain(request.init.iter().map(Init::size)) {
+            if (width, height) != (self.width, self.height) {
+                return Err(Error::new(
+                    ErrorCode::BadImage,
+                    format!(
+                        "a given picture is {width} x {height} and the output {} x {}",
+                        self.width, self.height
+                    ),
+                    "give pictures of the output's size, or have them fitted (--fit)",
+                ));
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::engine::Models;
 use super::preview::preview;
 use super::request::{Plan, Request};
-use super::{Event, Mode, Observer, host_values, to_device};
+use super::{Event, Mode, Observer, Role, host_values, to_device};
 use crate::sampling::{NoiseGenerator, NoiseSchedule, Sampler, sampler};
 use crate::text::Tokenizer;
 use crate::weights::{HostTensor, Manifest};
@@ -22,7 +22,7 @@ pub struct Latent {
     pub values: HostTensor,
     /// The mode it was made in, which says how it is decoded.
     pub mode: Mode,
-    /// The seed it was made from.
+    /// The seed of its first frame.
     pub seed: u64,
 }
 
@@ -35,41 +35,45 @@ pub struct Sampled {
     pub dump: Dump,
 }
 
+/// What sampling works with.
+pub(super) struct Inputs<'a> {
+    pub request: &'a Request,
+    pub plan: &'a Plan,
+    pub manifest: &'a Manifest,
+    pub tokenizer: &'a Tokenizer,
+    pub models: &'a Models,
+    /// Latent of the initial picture, one frame.
+    pub init: Option<HostTensor>,
+}
+
 /// Runs text encoder and UNet.
-pub(super) async fn sample(
-    request: &Request,
-    plan: &Plan,
-    manifest: &Manifest,
-    tokenizer: &Tokenizer,
-    models: &Models,
-    observer: &mut impl Observer,
-) -> Result<Sampled> {
+pub(super) async fn sample(inputs: Inputs<'_>, observer: &mut impl Observer) -> Result<Sampled> {
+    let Inputs {
+        request,
+        plan,
+        manifest,
+        models,
+        ..
+    } = inputs;
     let schedule = NoiseSchedule::new(&manifest.config("scheduler")?)?;
-    let mut sampler = sampler(
-        plan.sampler,
-        request.convention,
-        &schedule,
-        plan.steps,
-        None,
-    )?;
+    let strength = inputs.init.as_ref().map(|_| request.strength);
+    let convention = request.convention;
+    let mut sampler = sampler(plan.sampler, convention, &schedule, plan.steps, strength)?;
     if !observer.report(Event::Encoding).await {
         return Err(aborted());
     }
     let mut dump = Dump::new();
-    let guided = plan.guidance != 1.0;
-    let context = encode_prompts(request, guided, manifest, tokenizer, models);
-    if request.dump {
-        dump_context(&context, guided, &mut dump).await?;
-    }
-    let shape = vec![1, 4, plan.height / 8, plan.width / 8];
-    let length: usize = shape.iter().product();
-    let mut generator = NoiseGenerator::new(request.seed);
-    let drawn = generator.normal(length);
+    let context = encode_prompts(&inputs, &mut dump).await?;
+    let frames = plan.mode.roles().len();
+    let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
+    let mut draw = frame_noise(request.seed, &shape);
+    let drawn = draw();
     let noise = request
         .noise
         .as_ref()
         .map_or(drawn, |noise| noise.data.clone());
-    let mut latent = sampler.start(&noise, None);
+    let init = inputs.init.as_ref().map(|init| init.data.repeat(frames));
+    let mut latent = sampler.start(&noise, init.as_deref());
     let mut keep = |name: String, values: &[f32]| {
         if request.dump {
             dump.insert(name, HostTensor::new(shape.clone(), values.to_vec()));
@@ -95,7 +99,7 @@ pub(super) async fn sample(
             let denoised = sampler.denoised(step, &latent, &epsilon);
             preview(&denoised, shape[3], shape[2], &manifest.preview)
         });
-        latent = sampler.step(step, &latent, &epsilon, &mut || generator.normal(length));
+        latent = sampler.step(step, &latent, &epsilon, &mut draw);
         keep(format!("latent.step.{step}"), &latent);
         let denoising = Event::Denoising {
             step: step + 1,
@@ -117,41 +121,75 @@ pub(super) async fn sample(
     Ok(Sampled { latent, dump })
 }
 
+/// Draws unit normal noise for all frames, each from a generator of its own: the seeds count up.
+fn frame_noise(seed: u64, shape: &[usize]) -> impl FnMut() -> Vec<f32> + use<> {
+    let length = shape[1..].iter().product();
+    let seeds = (0..shape[0] as u64).map(|frame| seed.wrapping_add(frame));
+    let mut generators: Vec<_> = seeds.map(NoiseGenerator::new).collect();
+    move || {
+        let frames = generators
+            .iter_mut()
+            .map(|generator| generator.normal(length));
+        frames.collect::<Vec<_>>().concat()
+    }
+}
+
 pub(super) fn aborted() -> Error {
     Error::new(ErrorCode::Aborted, "the work was aborted", "")
 }
 
-/// Features of the negative prompt, if there is guidance, and of the prompt, as rows.
-fn encode_prompts(
-    request: &Request,
-    guided: bool,
-    manifest: &Manifest,
-    tokenizer: &Tokenizer,
-    models: &Models,
-) -> Tensor<3> {
-    let length = manifest
-        .text_encoder()
-        .map_or(77, |config| config.max_position_embeddings);
-    let negative = guided.then_some(&request.negative_prompt);
-    let prompts = negative.into_iter().chain([&request.prompt]);
-    let ids: Vec<_> = prompts
-        .map(|prompt| tokenizer.encode_padded(prompt, length))
-        .collect();
-    models.text_encoder.forward(&ids)
+/// The text that steers a frame: what was said of it in particular, then the main prompt.
+fn frame_prompt(request: &Request, role: Role) -> String {
+    let own = match role {
+        Role::Foreground => &request.foreground_prompt,
+        Role::Background => &request.background_prompt,
+        Role::Blended => &request.blended_prompt,
+        Role::Image => "",
+    };
+    match own {
+        "" => request.prompt.clone(),
+        own => format!("{own}, {}", request.prompt),
+    }
 }
 
-async fn dump_context(context: &Tensor<3>, guided: bool, dump: &mut Dump) -> Result<()> {
-    let [rows, tokens, features] = context.dims();
-    let values = host_values(context.to_data_async().await)?;
-    let names: &[&str] = if guided {
-        &["text.uncond", "text.cond"]
-    } else {
-        &["text.cond"]
+/// Text features for the rows of a batch: the negative prompt for every frame, if there is
+/// guidance, then each frame's own prompt.
+async fn encode_prompts(inputs: &Inputs<'_>, dump: &mut Dump) -> Result<Tensor<3>> {
+    let (request, plan) = (inputs.request, inputs.plan);
+    let length = inputs.manifest.text_encoder()?.max_position_embeddings;
+    let encode = |prompts: Vec<String>| {
+        let ids = prompts
+            .iter()
+            .map(|prompt| inputs.tokenizer.encode_padded(prompt, length));
+        inputs.models.text_encoder.forward(&ids.collect::<Vec<_>>())
     };
-    for (name, row) in names.iter().zip(values.chunks(values.len() / rows)) {
-        let row = HostTensor::new([1, tokens, features], row.to_vec());
-        dump.insert((*name).into(), row);
+    let roles = plan.mode.roles();
+    let positive = encode(
+        roles
+            .iter()
+            .map(|role| frame_prompt(request, *role))
+            .collect(),
+    );
+    let guided = plan.guidance != 1.0;
+    let negative = guided.then(|| encode(vec![request.negative_prompt.clone()]));
+    if request.dump {
+        keep_features("text.cond", &encode(vec![request.prompt.clone()]), dump).await?;
+        if roles.len() > 1 {
+            keep_features("text.cond.frames", &positive, dump).await?;
+        }
+        if let Some(negative) = &negative {
+            keep_features("text.uncond", negative, dump).await?;
+        }
     }
+    Ok(match negative {
+        Some(negative) => Tensor::cat(vec![negative.repeat_dim(0, roles.len()), positive], 0),
+        None => positive,
+    })
+}
+
+async fn keep_features(name: &str, features: &Tensor<3>, dump: &mut Dump) -> Result<()> {
+    let values = host_values(features.to_data_async().await)?;
+    dump.insert(name.into(), HostTensor::new(features.dims(), values));
     Ok(())
 }
 
@@ -168,18 +206,19 @@ async fn guided_epsilon(
 ) -> Result<Vec<f32>> {
     let input = sampler.model_input(step);
     let rows = context.dims()[0];
+    let branches = rows / shape[0];
     let scaled: Vec<f32> = latent.iter().map(|value| value * input.scale).collect();
     let mut batched = shape.to_vec();
     batched[0] = rows;
     let batch = to_device(
-        &HostTensor::new(batched, scaled.repeat(rows)),
+        &HostTensor::new(batched, scaled.repeat(branches)),
         &context.device(),
     );
     let predicted = models
         .unet
         .forward(batch, &vec![input.timestep; rows], context);
     let predicted = host_values(predicted.into_data_async().await)?;
-    let epsilon = match predicted.split_at(predicted.len() / rows) {
+    let epsilon = match predicted.split_at(predicted.len() / branches) {
         (only, []) => only.to_vec(),
         (negative, positive) => negative
             .iter()

@@ -106,8 +106,11 @@ impl NoiseSchedule {
         } else {
             alphas_cumprod[0]
         };
+        // Checkpoints and the reference samplers hold the product in f32, which at small timesteps
+        // moves sigma in its fifth digit. Seeds give their pictures only with the same rounding.
+        let rounded = alphas_cumprod.iter().map(|alpha| f64::from(*alpha as f32));
         Ok(Self {
-            sigmas: alphas_cumprod.iter().copied().map(sigma_of_alpha).collect(),
+            sigmas: rounded.map(sigma_of_alpha).collect(),
             betas,
             alphas_cumprod,
             final_alpha_cumprod,

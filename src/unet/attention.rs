@@ -1,12 +1,52 @@
 use burn::tensor::Tensor;
 
+use super::blocks::Site;
 use crate::Result;
 use crate::nn::{Linear, attend, merge_heads, split_heads};
-use crate::transparency::TemporalMap;
+use crate::transparency::{SharedAttention, TemporalMap};
 use crate::weights::Weights;
 
 /// Multi-head attention of tokens to themselves or to the text.
-pub struct Attention {
+pub enum Attention {
+    /// One picture, with or without the folded adapter.
+    Single(SingleAttention),
+    /// Several pictures at once, at a level of the UNet.
+    Shared(SharedAttention, usize),
+}
+
+impl Attention {
+    /// Takes an attention's tensors and, where there is an adapter, those of its unit.
+    pub fn load(site: Site, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+        match adapter {
+            Some(adapter) if adapter.has_below("to_q_lora") => {
+                let shared = SharedAttention::load(site.heads, weights, adapter)?;
+                Ok(Self::Shared(shared, site.level))
+            }
+            _ => Ok(Self::Single(SingleAttention::load(
+                site.heads, weights, adapter,
+            )?)),
+        }
+    }
+
+    /// Prepares a condition from the hint maps of all levels.
+    pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        if let Self::Shared(shared, level) = self {
+            shared.set_condition(&hints[*level]);
+        }
+    }
+
+    /// What is to be added to the residual stream, for an already normalised `x`. Without a
+    /// `context`, the tokens attend to themselves.
+    pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
+        match self {
+            Self::Single(single) => single.forward(x, context),
+            Self::Shared(shared, _) => shared.forward(x, context),
+        }
+    }
+}
+
+/// Attention within one picture.
+pub struct SingleAttention {
     heads: usize,
     query: Linear,
     key: Linear,
@@ -15,10 +55,10 @@ pub struct Attention {
     temporal: Option<TemporalMap>,
 }
 
-impl Attention {
+impl SingleAttention {
     /// Takes `to_q`, `to_k`, `to_v` and `to_out.0`. An `adapter` replaces their weights by ones
     /// with its LoRA merged, and adds its temporal map; biases stay the base model's.
-    pub fn load(heads: usize, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    fn load(heads: usize, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let linear = |name: &str| match adapter {
             Some(adapter) => Linear::load_split(&adapter.at(name), &weights.at(name)),
             None => Linear::load(&weights.at(name)),
@@ -35,9 +75,7 @@ impl Attention {
         })
     }
 
-    /// What is to be added to the residual stream, for an already normalised `x`. Without a
-    /// `context`, the tokens attend to themselves.
-    pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
         let context = context.unwrap_or(&x).clone();
         let attended = attend(
             split_heads(self.query.forward(x.clone()), self.heads),

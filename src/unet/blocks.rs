@@ -6,6 +6,15 @@ use crate::Result;
 use crate::nn::{Downsample, DownsamplePadding, ResnetBlock, Upsample};
 use crate::weights::Weights;
 
+/// Where in the UNet a block stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// The level, finest first.
+    pub level: usize,
+    /// Attention heads at this level.
+    pub heads: usize,
+}
+
 /// One resnet and, at levels with attention, one transformer.
 struct Layer {
     resnet: ResnetBlock,
@@ -13,6 +22,12 @@ struct Layer {
 }
 
 impl Layer {
+    fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        if let Some(transformer) = &mut self.transformer {
+            transformer.set_condition(hints);
+        }
+    }
+
     fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
         let x = self.resnet.forward(x, Some(time));
         match &self.transformer {
@@ -24,7 +39,7 @@ impl Layer {
 
 fn load_layers(
     config: &UnetConfig,
-    heads: usize,
+    site: Site,
     weights: &Weights,
     adapter: Option<&Weights>,
 ) -> Result<Vec<Layer>> {
@@ -36,7 +51,7 @@ fn load_layers(
                 resnet: load_resnet(config, &weights.at(format!("resnets.{index}")))?,
                 transformer: attention
                     .has_below("norm")
-                    .then(|| Transformer::load(config, heads, &attention, adapter.as_ref()))
+                    .then(|| Transformer::load(config, site, &attention, adapter.as_ref()))
                     .transpose()?,
             })
         })
@@ -56,18 +71,24 @@ pub struct DownBlock {
 impl DownBlock {
     pub fn load(
         config: &UnetConfig,
-        heads: usize,
+        site: Site,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
         let downsample = weights.at("downsamplers.0");
         Ok(Self {
-            layers: load_layers(config, heads, weights, adapter)?,
+            layers: load_layers(config, site, weights, adapter)?,
             downsample: downsample
                 .has_below("conv")
                 .then(|| Downsample::load(&downsample, DownsamplePadding::Symmetric))
                 .transpose()?,
         })
+    }
+
+    pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        for layer in &mut self.layers {
+            layer.set_condition(hints);
+        }
     }
 
     pub fn forward(
@@ -98,7 +119,7 @@ pub struct MidBlock {
 impl MidBlock {
     pub fn load(
         config: &UnetConfig,
-        heads: usize,
+        site: Site,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
@@ -109,13 +130,17 @@ impl MidBlock {
                 resnet: load_resnet(config, &weights.at("resnets.0"))?,
                 transformer: Some(Transformer::load(
                     config,
-                    heads,
+                    site,
                     &attention,
                     adapter.as_ref(),
                 )?),
             },
             last: load_resnet(config, &weights.at("resnets.1"))?,
         })
+    }
+
+    pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        self.first.set_condition(hints);
     }
 
     pub fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
@@ -133,18 +158,24 @@ pub struct UpBlock {
 impl UpBlock {
     pub fn load(
         config: &UnetConfig,
-        heads: usize,
+        site: Site,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
         let upsample = weights.at("upsamplers.0");
         Ok(Self {
-            layers: load_layers(config, heads, weights, adapter)?,
+            layers: load_layers(config, site, weights, adapter)?,
             upsample: upsample
                 .has_below("conv")
                 .then(|| Upsample::load(&upsample))
                 .transpose()?,
         })
+    }
+
+    pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        for layer in &mut self.layers {
+            layer.set_condition(hints);
+        }
     }
 
     pub fn forward(

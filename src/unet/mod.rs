@@ -11,9 +11,10 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::nn::{Conv2d, GroupNorm, Linear, silu, timestep_embedding};
+use crate::transparency::HintEncoder;
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
-use blocks::{DownBlock, MidBlock, UpBlock};
+use blocks::{DownBlock, MidBlock, Site, UpBlock};
 
 /// The fields of `unet/config.json` that shapes do not tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,35 +83,31 @@ pub struct Unet {
     up: Vec<UpBlock>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
+    hint: Option<HintEncoder>,
 }
 
 impl Unet {
-    /// Takes the UNet's tensors from `weights` and, where an `adapter` is given, the attention
-    /// weights and temporal maps that replace or join them from there (see
-    /// [`crate::transparency`]).
+    /// Takes the UNet's tensors from `weights` and, where an `adapter` is given, what replaces or
+    /// joins its attentions from there (see [`crate::transparency`]).
     pub fn load(config: &UnetConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let levels = weights.count("down_blocks");
         let adapter_at = |name: &str| adapter.map(|adapter| adapter.at(name));
+        let site = |level: usize| {
+            let heads = config.attention_head_dim.at(level)?;
+            Ok(Site { level, heads })
+        };
         let down = (0..levels).map(|level| {
             let name = format!("down_blocks.{level}");
-            let heads = config.attention_head_dim.at(level)?;
-            DownBlock::load(
-                config,
-                heads,
-                &weights.at(&name),
-                adapter_at(&name).as_ref(),
-            )
+            let adapter = adapter_at(&name);
+            DownBlock::load(config, site(level)?, &weights.at(&name), adapter.as_ref())
         });
         let up = (0..levels).map(|index| {
             let name = format!("up_blocks.{index}");
-            let heads = config.attention_head_dim.at(levels - 1 - index)?;
-            UpBlock::load(
-                config,
-                heads,
-                &weights.at(&name),
-                adapter_at(&name).as_ref(),
-            )
+            let (site, adapter) = (site(levels - 1 - index)?, adapter_at(&name));
+            UpBlock::load(config, site, &weights.at(&name), adapter.as_ref())
         });
+        let hint = adapter.map(|adapter| adapter.at("kwargs_encoder"));
+        let hint = hint.filter(|hint| hint.has_below("blocks_0"));
         Ok(Self {
             time_features: weights.shape("time_embedding.linear_1.weight")?[1],
             time_linear_1: Linear::load(&weights.at("time_embedding.linear_1"))?,
@@ -119,7 +116,8 @@ impl Unet {
             down: down.collect::<Result<_>>()?,
             mid: MidBlock::load(
                 config,
-                config.attention_head_dim.at(levels.saturating_sub(1))?,
+                // The middle stays at the coarsest level's size.
+                site(levels.saturating_sub(1))?,
                 &weights.at("mid_block"),
                 adapter_at("mid_block").as_ref(),
             )?,
@@ -130,7 +128,22 @@ impl Unet {
                 config.norm_eps,
             )?,
             conv_out: Conv2d::load(&weights.at("conv_out"))?,
+            hint: hint.map(|hint| HintEncoder::load(&hint)).transpose()?,
         })
+    }
+
+    /// Makes a condition picture `[1, 3, height, width]` in [-1, 1] steer everything that follows.
+    /// Only conditional adapters take one.
+    pub fn set_condition(&mut self, picture: Tensor<4>) {
+        let Some(hint) = &self.hint else { return };
+        let hints = hint.forward(picture);
+        self.down
+            .iter_mut()
+            .for_each(|block| block.set_condition(&hints));
+        self.mid.set_condition(&hints);
+        self.up
+            .iter_mut()
+            .for_each(|block| block.set_condition(&hints));
     }
 
     /// Epsilon of `latent` `[batch, 4, height, width]` at one timestep for each row, steered by

@@ -2,6 +2,7 @@ use burn::tensor::Tensor;
 
 use super::UnetConfig;
 use super::attention::Attention;
+use super::blocks::Site;
 use crate::Result;
 use crate::nn::{GroupNorm, LayerNorm, Linear, gelu};
 use crate::weights::Weights;
@@ -22,14 +23,14 @@ pub struct Transformer {
 impl Transformer {
     pub fn load(
         config: &UnetConfig,
-        heads: usize,
+        site: Site,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
         let blocks = (0..weights.count("transformer_blocks")).map(|index| {
             let name = format!("transformer_blocks.{index}");
             let adapter = adapter.map(|adapter| adapter.at(&name));
-            TransformerBlock::load(heads, &weights.at(&name), adapter.as_ref())
+            TransformerBlock::load(site, &weights.at(&name), adapter.as_ref())
         });
         Ok(Self {
             norm: GroupNorm::load(
@@ -41,6 +42,14 @@ impl Transformer {
             blocks: blocks.collect::<Result<_>>()?,
             project_out: Linear::load(&weights.at("proj_out"))?,
         })
+    }
+
+    /// Prepares a condition from the hint maps of all levels.
+    pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        for block in &mut self.blocks {
+            block.self_attention.set_condition(hints);
+            block.cross_attention.set_condition(hints);
+        }
     }
 
     pub fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
@@ -65,11 +74,11 @@ struct TransformerBlock {
 }
 
 impl TransformerBlock {
-    fn load(heads: usize, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    fn load(site: Site, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let norm = |name| LayerNorm::load(&weights.at(name), LAYER_NORM_EPSILON);
         let attention = |name| {
             let adapter = adapter.map(|adapter| adapter.at(name));
-            Attention::load(heads, &weights.at(name), adapter.as_ref())
+            Attention::load(site, &weights.at(name), adapter.as_ref())
         };
         Ok(Self {
             norm1: norm("norm1")?,

@@ -1,8 +1,9 @@
-//! LayerDiffuse's attention-sharing files, folded for packing.
+//! LayerDiffuse's attention-sharing files, made ready for a pack.
 //!
 //! A file holds one unit for every attention of the UNet: LoRA factors for the query, key, value
-//! and output weights, and a temporal attention. Over one frame the temporal attention is an
-//! affine map, so that a unit folds into four merged weights, one matrix and one vector.
+//! and output weights of each frame, and a temporal attention. Over one frame the temporal
+//! attention is an affine map, so that a unit folds into four merged weights, one matrix and one
+//! vector; with several frames the factors stay apart, being smaller than their products.
 
 use std::path::Path;
 
@@ -15,48 +16,101 @@ use crate::{Error, ErrorCode, Result};
 /// The weights of an attention that LoRA changes.
 const PROJECTIONS: [&str; 4] = ["to_q", "to_k", "to_v", "to_out"];
 
-/// An opened adapter file for one frame, matched to the attentions of a base model.
-pub struct SingleFrameAdapter {
+/// What an adapter is for: the KIND of `--layers KIND=FILE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdapterKind {
+    /// `attn`: one transparent picture.
+    Single,
+    /// `joint`: foreground, background and the two blended.
+    Joint,
+    /// `fg2bg`: a background for a foreground, and the two blended.
+    ForegroundToBackground,
+    /// `bg2fg`: a foreground for a background, and the two blended.
+    BackgroundToForeground,
+}
+
+impl AdapterKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [
+        Self::Single,
+        Self::Joint,
+        Self::ForegroundToBackground,
+        Self::BackgroundToForeground,
+    ];
+
+    /// The name as users type it; `layers.NAME` is the component's name in a pack.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "attn",
+            Self::Joint => "joint",
+            Self::ForegroundToBackground => "fg2bg",
+            Self::BackgroundToForeground => "bg2fg",
+        }
+    }
+
+    fn frames(self) -> usize {
+        match self {
+            Self::Single => 1,
+            Self::Joint => 3,
+            _ => 2,
+        }
+    }
+
+    fn published_file(self) -> &'static str {
+        match self {
+            Self::Single => "layer_sd15_transparent_attn",
+            Self::Joint => "layer_sd15_joint",
+            Self::ForegroundToBackground => "layer_sd15_fg2bg",
+            Self::BackgroundToForeground => "layer_sd15_bg2fg",
+        }
+    }
+}
+
+/// An opened adapter file, matched to the attentions of a base model.
+pub struct Adapter {
+    kind: AdapterKind,
     file: SafetensorsFile,
     /// Path of each unit's attention in the UNet, by unit.
     units: Vec<String>,
 }
 
-impl SingleFrameAdapter {
+impl Adapter {
     /// Opens `path` for the UNet of `base`.
     ///
     /// # Errors
-    /// `model_unsupported` if the file is not an adapter for one frame and this number of units.
-    pub fn open(path: &Path, base: &Checkpoint) -> Result<Self> {
+    /// `model_unsupported` if the file is not an adapter of this kind and number of units.
+    pub fn open(kind: AdapterKind, path: &Path, base: &Checkpoint) -> Result<Self> {
         let file = SafetensorsFile::open(path)?;
         let units = unit_paths(base);
         let has = |name: String| file.tensors().contains_key(&name);
-        let wrong = |reason: String| {
-            Error::new(
-                ErrorCode::ModelUnsupported,
-                format!(
-                    "{} cannot be used as --layers attn: {reason}",
-                    path.display()
-                ),
-                "pass a layer_sd15_transparent_attn file",
-            )
-        };
-        if !has("hookers.layers.0.to_q_lora.0.down.weight".into()) {
-            return Err(wrong("it holds no attention-sharing units".into()));
-        }
-        if has("hookers.layers.0.to_q_lora.1.down.weight".into()) {
-            return Err(wrong("it is for several frames".into()));
-        }
-        let found = (0..)
-            .take_while(|unit| has(format!("hookers.layers.{unit}.temporal_i.weight")))
-            .count();
-        if found != units.len() {
-            return Err(wrong(format!(
+        let count =
+            |name: &dyn Fn(usize) -> String| (0..).take_while(|index| has(name(*index))).count();
+        let frames = count(&|frame| format!("hookers.layers.0.to_q_lora.{frame}.down.weight"));
+        let found = count(&|unit| format!("hookers.layers.{unit}.temporal_i.weight"));
+        let conditional = has("kwargs_encoder.blocks_0.0.weight".into());
+        let reason = if frames == 0 {
+            "it holds no attention-sharing units".to_string()
+        } else if frames != kind.frames() {
+            format!("it is for {frames} frames and not for {}", kind.frames())
+        } else if conditional != (kind.frames() == 2) {
+            "its hint encoder is missing".to_string()
+        } else if found != units.len() {
+            format!(
                 "it has {found} units and the UNet {} attentions",
                 units.len()
-            )));
-        }
-        Ok(Self { file, units })
+            )
+        } else {
+            return Ok(Self { kind, file, units });
+        };
+        let name = kind.as_str();
+        Err(Error::new(
+            ErrorCode::ModelUnsupported,
+            format!(
+                "{} cannot be used as --layers {name}: {reason}",
+                path.display()
+            ),
+            format!("pass a {} file", kind.published_file()),
+        ))
     }
 
     /// Number of units.
@@ -64,12 +118,36 @@ impl SingleFrameAdapter {
         self.units.len()
     }
 
-    /// The folded tensors of one unit, under the names that the UNet's loader looks for.
-    pub fn fold(
+    /// The tensors of one unit, under the names that the UNet's loader looks for: folded for one
+    /// frame, as published for several.
+    pub fn unit(
         &mut self,
         unit: usize,
         base: &mut Checkpoint,
     ) -> Result<Vec<(String, HostTensor)>> {
+        if self.kind == AdapterKind::Single {
+            return self.fold(unit, base);
+        }
+        let start = format!("hookers.layers.{unit}.");
+        let path = self.units[unit].clone();
+        self.read_renamed(&start, &format!("{path}."))
+    }
+
+    /// Tensors that belong to no unit: the hint encoder of conditional adapters.
+    pub fn shared(&mut self) -> Result<Vec<(String, HostTensor)>> {
+        self.read_renamed("kwargs_encoder.", "kwargs_encoder.")
+    }
+
+    fn read_renamed(&mut self, from: &str, to: &str) -> Result<Vec<(String, HostTensor)>> {
+        let names: Vec<String> = self.file.tensors().keys().cloned().collect();
+        let own = names
+            .iter()
+            .filter_map(|name| Some((name, name.strip_prefix(from)?)));
+        own.map(|(name, rest)| Ok((format!("{to}{rest}"), self.file.read(name)?)))
+            .collect()
+    }
+
+    fn fold(&mut self, unit: usize, base: &mut Checkpoint) -> Result<Vec<(String, HostTensor)>> {
         let path = self.units[unit].clone();
         let mut folded = Vec::new();
         for projection in PROJECTIONS {

@@ -14,6 +14,7 @@ mod packer;
 mod safetensors;
 mod single_file;
 
+pub use adapter::AdapterKind;
 pub use checkpoint::{Checkpoint, Component};
 pub use host::HostTensor;
 pub use inspect::inspect;

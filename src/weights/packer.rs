@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::HostTensor;
-use super::adapter::SingleFrameAdapter;
+use super::adapter::{Adapter, AdapterKind};
 use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
 use super::manifest::{
     Defaults, MANIFEST_FILE, MAX_SHARD_BYTES, Manifest, Precision, ShardEntry, StoredType,
@@ -28,8 +28,8 @@ pub struct PackOptions {
     pub transparency_decoder: Option<PathBuf>,
     /// A `vae_transparent_encoder` file.
     pub transparency_encoder: Option<PathBuf>,
-    /// A `transparent_attn` adapter, for mode `single`.
-    pub single_adapter: Option<PathBuf>,
+    /// Attention-sharing adapters.
+    pub adapters: BTreeMap<AdapterKind, PathBuf>,
     /// Whether the UNet was trained on transparent latents and needs no adapter.
     pub native_transparency: bool,
     /// How weights are stored.
@@ -123,8 +123,8 @@ impl Packer {
         };
         packer.add_tokenizer(checkpoint.merges().unwrap_or(&options.fallback_merges))?;
         packer.add_checkpoint(checkpoint, &mut progress)?;
-        if let Some(path) = &options.single_adapter {
-            packer.add_adapter(path, checkpoint, &mut progress)?;
+        for (kind, path) in &options.adapters {
+            packer.add_adapter(*kind, path, checkpoint, &mut progress)?;
         }
         let parts = [
             (
@@ -189,16 +189,20 @@ impl Packer {
 
     fn add_adapter(
         &mut self,
+        kind: AdapterKind,
         path: &Path,
         checkpoint: &mut Checkpoint,
         progress: &mut impl FnMut(usize, usize),
     ) -> Result<()> {
-        let mut adapter = SingleFrameAdapter::open(path, checkpoint)?;
-        self.components
-            .insert("layers.attn".into(), json!({ "frames": 1, "folded": true }));
+        let component = format!("layers.{}", kind.as_str());
+        let mut adapter = Adapter::open(kind, path, checkpoint)?;
+        self.components.insert(component.clone(), json!({}));
+        for (name, tensor) in adapter.shared()? {
+            self.add(&format!("{component}.{name}"), tensor)?;
+        }
         for unit in 0..adapter.len() {
-            for (name, tensor) in adapter.fold(unit, checkpoint)? {
-                self.add(&format!("layers.attn.{name}"), tensor)?;
+            for (name, tensor) in adapter.unit(unit, checkpoint)? {
+                self.add(&format!("{component}.{name}"), tensor)?;
             }
             progress(unit + 1, adapter.len());
         }

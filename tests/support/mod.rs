@@ -25,6 +25,12 @@ pub fn golden(path: &str) -> PathBuf {
     root.join(path)
 }
 
+/// Whether the golden data is the whole of it, and not the reduced copy in `tests/golden`, which
+/// leaves out some cases for their size. Tests of those run only then.
+pub fn whole_golden() -> bool {
+    env::var_os("GLASSINE_GOLDEN").is_some()
+}
+
 /// The contents of a file of golden data.
 pub fn golden_bytes(path: &str) -> Vec<u8> {
     read(&golden(path))

@@ -1,15 +1,17 @@
 //! The tiny golden model as a checkpoint and as a pack.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use glassine::text::clip_vocabulary;
 use glassine::weights::{
-    Dtype, FolderSource, Pack, PackOptions, Packer, Precision, Weights, write_safetensors,
+    AdapterKind, Dtype, FolderSource, Pack, PackOptions, Packer, Precision, Weights,
+    write_safetensors,
 };
 
-use super::{Tensors, golden};
+use super::{Tensors, golden, whole_golden};
 
 /// Scratch space that lasts as long as the test binary.
 pub fn scratch() -> &'static Path {
@@ -96,11 +98,19 @@ pub fn options(out: &str) -> PackOptions {
             "layerdiffuse/weights/layer_sd15_{name}.safetensors"
         ))
     };
+    let mut adapters = vec![
+        (AdapterKind::Single, companion("transparent_attn")),
+        (AdapterKind::Joint, companion("joint")),
+    ];
+    if whole_golden() {
+        adapters.push((AdapterKind::ForegroundToBackground, companion("fg2bg")));
+        adapters.push((AdapterKind::BackgroundToForeground, companion("bg2fg")));
+    }
     PackOptions {
         model: checkpoint(),
         transparency_decoder: Some(companion("vae_transparent_decoder")),
-        transparency_encoder: None,
-        single_adapter: Some(companion("transparent_attn")),
+        transparency_encoder: whole_golden().then(|| companion("vae_transparent_encoder")),
+        adapters: BTreeMap::from_iter(adapters),
         native_transparency: false,
         precision: Precision::F32,
         fallback_merges: clip_vocabulary::merges().to_vec(),

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use glassine::pipeline::Mode;
 use glassine::sampling::{Convention, SamplerName};
+use glassine::transparency::OFFSET_GAIN;
 use glassine::weights::Precision;
 
 /// Transparent image layers, generated natively.
@@ -19,6 +20,8 @@ pub enum Command {
     Pack(Pack),
     /// Generate a picture from a prompt.
     Generate(Generate),
+    /// Turn a picture into a latent.
+    Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
     /// Say what a checkpoint, an adapter file or a pack holds.
@@ -39,7 +42,7 @@ pub struct Pack {
     /// A vae_transparent_encoder file.
     #[arg(long)]
     pub transparency_encoder: Option<PathBuf>,
-    /// An attention-sharing adapter: attn=FILE.
+    /// An attention-sharing adapter: attn, joint, fg2bg or bg2fg.
     #[arg(long = "layers", value_name = "KIND=FILE")]
     pub layers: Vec<String>,
     /// The UNet was trained on transparent latents and needs no adapter.
@@ -88,6 +91,33 @@ pub struct Generate {
     /// single, opaque, joint, fg2bg or bg2fg.
     #[arg(long)]
     pub mode: Option<Mode>,
+    /// What the foreground shows, in front of the prompt.
+    #[arg(long, default_value = "")]
+    pub fg_prompt: String,
+    /// What the background shows, in front of the prompt.
+    #[arg(long, default_value = "")]
+    pub bg_prompt: String,
+    /// What the blended picture shows, in front of the prompt.
+    #[arg(long, default_value = "")]
+    pub blended_prompt: String,
+    /// The foreground that mode fg2bg paints a background for.
+    #[arg(long)]
+    pub foreground: Option<PathBuf>,
+    /// The background that mode bg2fg puts a foreground on.
+    #[arg(long)]
+    pub background: Option<PathBuf>,
+    /// A picture, or a latent that `encode` wrote, to start from.
+    #[arg(long)]
+    pub init: Option<PathBuf>,
+    /// How much of --init is given up, above 0 and at most 1.
+    #[arg(long, default_value_t = 0.7)]
+    pub strength: f64,
+    /// Gain on the transparency encoder's offset for --init.
+    #[arg(long, default_value_t = OFFSET_GAIN)]
+    pub offset_gain: f32,
+    /// Scale and crop given pictures to the output's size.
+    #[arg(long)]
+    pub fit: bool,
     /// Width in pixels.
     #[arg(long)]
     pub width: Option<usize>,
@@ -115,12 +145,30 @@ pub struct Generate {
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,
-    /// The PNG to write.
+    /// The PNG to write; modes of several pictures write FILE.foreground.png and so on.
     #[arg(long)]
     pub out: PathBuf,
     /// Also write intermediate tensors to this .safetensors file.
     #[arg(long)]
     pub dump: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+}
+
+#[derive(clap::Args)]
+pub struct Encode {
+    /// A pack.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// A PNG, JPEG or WebP file.
+    pub picture: PathBuf,
+    /// Gain on the transparency encoder's offset.
+    #[arg(long, default_value_t = OFFSET_GAIN)]
+    pub offset_gain: f32,
+    /// The .safetensors file to write.
+    #[arg(long)]
+    pub out: PathBuf,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
     pub device: DeviceName,

@@ -1,10 +1,14 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use burn::tensor::Device;
-use glassine::pipeline::{Engine, Latent, Mode, Request};
+use glassine::image::Picture;
+use glassine::pipeline::{Engine, Init, Latent, Layer, Mode, Request};
 use glassine::text::clip_vocabulary;
-use glassine::weights::{FolderSource, PackOptions, Packer, inspect};
+use glassine::weights::{AdapterKind, FolderSource, HostTensor, PackOptions, Packer, inspect};
 use glassine::{Error, ErrorCode, Result};
 
-use crate::arguments::{Arguments, Command, Decode, DeviceName, Generate, Pack};
+use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
 use crate::files;
 use crate::progress::Progress;
 
@@ -13,6 +17,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Pack(arguments) => pack(arguments).await,
         Command::Generate(arguments) => generate(arguments).await,
+        Command::Encode(arguments) => encode(arguments).await,
         Command::Decode(arguments) => decode(arguments).await,
         Command::Inspect { path } => {
             print!("{}", inspect(&path)?);
@@ -22,31 +27,29 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 }
 
 async fn pack(arguments: Pack) -> Result<()> {
-    let mut single_adapter = None;
+    let mut adapters = BTreeMap::new();
     for layers in &arguments.layers {
-        match layers.split_once('=') {
-            Some(("attn", file)) => single_adapter = Some(file.into()),
-            Some((kind @ ("joint" | "fg2bg" | "bg2fg"), _)) => {
-                return Err(Error::new(
-                    ErrorCode::BadOption,
-                    format!("--layers {kind}=... cannot be packed yet"),
-                    "this version packs attn",
-                ));
-            }
-            _ => {
-                return Err(Error::new(
-                    ErrorCode::BadOption,
-                    format!("--layers {layers:?} is not understood"),
-                    "use attn=FILE, joint=FILE, fg2bg=FILE or bg2fg=FILE",
-                ));
-            }
-        }
+        let split = layers.split_once('=');
+        let known = |name: &str| {
+            AdapterKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == name)
+        };
+        let parsed = split.and_then(|(name, file)| Some((known(name)?, file.into())));
+        let (kind, file) = parsed.ok_or_else(|| {
+            Error::new(
+                ErrorCode::BadOption,
+                format!("--layers {layers:?} is not understood"),
+                "use attn=FILE, joint=FILE, fg2bg=FILE or bg2fg=FILE",
+            )
+        })?;
+        adapters.insert(kind, file);
     }
     let options = PackOptions {
         model: arguments.model,
         transparency_decoder: arguments.transparency_decoder,
         transparency_encoder: arguments.transparency_encoder,
-        single_adapter,
+        adapters,
         native_transparency: arguments.native_transparency,
         precision: arguments.quantize.into(),
         fallback_merges: clip_vocabulary::merges().to_vec(),
@@ -62,28 +65,99 @@ async fn pack(arguments: Pack) -> Result<()> {
 
 async fn generate(arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
-    let mut request = Request::new(arguments.prompt);
-    request.negative_prompt = arguments.negative;
-    request.mode = arguments.mode;
-    request.width = arguments.width;
-    request.height = arguments.height;
-    request.steps = arguments.steps;
-    request.guidance = arguments.guidance;
-    request.sampler = arguments.sampler;
-    request.convention = arguments.convention;
-    request.seed = arguments.seed;
-    request.decode_passes = arguments.decode_passes;
-    request.dump = arguments.dump.is_some();
-    if let Some(path) = &arguments.noise {
-        request.noise = Some(files::read_tensor(path, &["noise"])?);
-    }
-    let source = FolderSource::new(arguments.model);
+    let source = FolderSource::new(&arguments.model);
     let mut engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
+    let request = request(&arguments, &engine)?;
     let generation = engine.generate(&request, &mut progress).await?;
     if let Some(path) = &arguments.dump {
         files::write_tensors(path, &generation.dump)?;
     }
-    files::write(&arguments.out, &generation.layers[0].picture.to_png()?)
+    write_layers(&arguments.out, &generation.layers)
+}
+
+/// The request that the arguments describe; pictures are fitted to the output where asked for.
+fn request(arguments: &Generate, engine: &Engine<FolderSource>) -> Result<Request> {
+    let defaults = &engine.manifest().defaults;
+    let width = arguments.width.unwrap_or(defaults.width);
+    let height = arguments.height.unwrap_or(defaults.height);
+    let picture = |path: &Option<_>| {
+        let picture = path.as_deref().map(files::read_picture).transpose()?;
+        Ok(picture.map(|picture: Picture| match arguments.fit {
+            true => picture.fitted(width, height),
+            false => picture,
+        }))
+    };
+    let noise = arguments
+        .noise
+        .as_deref()
+        .map(|path| files::read_tensor(path, &["noise"]));
+    Ok(Request {
+        negative_prompt: arguments.negative.clone(),
+        foreground_prompt: arguments.fg_prompt.clone(),
+        background_prompt: arguments.bg_prompt.clone(),
+        blended_prompt: arguments.blended_prompt.clone(),
+        foreground: picture(&arguments.foreground)?,
+        background: picture(&arguments.background)?,
+        init: match &arguments.init {
+            Some(path)
+                if path
+                    .extension()
+                    .is_some_and(|extension| extension == "safetensors") =>
+            {
+                Some(Init::Latent(files::read_tensor(
+                    path,
+                    &["latent", "latent.final"],
+                )?))
+            }
+            path => picture(path)?.map(Init::Picture),
+        },
+        strength: arguments.strength,
+        offset_gain: arguments.offset_gain,
+        mode: arguments.mode,
+        width: arguments.width,
+        height: arguments.height,
+        steps: arguments.steps,
+        guidance: arguments.guidance,
+        sampler: arguments.sampler,
+        convention: arguments.convention,
+        seed: arguments.seed,
+        noise: noise.transpose()?,
+        decode_passes: arguments.decode_passes,
+        preview_every: None,
+        dump: arguments.dump.is_some(),
+        ..Request::new(arguments.prompt.clone())
+    })
+}
+
+/// One layer goes to `out` itself, several to FILE.ROLE.png beside it.
+fn write_layers(out: &Path, layers: &[Layer]) -> Result<()> {
+    if let [layer] = layers {
+        return files::write(out, &layer.picture.to_png()?);
+    }
+    for layer in layers {
+        let path = out.with_extension(format!("{}.png", layer.role.as_str()));
+        files::write(&path, &layer.picture.to_png()?)?;
+    }
+    Ok(())
+}
+
+async fn encode(arguments: Encode) -> Result<()> {
+    let mut progress = Progress::new();
+    let picture = files::read_picture(&arguments.picture)?;
+    let source = FolderSource::new(&arguments.model);
+    let mut engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
+    let encoded = engine
+        .encode(&picture, arguments.offset_gain, &mut progress)
+        .await?;
+    let tensors: [(String, HostTensor); 3] = [
+        ("latent".into(), encoded.latent),
+        ("posterior.mean".into(), encoded.mean),
+        ("posterior.std".into(), encoded.std),
+    ];
+    files::write_tensors(
+        &arguments.out,
+        tensors.iter().map(|(name, tensor)| (name, tensor)),
+    )
 }
 
 async fn decode(arguments: Decode) -> Result<()> {

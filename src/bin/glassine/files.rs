@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use glassine::image::Picture;
 use glassine::weights::Dtype;
 use glassine::weights::{HostTensor, SafetensorsFile, write_safetensors};
 use glassine::{Error, ErrorCode, Result};
@@ -57,4 +58,19 @@ pub fn read_tensor(path: &Path, names: &[&str]) -> Result<HostTensor> {
         )
     })?;
     file.read(name).map_err(as_input)
+}
+
+/// The picture in a PNG, JPEG or WebP file.
+pub fn read_picture(path: &Path) -> Result<Picture> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::new(
+            ErrorCode::BadImage,
+            format!("cannot read {}: {error}", path.display()),
+            "name a PNG, JPEG or WebP file",
+        )
+    })?;
+    Picture::from_file(&bytes).map_err(|error| {
+        let message = format!("{}: {}", path.display(), error.message);
+        Error::new(error.code, message, error.hint)
+    })
 }

@@ -15,7 +15,7 @@ async function startRequest(page, device) {
           prompt: "a red apple",
           seed: 1,
           steps: 100,
-          onProgress: ({ phase, step }) => phase === "denoising" && step >= 1 && resolve(),
+          onProgress: ({ phase }) => phase === "denoising" && resolve(),
         }),
       );
     });
@@ -23,28 +23,49 @@ async function startRequest(page, device) {
   return page.workers()[0].client;
 }
 
-async function nextRequest(page) {
-  return page.evaluate(async () => {
-    const { layers } = await engine.generate({ prompt: "a red apple", seed: 1, steps: 1, decodePasses: 1 });
-    return layers.length;
-  });
-}
-
-test("a lost GPU rejects the request, and the next one works", async (t) => {
-  const page = await open(t, { gpu: "software" });
-  const worker = await startRequest(page, "webgpu");
-
+/** Finds every GPU device that lives in the worker and destroys it. */
+async function destroyDevices(worker) {
   const { result: prototype } = await worker.send("Runtime.evaluate", { expression: "GPUDevice.prototype" });
   const { objects } = await worker.send("Runtime.queryObjects", { prototypeObjectId: prototype.objectId });
   await worker.send("Runtime.callFunctionOn", {
     objectId: objects.objectId,
     functionDeclaration: "function () { for (const device of this) device.destroy(); }",
   });
+}
+
+/** The phases of a request that is let go when it has read the prompt and begins to denoise. */
+async function nextRequest(page) {
+  return page.evaluate(async () => {
+    const controller = new AbortController();
+    const phases = new Set();
+    const failure = await failureOf(
+      engine.generate({
+        prompt: "a red apple",
+        signal: controller.signal,
+        onProgress({ phase }) {
+          phases.add(phase);
+          if (phase === "denoising") controller.abort();
+        },
+      }),
+    );
+    return { phases: [...phases], code: failure.code };
+  });
+}
+
+// The model is loaded anew, and the new device has computed something.
+const startedAnew = { phases: ["loading", "encoding", "denoising"], code: "aborted" };
+
+test("a lost GPU rejects the request, and the next one works", async (t) => {
+  const page = await open(t, { gpu: "software" });
+  const worker = await startRequest(page, "webgpu");
+
+  await destroyDevices(worker).catch((error) => t.diagnostic(error.message));
 
   const failure = await page.evaluate(() => request);
   assert.equal(failure.code, "device_lost", failure.message);
+  t.diagnostic(failure.message);
   assert.equal(failure.recoverable, true);
-  assert.equal(await nextRequest(page), 1);
+  assert.deepEqual(await nextRequest(page), startedAnew);
 });
 
 test("a trap in the engine rejects the request, and the next one works", async (t) => {
@@ -58,7 +79,7 @@ test("a trap in the engine rejects the request, and the next one works", async (
   const failure = await page.evaluate(() => request);
   assert.equal(failure.code, "internal");
   assert.match(failure.message, /unreachable/);
-  assert.equal(await nextRequest(page), 1);
+  assert.deepEqual(await nextRequest(page), startedAnew);
 });
 
 test("a worker that cannot be loaded", async (t) => {

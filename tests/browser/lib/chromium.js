@@ -23,8 +23,9 @@ const quiet = [
   "--disable-sync",
 ];
 
-// Chromium's own software GPU, for machines that have none.
-const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+// Chromium's own software GPU, for machines that have none. It is slow enough to
+// be taken for hung.
+const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--disable-gpu-watchdog"];
 
 /**
  * Launches Chromium with an empty profile. `gpu` is "software" for emulated WebGPU,

@@ -1,0 +1,276 @@
+//! Four numbers at a time.
+//!
+//! The loops over pixels are written with these, not left to the compiler, because the browser
+//! build is optimised for size and then no loop is vectorised.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+use portable as backend;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use simd128 as backend;
+
+/// Four f32.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes(backend::Numbers);
+
+/// Four answers to a comparison.
+#[derive(Clone, Copy)]
+pub(super) struct Mask(backend::Answers);
+
+/// Four RGBA8 pixels, each a word with red in the lowest byte.
+#[derive(Clone, Copy)]
+pub(super) struct Words(backend::Words);
+
+impl Lanes {
+    /// The same number four times.
+    #[inline(always)]
+    pub(super) fn splat(value: f32) -> Self {
+        Self(backend::splat(value))
+    }
+
+    /// These four, first to last.
+    #[inline(always)]
+    pub(super) fn new(values: [f32; 4]) -> Self {
+        Self(backend::numbers(values))
+    }
+
+    /// The four, first to last.
+    #[inline(always)]
+    pub(super) fn to_array(self) -> [f32; 4] {
+        backend::array(self.0)
+    }
+
+    /// The smaller of each two, neither of which may be NaN.
+    #[inline(always)]
+    pub(super) fn least(self, other: impl Into<Self>) -> Self {
+        Self(backend::least(self.0, other.into().0))
+    }
+
+    /// The larger of each two, neither of which may be NaN.
+    #[inline(always)]
+    pub(super) fn greatest(self, other: impl Into<Self>) -> Self {
+        Self(backend::greatest(self.0, other.into().0))
+    }
+
+    /// The square root of each.
+    #[inline(always)]
+    pub(super) fn sqrt(self) -> Self {
+        Self(backend::sqrt(self.0))
+    }
+
+    /// Where each number is at most `limit`.
+    #[inline(always)]
+    pub(super) fn at_most(self, limit: impl Into<Self>) -> Mask {
+        Mask(backend::at_most(self.0, limit.into().0))
+    }
+
+    /// The whole number nearest to each number in [0, 255]; larger ones count as 255.
+    #[inline(always)]
+    pub(super) fn nearest_bytes(self) -> Words {
+        // Beside 2^23 the last bit of a float is worth 1: the addition rounds, and the low bits
+        // are the number. A cast would have to treat NaN and overflow.
+        Words(backend::low_bytes((self.least(255.0) + 8_388_608.0).0))
+    }
+}
+
+impl Mask {
+    /// Where the answer was yes, `yes`, elsewhere `no`.
+    #[inline(always)]
+    pub(super) fn choose(self, yes: impl Into<Lanes>, no: impl Into<Lanes>) -> Lanes {
+        Lanes(backend::choose(self.0, yes.into().0, no.into().0))
+    }
+}
+
+impl Words {
+    /// The four pixels of these bytes.
+    #[inline(always)]
+    pub(super) fn from_pixels(bytes: &[u8; 16]) -> Self {
+        Self(backend::from_bytes(*bytes))
+    }
+
+    /// The bytes of the four pixels.
+    #[inline(always)]
+    pub(super) fn to_pixels(self) -> [u8; 16] {
+        backend::to_bytes(self.0)
+    }
+
+    /// The channel whose byte begins at bit `SHIFT`, as numbers in [0, 255].
+    #[inline(always)]
+    pub(super) fn channel<const SHIFT: u32>(self) -> Lanes {
+        Lanes(backend::byte_at::<SHIFT>(self.0))
+    }
+
+    /// Adds the low bytes of `other` from bit `SHIFT` on, where so far there is 0.
+    #[inline(always)]
+    pub(super) fn with<const SHIFT: u32>(self, other: Self) -> Self {
+        Self(backend::or_shifted::<SHIFT>(self.0, other.0))
+    }
+}
+
+impl From<f32> for Lanes {
+    #[inline(always)]
+    fn from(value: f32) -> Self {
+        Self::splat(value)
+    }
+}
+
+/// Arithmetic of lanes with lanes and with single numbers.
+macro_rules! arithmetic {
+    ($($trait:ident, $method:ident;)*) => {$(
+        impl<T: Into<Lanes>> $trait<T> for Lanes {
+            type Output = Lanes;
+
+            #[inline(always)]
+            fn $method(self, other: T) -> Lanes {
+                Lanes(backend::$method(self.0, other.into().0))
+            }
+        }
+
+        impl $trait<Lanes> for f32 {
+            type Output = Lanes;
+
+            #[inline(always)]
+            fn $method(self, other: Lanes) -> Lanes {
+                Lanes::splat(self).$method(other)
+            }
+        }
+    )*};
+}
+
+arithmetic! {
+    Add, add;
+    Sub, sub;
+    Mul, mul;
+    Div, div;
+}
+
+/// For the compiler to make vectors of.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod portable {
+    use crate::compose::color;
+
+    pub type Numbers = [f32; 4];
+    /// All bits or none.
+    pub type Answers = [u32; 4];
+    pub type Words = [u32; 4];
+
+    #[inline(always)]
+    pub fn splat(value: f32) -> Numbers {
+        [value, value, value, value]
+    }
+
+    #[inline(always)]
+    pub fn numbers(values: [f32; 4]) -> Numbers {
+        values
+    }
+
+    #[inline(always)]
+    pub fn array(numbers: Numbers) -> [f32; 4] {
+        numbers
+    }
+
+    #[inline(always)]
+    pub fn from_bytes(bytes: [u8; 16]) -> Words {
+        let (words, _) = bytes.as_chunks();
+        [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]))
+    }
+
+    #[inline(always)]
+    pub fn to_bytes(words: Words) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        let chunks = bytes.as_chunks_mut().0;
+        chunks.copy_from_slice(&words.map(u32::to_le_bytes));
+        bytes
+    }
+
+    macro_rules! lane_by_lane {
+        ($($name:ident $(<$shift:ident>)? ($($argument:ident: $kind:ty),*) -> $result:ty = $value:expr;)*) => {$(
+            #[inline(always)]
+            pub fn $name$(<const $shift: u32>)?($($argument: $kind),*) -> $result {
+                let lane = |index: usize| {
+                    $(let $argument = $argument[index];)*
+                    $value
+                };
+                [lane(0), lane(1), lane(2), lane(3)]
+            }
+        )*};
+    }
+
+    lane_by_lane! {
+        add(a: Numbers, b: Numbers) -> Numbers = a + b;
+        sub(a: Numbers, b: Numbers) -> Numbers = a - b;
+        mul(a: Numbers, b: Numbers) -> Numbers = a * b;
+        div(a: Numbers, b: Numbers) -> Numbers = a / b;
+        least(a: Numbers, b: Numbers) -> Numbers = color::least(a, b);
+        greatest(a: Numbers, b: Numbers) -> Numbers = if a > b { a } else { b };
+        sqrt(a: Numbers) -> Numbers = a.sqrt();
+        at_most(a: Numbers, limit: Numbers) -> Answers = if a <= limit { u32::MAX } else { 0 };
+        choose(answer: Answers, yes: Numbers, no: Numbers) -> Numbers =
+            f32::from_bits(yes.to_bits() & answer | no.to_bits() & !answer);
+        low_bytes(a: Numbers) -> Words = a.to_bits() & 0xff;
+        byte_at<SHIFT>(word: Words) -> Numbers = (word >> SHIFT & 0xff) as i32 as f32;
+        or_shifted<SHIFT>(word: Words, bytes: Words) -> Words = word | bytes << SHIFT;
+    }
+}
+
+/// WebAssembly's vectors of 128 bits.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128 {
+    pub use std::arch::wasm32::{
+        f32x4_add as add, f32x4_div as div, f32x4_le as at_most, f32x4_mul as mul,
+        f32x4_pmax as greatest, f32x4_pmin as least, f32x4_splat as splat, f32x4_sqrt as sqrt,
+        f32x4_sub as sub,
+    };
+    use std::arch::wasm32::{
+        f32x4_convert_i32x4, i32x4_splat, u32x4_shl, u32x4_shr, v128, v128_and, v128_bitselect,
+        v128_or,
+    };
+    use std::mem::transmute;
+
+    pub type Numbers = v128;
+    pub type Answers = v128;
+    pub type Words = v128;
+
+    // SAFETY, for the next four: both types are 16 bytes, and any bytes are a value of either.
+
+    #[inline(always)]
+    pub fn numbers(values: [f32; 4]) -> Numbers {
+        unsafe { transmute(values) }
+    }
+
+    #[inline(always)]
+    pub fn array(numbers: Numbers) -> [f32; 4] {
+        unsafe { transmute(numbers) }
+    }
+
+    #[inline(always)]
+    pub fn from_bytes(bytes: [u8; 16]) -> Words {
+        unsafe { transmute(bytes) }
+    }
+
+    #[inline(always)]
+    pub fn to_bytes(words: Words) -> [u8; 16] {
+        unsafe { transmute(words) }
+    }
+
+    #[inline(always)]
+    pub fn choose(answers: Answers, yes: Numbers, no: Numbers) -> Numbers {
+        v128_bitselect(yes, no, answers)
+    }
+
+    #[inline(always)]
+    pub fn low_bytes(numbers: Numbers) -> Words {
+        v128_and(numbers, i32x4_splat(0xff))
+    }
+
+    #[inline(always)]
+    pub fn byte_at<const SHIFT: u32>(words: Words) -> Numbers {
+        f32x4_convert_i32x4(low_bytes(u32x4_shr(words, SHIFT)))
+    }
+
+    #[inline(always)]
+    pub fn or_shifted<const SHIFT: u32>(words: Words, bytes: Words) -> Words {
+        v128_or(words, u32x4_shl(bytes, SHIFT))
+    }
+}

@@ -1,0 +1,53 @@
+use super::engine::Encoders;
+use super::{host_values, to_device};
+use crate::Result;
+use crate::image::{Picture, padded_rgb};
+use crate::weights::HostTensor;
+
+/// A picture's latent, and what it was made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    /// `[1, 4, height/8, width/8]` in the UNet's scale.
+    pub latent: HostTensor,
+    /// Mean of the VAE's posterior, unscaled.
+    pub mean: HostTensor,
+    /// Deviation of the VAE's posterior, unscaled.
+    pub std: HostTensor,
+}
+
+/// `(mean + std · gain · offset) · scaling factor`, with the offset of the transparency encoder;
+/// without one (or for an opaque mode) the scaled mean.
+pub(super) async fn encode(
+    picture: &Picture,
+    gain: f32,
+    transparent: bool,
+    encoders: &Encoders,
+) -> Result<Encoded> {
+    let (width, height) = (picture.width, picture.height);
+    let on_grey = HostTensor::new([1, 3, height, width], picture.on_grey());
+    let posterior = encoders.vae.forward(to_device(&on_grey, &encoders.device));
+    let mean = host_values(posterior.mean.into_data_async().await)?;
+    let std = host_values(posterior.std.into_data_async().await)?;
+    let offset = match &encoders.transparency {
+        Some(encoder) if transparent => {
+            let mut planes = picture.alpha();
+            planes.extend(padded_rgb(picture));
+            let planes = HostTensor::new([1, 4, height, width], planes);
+            let offset = encoder.forward(to_device(&planes, &encoders.device));
+            host_values(offset.into_data_async().await)?
+        }
+        _ => vec![0.0; mean.len()],
+    };
+    let values = mean.iter().zip(&std).zip(&offset);
+    let latent = values
+        .map(|((mean, std), offset)| (mean + std * gain * offset) * encoders.scaling_factor)
+        .collect();
+    let shape = vec![1, 4, height / 8, width / 8];
+    let latent = HostTensor::new(shape.clone(), latent);
+    latent.check_finite("the encoded picture")?;
+    Ok(Encoded {
+        latent,
+        mean: HostTensor::new(shape.clone(), mean),
+        std: HostTensor::new(shape, std),
+    })
+}

@@ -1,0 +1,190 @@
+//! Attention sharing: several pictures denoised together (section 3.3 of the paper).
+//!
+//! A batch holds `rows · frames` sequences with the frames as the fastest index. Every frame has
+//! its own low-rank change of the attention's weights, and frames see each other through temporal
+//! attention: at each token position, over the frames.
+
+use burn::tensor::{Tensor, activation};
+
+use crate::Result;
+use crate::nn::{Conv2d, LayerNorm, Linear, attend, merge_heads, silu, split_heads};
+use crate::weights::Weights;
+
+/// Added to the variance in the temporal layer norm.
+const NORM_EPSILON: f64 = 1e-6;
+
+/// An attention whose weights differ from frame to frame, followed by temporal attention.
+pub struct SharedAttention {
+    heads: usize,
+    frames: usize,
+    query: FrameLinear,
+    key: FrameLinear,
+    value: FrameLinear,
+    out: FrameLinear,
+    temporal: TemporalAttention,
+    control: Vec<ControlBranch>,
+    /// What the condition adds to the tokens, `[frames, tokens, channels]`.
+    condition: Option<Tensor<3>>,
+}
+
+impl SharedAttention {
+    /// Takes the base attention from `weights` and its unit of an adapter from `adapter`; LoRA is
+    /// merged here, once.
+    pub fn load(heads: usize, weights: &Weights, adapter: &Weights) -> Result<Self> {
+        let frames = adapter.count("to_q_lora");
+        let linear = |base: &str, lora: &str| {
+            FrameLinear::load(&weights.at(base), &adapter.at(lora), frames)
+        };
+        let control = (0..adapter.count("control_convs"))
+            .map(|frame| ControlBranch::load(&adapter.at(format!("control_convs.{frame}"))));
+        Ok(Self {
+            heads,
+            frames,
+            query: linear("to_q", "to_q_lora")?,
+            key: linear("to_k", "to_k_lora")?,
+            value: linear("to_v", "to_v_lora")?,
+            out: linear("to_out.0", "to_out_lora")?,
+            temporal: TemporalAttention::load(heads, frames, adapter)?,
+            control: control.collect::<Result<_>>()?,
+            condition: None,
+        })
+    }
+
+    /// Prepares the condition's part for a generation from the hint map of this level.
+    pub fn set_condition(&mut self, hint: &Tensor<4>) {
+        if !self.control.is_empty() {
+            let frames = self
+                .control
+                .iter()
+                .map(|branch| branch.forward(hint.clone()));
+            self.condition = Some(Tensor::cat(frames.collect(), 0));
+        }
+    }
+
+    /// What is to be added to the residual stream, for an already normalised `x`.
+    pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
+        let rows = x.dims()[0] / self.frames;
+        let hidden = match &self.condition {
+            Some(condition) => x.clone() + condition.clone().repeat_dim(0, rows),
+            None => x.clone(),
+        };
+        let context = context.unwrap_or(&hidden).clone();
+        let attended = attend(
+            split_heads(self.query.forward(hidden.clone()), self.heads),
+            split_heads(self.key.forward(context.clone()), self.heads),
+            split_heads(self.value.forward(context), self.heads),
+        );
+        let hidden = hidden + self.out.forward(merge_heads(attended));
+        let shared = self.temporal.forward(hidden.clone());
+        hidden + shared - x
+    }
+}
+
+/// A linear layer with a weight for each frame and one bias.
+struct FrameLinear {
+    /// `[frames, in, out]`.
+    weight: Tensor<3>,
+    bias: Option<Tensor<1>>,
+}
+
+impl FrameLinear {
+    fn load(base: &Weights, lora: &Weights, frames: usize) -> Result<Self> {
+        let weight: Tensor<2> = base.take("weight")?;
+        let merged = (0..frames).map(|frame| {
+            let up: Tensor<2> = lora.take(&format!("{frame}.up.weight"))?;
+            let down: Tensor<2> = lora.take(&format!("{frame}.down.weight"))?;
+            Ok((weight.clone() + up.matmul(down)).transpose())
+        });
+        let bias = base.has("bias").then(|| base.take("bias"));
+        Ok(Self {
+            weight: Tensor::stack(merged.collect::<Result<Vec<_>>>()?, 0),
+            bias: bias.transpose()?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, inputs] = x.dims();
+        let [frames, _, outputs] = self.weight.dims();
+        let rows = batch / frames;
+        let by_frame = x.reshape([rows, frames, tokens, inputs]).swap_dims(0, 1);
+        let product = by_frame
+            .reshape([frames, rows * tokens, inputs])
+            .matmul(self.weight.clone());
+        let by_row = product
+            .reshape([frames, rows, tokens, outputs])
+            .swap_dims(0, 1);
+        let out = by_row.reshape([batch, tokens, outputs]);
+        match &self.bias {
+            Some(bias) => out + bias.clone().unsqueeze(),
+            None => out,
+        }
+    }
+}
+
+/// Attention over the frames at each token position.
+struct TemporalAttention {
+    heads: usize,
+    frames: usize,
+    norm: LayerNorm,
+    input: Linear,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+}
+
+impl TemporalAttention {
+    fn load(heads: usize, frames: usize, weights: &Weights) -> Result<Self> {
+        let linear = |name: &str| Linear::load(&weights.at(name));
+        Ok(Self {
+            heads,
+            frames,
+            norm: LayerNorm::load(&weights.at("temporal_n"), NORM_EPSILON)?,
+            input: linear("temporal_i")?,
+            query: linear("temporal_q")?,
+            key: linear("temporal_k")?,
+            value: linear("temporal_v")?,
+            out: linear("temporal_o")?,
+        })
+    }
+
+    /// There are as many sequences as tokens, each of a few frames: far too many and too short for
+    /// an attention kernel. One query frame at a time, everything is elementwise.
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, channels] = x.dims();
+        let (rows, width) = (batch / self.frames, channels / self.heads);
+        let split = |x: Tensor<3>| x.reshape([rows, self.frames, tokens, self.heads, width]);
+        let hidden = self.input.forward(self.norm.forward(x));
+        let query = split(self.query.forward(hidden.clone())) / (width as f32).sqrt();
+        let key = split(self.key.forward(hidden.clone()));
+        let value = split(self.value.forward(hidden));
+        let attended = (0..self.frames).map(|frame| {
+            let scores = (query.clone().narrow(1, frame, 1) * key.clone()).sum_dim(4);
+            let weights = activation::softmax(scores, 1);
+            (weights * value.clone()).sum_dim(1)
+        });
+        let attended = Tensor::cat(attended.collect(), 1);
+        self.out
+            .forward(attended.reshape([batch, tokens, channels]))
+    }
+}
+
+/// Two convolutions from a hint map to one frame's tokens.
+struct ControlBranch {
+    spread: Conv2d,
+    project: Conv2d,
+}
+
+impl ControlBranch {
+    fn load(weights: &Weights) -> Result<Self> {
+        Ok(Self {
+            spread: Conv2d::load(&weights.at("0"))?,
+            project: Conv2d::load(&weights.at("2"))?,
+        })
+    }
+
+    fn forward(&self, hint: Tensor<4>) -> Tensor<3> {
+        let map = self.project.forward(silu(self.spread.forward(hint)));
+        map.flatten::<3>(2, 3).swap_dims(1, 2)
+    }
+}
