@@ -124,8 +124,13 @@ impl<S: PackSource> Engine<S> {
     ) -> Result<Sampled> {
         let plan = Plan::new(request, self.pack.manifest(), self.size_multiple())?;
         self.adapt(plan.mode, observer).await?;
-        if let Some(picture) = request.foreground.as_ref().or(request.background.as_ref()) {
-            let shape = [1, 3, picture.height, picture.width];
+        let fitted = |picture: &Picture| match request.fit {
+            true => picture.fitted(plan.width, plan.height),
+            false => picture.clone(),
+        };
+        let condition = request.foreground.as_ref().or(request.background.as_ref());
+        if let Some(picture) = condition.map(fitted) {
+            let shape = [1, 3, plan.height, plan.width];
             let on_grey = HostTensor::new(shape, picture.on_grey());
             let on_grey = to_device(&on_grey, &self.models.device);
             self.models.unet.set_condition(on_grey);
@@ -134,7 +139,10 @@ impl<S: PackSource> Engine<S> {
             Some(Init::Latent(latent)) => Some(latent.clone()),
             Some(Init::Picture(picture)) => {
                 let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
-                let encoded = self.encode_as(picture, gain, transparent, observer).await?;
+                let picture = fitted(picture);
+                let encoded = self
+                    .encode_as(&picture, gain, transparent, observer)
+                    .await?;
                 Some(encoded.latent)
             }
             None => None,

@@ -173,6 +173,8 @@ pub struct Request {
     pub background: Option<Picture>,
     /// What to start from instead of noise alone, of the output's size.
     pub init: Option<Init>,
+    /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
+    pub fit: bool,
     /// How much of `init` is given up, above 0 and at most 1. (f64, since it decides a whole number
     /// of steps.)
     pub strength: f64,
@@ -215,6 +217,7 @@ impl Request {
             foreground: None,
             background: None,
             init: None,
+            fit: false,
             strength: 0.7,
             offset_gain: OFFSET_GAIN,
             mode: None,
@@ -352,14 +355,14 @@ impl Plan {
             .flatten();
         let sizes = pictures.map(|picture| (picture.width, picture.height));
         for (width, height) in sizes.chain(request.init.iter().map(Init::size)) {
-            if (width, height) != (self.width, self.height) {
+            if !request.fit && (width, height) != (self.width, self.height) {
                 return Err(Error::new(
                     ErrorCode::BadImage,
                     format!(
                         "a given picture is {width} x {height} and the output {} x {}",
                         self.width, self.height
                     ),
-                    "give pictures of the output's size, or have them fitted (--fit)",
+                    "give pictures of the output's size, or ask for them to be fitted",
                 ));
             }
         }

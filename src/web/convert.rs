@@ -2,10 +2,10 @@
 
 use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
 use serde::Deserialize;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
-use crate::pipeline::{Event, Latent, Layer, Request};
+use crate::pipeline::{Event, Init, Latent, Layer, Mode, Request};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -161,6 +161,36 @@ pub fn latent_from_js(value: JsValue) -> Result<Latent> {
     })
 }
 
+/// A picture: the bytes of a PNG, JPEG or WebP file, or `{width, height, rgba}` of straight bytes.
+pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
+    if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
+        return Picture::from_file(&bytes.to_vec());
+    }
+    let number = |name: &str| Reflect::get(value, &name.into()).ok()?.as_f64();
+    let rgba = Reflect::get(value, &"rgba".into());
+    let rgba = rgba
+        .ok()
+        .and_then(|rgba| rgba.dyn_into::<Uint8Array>().ok());
+    if let (Some(width), Some(height), Some(rgba)) = (number("width"), number("height"), rgba) {
+        let (width, height, rgba) = (width as usize, height as usize, rgba.to_vec());
+        let length = width
+            .checked_mul(height)
+            .and_then(|pixels| pixels.checked_mul(4));
+        if width > 0 && length == Some(rgba.len()) {
+            return Ok(Picture {
+                width,
+                height,
+                rgba,
+            });
+        }
+    }
+    Err(Error::new(
+        ErrorCode::BadImage,
+        "a given picture is not usable",
+        "give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file",
+    ))
+}
+
 /// A request from the options object of `engine.generate`.
 pub fn request_from_js(value: JsValue) -> Result<Request> {
     #[derive(Deserialize)]
@@ -168,6 +198,17 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
     struct Fields {
         prompt: String,
         negative_prompt: Option<String>,
+        foreground_prompt: Option<String>,
+        background_prompt: Option<String>,
+        blended_prompt: Option<String>,
+        #[serde(default, with = "serde_wasm_bindgen::preserve")]
+        foreground: JsValue,
+        #[serde(default, with = "serde_wasm_bindgen::preserve")]
+        background: JsValue,
+        #[serde(default, with = "serde_wasm_bindgen::preserve")]
+        init: JsValue,
+        fit: Option<bool>,
+        strength: Option<f64>,
         mode: Option<String>,
         width: Option<usize>,
         height: Option<usize>,
@@ -189,6 +230,18 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
     })?;
     let mut request = Request::new(fields.prompt);
     request.negative_prompt = fields.negative_prompt.unwrap_or_default();
+    request.foreground_prompt = fields.foreground_prompt.unwrap_or_default();
+    request.background_prompt = fields.background_prompt.unwrap_or_default();
+    request.blended_prompt = fields.blended_prompt.unwrap_or_default();
+    let picture = |value: &JsValue| match value.is_undefined() || value.is_null() {
+        true => Ok(None),
+        false => picture_from_js(value).map(Some),
+    };
+    request.foreground = picture(&fields.foreground)?;
+    request.background = picture(&fields.background)?;
+    request.init = picture(&fields.init)?.map(Init::Picture);
+    request.fit = fields.fit.unwrap_or(request.fit);
+    request.strength = fields.strength.unwrap_or(request.strength);
     request.mode = fields.mode.map(|mode| mode.parse()).transpose()?;
     request.width = fields.width;
     request.height = fields.height;
@@ -207,7 +260,8 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
                 "give width and height too",
             ));
         };
-        let shape = [1, 4, height / 8, width / 8];
+        let frames = request.mode.unwrap_or(Mode::Single).roles().len();
+        let shape = [frames, 4, height / 8, width / 8];
         if noise.len() != shape.iter().product::<usize>() {
             return Err(Error::new(
                 ErrorCode::BadOption,

@@ -6,9 +6,10 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::convert::{
     error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, object,
-    request_from_js,
+    picture_from_js, request_from_js,
 };
-use crate::pipeline::{Engine, Event, Mode, Observer};
+use crate::pipeline::{Engine, Event, Latent, Mode, Observer};
+use crate::transparency::OFFSET_GAIN;
 use crate::weights::PackSource;
 use crate::{Error, ErrorCode, Result};
 
@@ -145,6 +146,27 @@ impl WasmEngine {
                 ]),
             ),
         ]))
+    }
+
+    /// Encodes a picture into a latent, with its alpha where the model has a transparency encoder.
+    pub async fn encode(&mut self, picture: JsValue, report: Function) -> JsResult {
+        let picture = picture_from_js(&picture).map_err(plain)?;
+        let mut observer = JsObserver { report };
+        let encoded = self
+            .engine
+            .encode(&picture, OFFSET_GAIN, &mut observer)
+            .await;
+        let transparent = Mode::Single.missing_part(self.engine.manifest()).is_none();
+        let latent = Latent {
+            values: encoded.map_err(plain)?.latent,
+            mode: if transparent {
+                Mode::Single
+            } else {
+                Mode::Opaque
+            },
+            seed: 0,
+        };
+        Ok(latent_to_js(&latent))
     }
 
     /// Decodes a latent into layers.

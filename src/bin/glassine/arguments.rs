@@ -24,6 +24,14 @@ pub enum Command {
     Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
+    /// Flatten a scene of layers into a picture.
+    Compose {
+        /// A scene file; its image paths are relative to it.
+        scene: PathBuf,
+        /// The PNG to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Say what a checkpoint, an adapter file or a pack holds.
     Inspect {
         /// A diffusers folder, a .safetensors file or a pack.

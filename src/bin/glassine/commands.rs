@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use glassine::image::Picture;
+use glassine::compose::{Scene, flatten};
 use glassine::pipeline::{Engine, Init, Latent, Layer, Mode, Request};
 use glassine::text::clip_vocabulary;
 use glassine::weights::{AdapterKind, FolderSource, HostTensor, PackOptions, Packer, inspect};
@@ -19,6 +19,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Generate(arguments) => generate(arguments).await,
         Command::Encode(arguments) => encode(arguments).await,
         Command::Decode(arguments) => decode(arguments).await,
+        Command::Compose { scene, out } => compose(&scene, &out),
         Command::Inspect { path } => {
             print!("{}", inspect(&path)?);
             Ok(())
@@ -65,9 +66,9 @@ async fn pack(arguments: Pack) -> Result<()> {
 
 async fn generate(arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
+    let request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
     let mut engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
-    let request = request(&arguments, &engine)?;
     let generation = engine.generate(&request, &mut progress).await?;
     if let Some(path) = &arguments.dump {
         files::write_tensors(path, &generation.dump)?;
@@ -75,18 +76,9 @@ async fn generate(arguments: Generate) -> Result<()> {
     write_layers(&arguments.out, &generation.layers)
 }
 
-/// The request that the arguments describe; pictures are fitted to the output where asked for.
-fn request(arguments: &Generate, engine: &Engine<FolderSource>) -> Result<Request> {
-    let defaults = &engine.manifest().defaults;
-    let width = arguments.width.unwrap_or(defaults.width);
-    let height = arguments.height.unwrap_or(defaults.height);
-    let picture = |path: &Option<_>| {
-        let picture = path.as_deref().map(files::read_picture).transpose()?;
-        Ok(picture.map(|picture: Picture| match arguments.fit {
-            true => picture.fitted(width, height),
-            false => picture,
-        }))
-    };
+/// The request that the arguments describe.
+fn request(arguments: &Generate) -> Result<Request> {
+    let picture = |path: &Option<PathBuf>| path.as_deref().map(files::read_picture).transpose();
     let noise = arguments
         .noise
         .as_deref()
@@ -111,6 +103,7 @@ fn request(arguments: &Generate, engine: &Engine<FolderSource>) -> Result<Reques
             }
             path => picture(path)?.map(Init::Picture),
         },
+        fit: arguments.fit,
         strength: arguments.strength,
         offset_gain: arguments.offset_gain,
         mode: arguments.mode,
@@ -179,6 +172,30 @@ async fn decode(arguments: Decode) -> Result<()> {
         .decode(&latent, arguments.decode_passes, false, &mut progress)
         .await?;
     files::write(&arguments.out, &decoded.layers[0].picture.to_png()?)
+}
+
+fn compose(path: &Path, out: &Path) -> Result<()> {
+    if out
+        .extension()
+        .is_none_or(|extension| !extension.eq_ignore_ascii_case("png"))
+    {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("{} cannot be written", out.display()),
+            "this version writes scenes as .png",
+        ));
+    }
+    let json = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(
+            ErrorCode::BadOption,
+            format!("cannot read {}: {error}", path.display()),
+            "name a scene file",
+        )
+    })?;
+    let scene = Scene::from_json(&json)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let picture = flatten(&scene, |image| files::read_picture(&folder.join(image)))?;
+    files::write(out, &picture.to_png()?)
 }
 
 async fn device(name: DeviceName) -> Result<Device> {

@@ -11,7 +11,10 @@ test("bad options are refused by name and the engine stays usable", async (t) =>
     const attempt = (options) => failureOf(engine.generate({ prompt: "a red apple", steps: 1, ...options }));
     const failures = {
       steps: await attempt({ steps: 0 }),
-      width: await attempt({ width: 100 + 1 }),
+      width: await attempt({ width: 100 }),
+      preview: await attempt({ previewEvery: 0 }),
+      passes: await attempt({ decodePasses: 3 }),
+      unknown: await attempt({ stesp: 4 }),
       sampler: await attempt({ sampler: "magic" }),
       mode: await attempt({ mode: "magic" }),
       prompt: await attempt({ prompt: undefined }),
