@@ -9,9 +9,9 @@ use crate::weights::Weights;
 /// Multi-head attention of tokens to themselves or to the text.
 pub enum Attention {
     /// One picture, with or without the folded adapter.
-    Single(SingleAttention),
+    Single(Box<SingleAttention>),
     /// Several pictures at once, at a level of the UNet.
-    Shared(SharedAttention, usize),
+    Shared(Box<SharedAttention>, usize),
 }
 
 impl Attention {
@@ -20,11 +20,12 @@ impl Attention {
         match adapter {
             Some(adapter) if adapter.has_below("to_q_lora") => {
                 let shared = SharedAttention::load(site.heads, weights, adapter)?;
-                Ok(Self::Shared(shared, site.level))
+                Ok(Self::Shared(Box::new(shared), site.level))
             }
-            _ => Ok(Self::Single(SingleAttention::load(
-                site.heads, weights, adapter,
-            )?)),
+            _ => {
+                let single = SingleAttention::load(site.heads, weights, adapter)?;
+                Ok(Self::Single(Box::new(single)))
+            }
         }
     }
 

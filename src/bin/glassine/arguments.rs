@@ -19,7 +19,7 @@ pub enum Command {
     /// Turn a Stable Diffusion 1.5 checkpoint into a pack.
     Pack(Pack),
     /// Generate a picture from a prompt.
-    Generate(Generate),
+    Generate(Box<Generate>),
     /// Turn a picture into a latent.
     Encode(Encode),
     /// Turn a latent into a picture.

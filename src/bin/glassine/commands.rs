@@ -16,7 +16,7 @@ use crate::progress::Progress;
 pub async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Pack(arguments) => pack(arguments).await,
-        Command::Generate(arguments) => generate(arguments).await,
+        Command::Generate(arguments) => generate(*arguments).await,
         Command::Encode(arguments) => encode(arguments).await,
         Command::Decode(arguments) => decode(arguments).await,
         Command::Compose { scene, out } => compose(&scene, &out),
