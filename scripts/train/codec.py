@@ -178,8 +178,9 @@ def reconstruction(y, t):
     return loss
 
 
-def train(minutes=20, batch=8, disc_from=0.4, joint=0.7):
-    """Encoder and decoder together for the `joint` part of the time, then the decoder alone."""
+def train(minutes=20, batch=8, disc_from=7.0, joint=12.0):
+    """Encoder and decoder together for `joint` minutes, then the decoder alone. (More minutes later
+    improve the decoder and leave the latents as they are.)"""
     vae = vae_stage.load()
     torch.manual_seed(2)
     enc, dec, disc = OffsetEncoder(), Decoder(), Patch()
@@ -193,7 +194,7 @@ def train(minutes=20, batch=8, disc_from=0.4, joint=0.7):
         x, _, _ = pics.batch(batch, run.rng, run.gen, plain=0.55)
         t = target(x)
         on_grey = data.composite(x)
-        frozen = run.progress > joint
+        frozen = run.used > joint * 60
         if frozen and enc.blocks[0].weight.requires_grad:
             enc.load_state_dict(run.ema["enc"].state_dict())
             enc.requires_grad_(False)
@@ -213,7 +214,7 @@ def train(minutes=20, batch=8, disc_from=0.4, joint=0.7):
         identity = (((rec - on_grey) ** 2) * clean).sum() / (clean.sum() * rec[0].numel()).clamp(min=1)
         loss = reconstruction(y, t) + identity
         adv = torch.zeros(())
-        if run.progress > disc_from:
+        if run.used > disc_from * 60:
             with torch.autocast("cpu", torch.bfloat16):
                 adv = -disc(y).float().mean()
             loss = loss + 0.01 * adv
@@ -223,7 +224,7 @@ def train(minutes=20, batch=8, disc_from=0.4, joint=0.7):
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*enc.parameters(), *dec.parameters()], 1.0)
         opt.step()
-        if run.progress > disc_from - 0.05:
+        if run.used > (disc_from - 1) * 60:
             with torch.autocast("cpu", torch.bfloat16):
                 d_loss = F.relu(1 - disc(t).float()).mean() + F.relu(1 + disc(y.detach()).float()).mean()
             opt_d.zero_grad(set_to_none=True)

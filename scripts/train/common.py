@@ -4,7 +4,7 @@ Each core runs its own worker on its own batches. Every few seconds the workers 
 each of them made ("local SGD"). On a machine that other programs use too this loses much less time than threads that wait
 for each other inside every operation.
 """
-import copy, math, os, time
+import copy, math, os, threading, time
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -15,8 +15,16 @@ WORKERS = int(os.environ.get("GLASSINE_TRAIN_WORKERS", os.cpu_count() or 2))
 PERIOD = 5.0  # seconds between two averagings
 
 
+def _follow(parent):
+    """A worker ends when the process that launched it is gone."""
+    while os.getppid() == parent:
+        time.sleep(2)
+    os._exit(1)
+
+
 def _worker(rank, function, args, file):
     torch.set_num_threads(1)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     dist.init_process_group("gloo", init_method="file://" + file, rank=rank, world_size=WORKERS)
     function(*args)
     dist.destroy_process_group()

@@ -3,7 +3,7 @@ use burn::tensor::Device;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode};
 use super::observer::{Event, Observer};
-use super::request::{Init, MAX_SIDE, Mode, Plan, Request};
+use super::request::{Init, MAX_SIDE, Mode, Plan, Request, check_passes};
 use super::sample::{Dump, Inputs, Latent, Sampled, sample};
 use super::to_device;
 use crate::image::Picture;
@@ -209,6 +209,7 @@ impl<S: PackSource> Engine<S> {
         keep: bool,
         observer: &mut impl Observer,
     ) -> Result<Decoded> {
+        check_passes(passes)?;
         self.check_latent(latent)?;
         decode(latent, passes, keep, &self.models, observer).await
     }

@@ -246,6 +246,18 @@ pub(super) struct Plan {
     pub sampler: SamplerName,
 }
 
+/// A decode takes one pass or eight.
+pub(super) fn check_passes(passes: usize) -> Result<()> {
+    if [1, 8].contains(&passes) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::BadOption,
+        format!("{passes} decode passes are not possible"),
+        "use 1 or 8",
+    ))
+}
+
 /// The longest side that is accepted, in pixels.
 pub(super) const MAX_SIDE: usize = 4096;
 
@@ -301,12 +313,7 @@ impl Plan {
                 "use a number from 0 to 100; 7 is usual".into(),
             );
         }
-        if ![1, 8].contains(&request.decode_passes) {
-            return bad(
-                format!("{} decode passes are not possible", request.decode_passes),
-                "use 1 or 8".into(),
-            );
-        }
+        check_passes(request.decode_passes)?;
         if request.preview_every == Some(0) {
             return bad(
                 "a preview every 0 steps is not possible".into(),

@@ -194,7 +194,7 @@ pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
 /// A request from the options object of `engine.generate`.
 pub fn request_from_js(value: JsValue) -> Result<Request> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[serde(rename_all = "camelCase")]
     struct Fields {
         prompt: String,
         negative_prompt: Option<String>,

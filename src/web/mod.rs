@@ -10,8 +10,17 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use engine::WasmEngine;
 
-/// Turns panics into readable console messages; the worker turns the trap into an error.
+unsafe extern "C" {
+    fn __wasm_call_ctors();
+}
+
+/// Runs once when the module is instantiated. Panics become readable console messages; the worker
+/// turns the trap into an error.
 #[wasm_bindgen(start)]
 fn start() {
+    // SAFETY: nothing has run before. Where nobody calls the constructors (CubeCL registers its
+    // kernels in some), the linker makes every export run all of them at every call, which took
+    // half of all time.
+    unsafe { __wasm_call_ctors() };
     console_error_panic_hook::set_once();
 }

@@ -24,7 +24,16 @@ export interface RawGenerated {
   timings: Record<string, number>;
 }
 
-export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions>;
+/** A picture on its way to the engine: a file's bytes, or pixels with straight alpha. */
+export type RawPicture =
+  | Uint8Array<ArrayBuffer>
+  | { width: number; height: number; rgba: Uint8Array<ArrayBuffer> };
+
+type PictureOptions = "foreground" | "background" | "init";
+
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions> & {
+  [Option in PictureOptions]?: RawPicture;
+};
 
 export type EngineEvent =
   | { phase: "loading"; loadedBytes: number; totalBytes: number }
@@ -49,6 +58,7 @@ export interface RawError {
 export interface Calls {
   load: { request: { device: Device | "auto" }; answer: EngineInfo };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
+  encode: { request: { picture: RawPicture }; answer: RawLatent };
   decode: { request: { latent: RawLatent; passes: number }; answer: RawLayer[] };
 }
 

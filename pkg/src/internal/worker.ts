@@ -115,6 +115,9 @@ async function run(call: Call): Promise<void> {
     const layers = answer.layers.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]);
     return post({ type: "done", answer }, [...layers, answer.latent.data.buffer as ArrayBuffer]);
   }
+  if (call.type === "encode") {
+    return post({ type: "done", answer: await engine.encode(call.picture, report) });
+  }
   const answer = await engine.decode(call.latent, call.passes, report);
   post({ type: "done", answer }, answer.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]));
 }
@@ -123,6 +126,7 @@ async function run(call: Call): Promise<void> {
 function toRawError(error: unknown): RawError {
   const { code, message, hint, recoverable, latent } = Object(error) as Partial<RawError>;
   if (code !== undefined && code in errorCodes) {
+    if (code === "device_lost") return deviceLost(message ?? "");
     return { code, message: message ?? code, hint, recoverable, latent };
   }
   return {
@@ -140,7 +144,7 @@ function toRawError(error: unknown): RawError {
 async function fail(error: unknown): Promise<void> {
   const raw = toRawError(error);
   if (raw.code !== "internal" && raw.code !== "device_lost") return post({ type: "failed", error: raw });
-  if (lost) await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 200))]);
+  if (lost) await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 1000))]);
   post({ type: "dead", error: raw });
 }
 

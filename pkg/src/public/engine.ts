@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Connection } from "../internal/connection.js";
-import type { Calls, EngineRequest, RawLatent } from "../internal/protocol.js";
+import type { Calls, EngineRequest, RawLatent, RawPicture } from "../internal/protocol.js";
 import { Queue } from "../internal/queue.js";
 import { toSource } from "../internal/sources.js";
 import { GlassineError } from "./errors.js";
@@ -13,6 +13,7 @@ import type {
   GenerateOptions,
   Latent,
   ModelSource,
+  Picture,
   RequestOptions,
 } from "./types.js";
 
@@ -54,8 +55,17 @@ export class Engine {
     if (typeof options?.prompt !== "string") {
       throw new GlassineError("bad_option", "prompt must be a string");
     }
-    const answer = await this.#call("generate", { options: toRequest(options) }, options);
+    const request = toRequest(options).then((options) => ({ options }));
+    const answer = await this.#call("generate", request, options);
     return { ...answer, layers: answer.layers.map((raw) => new Layer(raw)) };
+  }
+
+  /**
+   * Encodes a picture into a latent that `decode` takes, hiding its alpha in it
+   * where the model has a transparency encoder. Its sides must be multiples of 8.
+   */
+  async encode(image: Picture, options: RequestOptions = {}): Promise<Latent> {
+    return this.#call("encode", toRawPicture(image).then((picture) => ({ picture })), options);
   }
 
   /** Decodes a latent of one frame into its layer. */
@@ -98,16 +108,18 @@ export class Engine {
 
   async #call<Type extends keyof Calls>(
     type: Type,
-    request: Calls[Type]["request"],
+    request: Calls[Type]["request"] | Promise<Calls[Type]["request"]>,
     options: RequestOptions,
   ): Promise<Calls[Type]["answer"]> {
+    // A request that never comes to its turn must not count as an unhandled rejection.
+    Promise.resolve(request).catch(() => {});
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
       if (this.#connection.closed) {
         this.#connection = new Connection(this.#source);
         await this.#connection.call("load", { device: this.info.device }, options);
       }
-      return this.#connection.call(type, request, options);
+      return this.#connection.call(type, await request, options);
     }, options.signal);
   }
 }
@@ -137,8 +149,58 @@ function checkDevice(device: Device | "auto" = "auto"): Device | "auto" {
   });
 }
 
-function toRequest({ signal, onProgress, ...request }: GenerateOptions): EngineRequest {
-  return request;
+// Complete, by its type.
+const requestOptions: Record<keyof EngineRequest, true> = {
+  prompt: true,
+  negativePrompt: true,
+  mode: true,
+  width: true,
+  height: true,
+  steps: true,
+  guidance: true,
+  seed: true,
+  sampler: true,
+  convention: true,
+  decodePasses: true,
+  previewEvery: true,
+  noise: true,
+  foregroundPrompt: true,
+  backgroundPrompt: true,
+  blendedPrompt: true,
+  foreground: true,
+  background: true,
+  init: true,
+  strength: true,
+  fit: true,
+};
+
+async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
+  const { signal, onProgress, ...request } = options;
+  const unknown = Object.keys(request).find((name) => !Object.hasOwn(requestOptions, name));
+  if (unknown !== undefined) {
+    throw new GlassineError("bad_option", `there is no option "${unknown}"`, {
+      hint: `There are ${Object.keys(requestOptions).join(", ")}, signal and onProgress.`,
+    });
+  }
+  const { foreground, background, init, ...others } = request;
+  return {
+    ...others,
+    ...(foreground && { foreground: await toRawPicture(foreground) }),
+    ...(background && { background: await toRawPicture(background) }),
+    ...(init && { init: await toRawPicture(init) }),
+  };
+}
+
+/** Copies a picture for the worker. Files are decoded there: a canvas would lose colour under alpha 0. */
+async function toRawPicture(image: Picture): Promise<RawPicture> {
+  if (image instanceof Blob) return new Uint8Array(await image.arrayBuffer());
+  const pixels = image instanceof Layer ? image.imageData : image;
+  if (!(pixels instanceof ImageData)) {
+    throw new GlassineError("bad_image", "a given picture is not usable", {
+      hint: "Give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file.",
+    });
+  }
+  return { width: pixels.width, height: pixels.height, rgba: new Uint8Array(pixels.data) };
 }
 
 function toRaw({ data, frames, width, height, mode, seed }: Latent): RawLatent {

@@ -1,3 +1,5 @@
+import type { Layer } from "./layer.js";
+
 /** Where the computation runs. */
 export type Device = "webgpu" | "cpu";
 
@@ -71,11 +73,33 @@ export interface CreateEngineOptions extends RequestOptions {
   device?: Device | "auto" | undefined;
 }
 
+/**
+ * A picture to work from: a layer, pixels with straight alpha, or a file (PNG,
+ * JPEG or WebP).
+ */
+export type Picture = Layer | ImageData | Blob;
+
 /** The options of `engine.generate`. What is left out is the model's default. */
 export interface GenerateOptions extends RequestOptions {
   prompt: string;
   negativePrompt?: string | undefined;
   mode?: Mode | undefined;
+  /** What the foreground shows, in front of the main prompt. */
+  foregroundPrompt?: string | undefined;
+  /** What the background shows, in front of the main prompt. */
+  backgroundPrompt?: string | undefined;
+  /** What the blended picture shows, in front of the main prompt. */
+  blendedPrompt?: string | undefined;
+  /** The foreground that mode `fg2bg` makes a background for. */
+  foreground?: Picture | undefined;
+  /** The background that mode `bg2fg` puts a foreground on. */
+  background?: Picture | undefined;
+  /** A picture to start from instead of noise alone. */
+  init?: Picture | undefined;
+  /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
+  strength?: number | undefined;
+  /** Scale and crop given pictures that are not of the output's size, instead of refusing them. */
+  fit?: boolean | undefined;
   /** In pixels; a multiple of `engine.info.sizeMultiple`. */
   width?: number | undefined;
   height?: number | undefined;
@@ -83,7 +107,7 @@ export interface GenerateOptions extends RequestOptions {
   steps?: number | undefined;
   /** How closely to follow the prompt; 1 turns the negative prompt off. */
   guidance?: number | undefined;
-  /** The same seed and options give the same picture. */
+  /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
   seed?: number | undefined;
   sampler?: Sampler | undefined;
   convention?: Convention | undefined;

@@ -2,7 +2,7 @@
 // dist/wasm), as its src/web promises them.
 
 import type { EngineInfo } from "../public/types.js";
-import type { EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer } from "../internal/protocol.js";
+import type { EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawPicture } from "../internal/protocol.js";
 
 /** Reads one file of the model pack: "manifest.json" or the name of a shard. */
 export type Read = (path: string) => Promise<Uint8Array>;
@@ -19,6 +19,7 @@ export class WasmEngine {
   static load(read: Read, device: "webgpu" | "cpu", report: Report): Promise<WasmEngine>;
   info(): EngineInfo;
   generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
+  encode(picture: RawPicture, report: Report): Promise<RawLatent>;
   decode(latent: RawLatent, passes: number, report: Report): Promise<RawLayer[]>;
   free(): void;
 }
