@@ -197,3 +197,105 @@ fn files_appear_whole_or_not_at_all() {
     ]);
     assert_fails(&output, 2, &["no-such-folder"]);
 }
+
+/// A picture of one colour.
+fn plain(name: &str, width: u32, height: u32, color: [u8; 4]) -> PathBuf {
+    let path = model::scratch().join(name);
+    let picture = image::RgbaImage::from_pixel(width, height, image::Rgba(color));
+    picture.save(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_picture_is_encoded_and_is_a_start() {
+    let (pack, folder) = (packed(), model::scratch());
+    let picture = plain("start.png", 64, 64, [200, 40, 40, 255]);
+    let latent = folder.join("start.safetensors");
+    let output = glassine(&[
+        "encode",
+        "--model",
+        text(&pack),
+        text(&picture),
+        "--out",
+        text(&latent),
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(Tensors::load(&latent).get("latent").shape, [1, 4, 8, 8]);
+
+    let generate = |init: &Path, more: &[&str], out: &str| {
+        let out = folder.join(out);
+        let mut arguments = vec![
+            "generate",
+            "--model",
+            text(&pack),
+            "--prompt",
+            "an apple",
+            "--mode",
+            "opaque",
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--steps",
+            "2",
+            "--init",
+            text(init),
+            "--out",
+            text(&out),
+        ];
+        arguments.extend(more);
+        (glassine(&arguments), out.clone())
+    };
+    let (_, from_picture) = generate(&picture, &[], "from-picture.png");
+    let (_, from_latent) = generate(&latent, &[], "from-latent.png");
+    if !support::whole_golden() {
+        // Without a transparency encoder in the pack, both are the same start.
+        assert_eq!(
+            std::fs::read(from_picture).unwrap(),
+            std::fs::read(from_latent).unwrap()
+        );
+    }
+    let wide = plain("wide.png", 100, 50, [0, 0, 0, 255]);
+    assert_fails(
+        &generate(&wide, &[], "never-wide.png").0,
+        2,
+        &["100 x 50", "64 x 64"],
+    );
+    assert!(generate(&wide, &["--fit"], "fitted.png").0.status.success());
+    assert_fails(
+        &generate(&pack.join("manifest.json"), &[], "never.png").0,
+        2,
+        &["PNG"],
+    );
+}
+
+#[test]
+fn a_scene_is_flattened() {
+    let folder = model::scratch();
+    plain("below.png", 4, 4, [255, 0, 0, 255]);
+    plain("above.png", 2, 2, [0, 0, 255, 255]);
+    let scene = folder.join("scene.json");
+    let json = r#"{ "glassine": 1, "width": 4, "height": 4, "layers": [
+        { "image": "below.png" }, { "image": "above.png", "x": 1, "y": 1, "opacity": 0.5 } ] }"#;
+    std::fs::write(&scene, json).unwrap();
+    let out = folder.join("scene.png");
+    let output = glassine(&["compose", text(&scene), "--out", text(&out)]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let flat = image::open(&out).unwrap().into_rgba8();
+    assert_eq!(flat.get_pixel(0, 0).0, [255, 0, 0, 255]);
+    assert_eq!(flat.get_pixel(2, 2).0, [128, 0, 128, 255]);
+
+    std::fs::write(&scene, json.replace("above.png", "nowhere.png")).unwrap();
+    let failed = folder.join("failed.png");
+    let output = glassine(&["compose", text(&scene), "--out", text(&failed)]);
+    assert_fails(&output, 2, &["nowhere.png"]);
+    assert!(!failed.exists());
+}

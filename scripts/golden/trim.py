@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CASES = [
@@ -125,13 +126,19 @@ def copy_tensors(case, source, target):
 
 
 def used_tokens(full):
-    """The ids in any case's tensors, those of the full data included."""
+    """The ids in any case's tensors and frame prompts, those of the full data included."""
     ids = set()
     for description in full.rglob("case.json"):
         for file in description.parent.glob("*.safetensors"):
             for name, tensor in load_file(file).items():
                 if name in ("input_ids", "token_ids") or name.startswith("tokens."):
                     ids.update(tensor.flatten().tolist())
+    # The prompts of single frames stand in the case files only, as text.
+    tokenizer = CLIPTokenizer.from_pretrained(full / "sd-tiny/model/tokenizer")
+    for case in full.glob("layerdiffuse/e2e_*/case.json"):
+        prompts = json.loads(case.read_text())["settings"]["effective_frame_prompts"] or {}
+        for prompt in prompts.values():
+            ids.update(tokenizer(prompt)["input_ids"])
     return torch.tensor(sorted(ids), dtype=torch.int32)
 
 

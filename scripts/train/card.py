@@ -83,7 +83,7 @@ Prompts, `scripts/train/evaluate.py prompts {p['steps']} {p['guidance']:g}`: 60 
 * one of the five nearest is: {p['top5'] * 100:.1f} % (by chance about {500 / len(concepts):.1f} %)
 * both clear (alpha < 0.05 on 5 % of the pixels) and opaque (alpha > 0.95 on 5 %) areas: {p['clear_and_opaque'] * 100:.1f} %
 
-Steps and guidance, `scripts/train/evaluate.py sweep` (60 concepts x 2 seeds):
+Steps and guidance, `scripts/train/evaluate.py sweep` (60 concepts, one seed each):
 
 {table([[k] + [v[c] for c in ("top1", "top5", "clear_and_opaque")] for k, v in m.get("sweep", {}).items()], ["setting", "nearest", "among five", "clear and opaque"])}
 

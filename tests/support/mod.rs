@@ -16,12 +16,16 @@ use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+/// Where the crate lies now. Clones that share a target folder share test binaries, so that the
+/// folder a binary was built in is not to be trusted.
+fn crate_folder() -> PathBuf {
+    PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("tests run by cargo"))
+}
+
 /// The folder of golden data, or a path inside it.
 pub fn golden(path: &str) -> PathBuf {
-    let root = env::var_os("GLASSINE_GOLDEN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"),
-        PathBuf::from,
-    );
+    let root = env::var_os("GLASSINE_GOLDEN")
+        .map_or_else(|| crate_folder().join("tests/golden"), PathBuf::from);
     root.join(path)
 }
 
