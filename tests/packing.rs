@@ -110,6 +110,41 @@ fn large_tensors_are_split_over_shards_of_sixteen_mebibytes() {
 }
 
 #[test]
+fn packing_again_replaces_the_pack_and_nothing_else() {
+    let options = PackOptions {
+        transparency_decoder: None,
+        adapters: BTreeMap::new(),
+        ..model::options("again")
+    };
+    pack(&options).unwrap();
+    std::fs::write(options.out.join("MODEL_CARD.md"), "kept").unwrap();
+    let half = PackOptions {
+        precision: Precision::F16,
+        ..options.clone()
+    };
+    let manifest = pack(&half).unwrap();
+    load(&options.out).unwrap();
+    assert!(options.out.join("MODEL_CARD.md").is_file());
+    let files = std::fs::read_dir(&options.out).unwrap().count();
+    assert_eq!(
+        files,
+        manifest.shards.len() + 2,
+        "no shard of the first pack is left"
+    );
+
+    let used = model::scratch().join("used");
+    std::fs::create_dir_all(&used).unwrap();
+    std::fs::write(used.join("letter.txt"), "kept").unwrap();
+    let error = pack(&PackOptions {
+        out: used.clone(),
+        ..options
+    })
+    .unwrap_err();
+    assert_eq!(error.code, ErrorCode::BadOption, "{error}");
+    assert!(used.join("letter.txt").is_file());
+}
+
+#[test]
 fn half_precision_halves_the_pack() {
     let whole = pack(&model::options("f32")).unwrap();
     let half = PackOptions {

@@ -43,7 +43,7 @@ weights were trained from random values with `scripts/train/run`; nothing was ta
 It is meant for trying the program out without a download, for tests and for demonstrations. It draws single emoji-like objects
 and nothing else.
 
-Recommended: {p['steps']} steps of DPM++ 2M Karras, guidance {p['guidance']:g}, size 64 x 64, short prompts such as "a red apple" or "a fox, flat".
+Recommended: {p['steps']} steps of DPM++ 2M Karras, guidance {p["guidance"]:g}, one decoder pass, size 64 x 64, short prompts such as "a red apple" or "a fox, flat".
 
 ## Data
 
@@ -87,7 +87,9 @@ Steps and guidance, `scripts/train/evaluate.py sweep` (60 concepts, one seed eac
 
 {table([[k] + [v[c] for c in ("top1", "top5", "clear_and_opaque")] for k, v in m.get("sweep", {}).items()], ["setting", "nearest", "among five", "clear and opaque"])}
 
-`contact-sheet.png`: 24 fixed prompts, seeds 1 to 24, not selected, 8 decoder passes. Row by row: {"; ".join(evaluate.SHEET)}.
+{m.get("note", "")}
+
+`contact-sheet.png`: 24 fixed prompts, seeds 1 to 24, not selected, one decoder pass. Row by row: {"; ".join(evaluate.SHEET)}.
 
 ## Limits
 
@@ -95,7 +97,9 @@ Steps and guidance, `scripts/train/evaluate.py sweep` (60 concepts, one seed eac
 * 64 x 64 pixels, and the VAE keeps only 256 numbers per picture: small details (faces, thin legs, strings) blur.
 * Many pictures are near the training pictures; this is a demonstration of the method, not a source of new designs.
 * Semi-transparent versions were made by formula (soft shadow, glow, glass body, fading), not taken from real pictures.
-* The offset is small; the decoder can recover most of the alpha from the picture over grey alone.
+* Alpha is soft: edges are a few pixels wide and thin parts fade. The aims of 0.015 alpha MAE and 26 dB were not reached.
+* The eight-pass decoder is slightly worse than one pass: the small decoder never saw rotated pictures in training.
+* The hit rates compare with training pictures, so they show that prompts are followed, not that new designs are made.
 """
     open(data.path("export", "MODEL_CARD.md"), "w").write(text)
 

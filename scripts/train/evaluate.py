@@ -151,7 +151,7 @@ def picture(x, columns, zoom=1):
 
 
 def sheet(m, file, steps=STEPS, guidance=GUIDANCE, prompts=SHEET):
-    x = m.generate(prompts, list(range(1, len(prompts) + 1)), steps, guidance, passes=8)
+    x = m.generate(prompts, list(range(1, len(prompts) + 1)), steps, guidance)
     picture(checker(x), 6, 2).save(file)
 
 

@@ -92,9 +92,7 @@ impl Packer {
         let partial = options.out.with_file_name(format!("{name}.partial"));
         let outcome = Self::build(options, &mut checkpoint, name, &partial, progress).await;
         let outcome = outcome.and_then(|manifest| {
-            let _ = std::fs::remove_dir_all(&options.out);
-            std::fs::rename(&partial, &options.out)
-                .map_err(|error| cannot_write(&partial, error))?;
+            replace(&partial, &options.out).map_err(|error| cannot_write(&options.out, error))?;
             Ok(manifest)
         });
         if outcome.is_err() {
@@ -338,6 +336,33 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<()> {
     let json = serde_json::to_vec(manifest).expect("a manifest is plain data");
     let path = folder.join(MANIFEST_FILE);
     std::fs::write(&path, json).map_err(|error| cannot_write(&path, error))
+}
+
+/// Moves a finished pack to its place. Of a pack that is there already, only its own files go: what
+/// else lies beside them, such as a model card, stays.
+fn replace(finished: &Path, out: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(out)?;
+    // A pack without a manifest is none, so that an interruption leaves nothing that looks whole.
+    let old = out.join(MANIFEST_FILE);
+    if old.is_file() {
+        std::fs::remove_file(old)?;
+    }
+    for entry in std::fs::read_dir(out)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("shard-") && name.ends_with(".safetensors") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    let mut names: Vec<_> = std::fs::read_dir(finished)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<std::io::Result<_>>()?;
+    names.sort_by_key(|name| name == MANIFEST_FILE);
+    for name in names {
+        std::fs::rename(finished.join(&name), out.join(&name))?;
+    }
+    std::fs::remove_dir(finished)
 }
 
 fn cannot_write(path: &Path, error: std::io::Error) -> Error {
