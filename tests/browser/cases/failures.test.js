@@ -56,6 +56,17 @@ async function nextRequest(page) {
 const startedAnew = { phases: ["loading", "encoding", "denoising"], code: "aborted" };
 
 test("a lost GPU rejects the request, and the next one works", async (t) => {
+  // Once seen: the debugger's connection to the worker stopped answering. A second browser gets a
+  // second chance; an engine that never rejects fails both.
+  const late = Symbol("late");
+  const limit = new Promise((resolve) => setTimeout(resolve, 150_000, late).unref());
+  if ((await Promise.race([loseGpu(t), limit])) === late) {
+    t.diagnostic("no answer in 150 seconds: once more");
+    await loseGpu(t);
+  }
+});
+
+async function loseGpu(t) {
   const page = await open(t, { gpu: "software" });
   const worker = await startRequest(page, "webgpu");
 
@@ -66,7 +77,7 @@ test("a lost GPU rejects the request, and the next one works", async (t) => {
   t.diagnostic(failure.message);
   assert.equal(failure.recoverable, true);
   assert.deepEqual(await nextRequest(page), startedAnew);
-});
+}
 
 test("a trap in the engine rejects the request, and the next one works", async (t) => {
   const page = await open(t);
