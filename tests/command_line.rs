@@ -38,7 +38,7 @@ fn assert_fails(output: &Output, code: i32, words: &[&str]) {
 #[test]
 fn a_checkpoint_is_packed_and_generates() {
     let folder = model::scratch();
-    let options = model::options("unused");
+    let options = model::options();
     let pack = folder.join("command-line-pack");
     let decoder = options.transparency_decoder.unwrap();
     let adapter = format!("attn={}", text(&options.adapters[&AdapterKind::Single]));

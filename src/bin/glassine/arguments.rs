@@ -53,6 +53,9 @@ pub struct Pack {
     /// An attention-sharing adapter: attn, joint, fg2bg or bg2fg.
     #[arg(long = "layers", value_name = "KIND=FILE")]
     pub layers: Vec<String>,
+    /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
+    #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
+    pub loras: Vec<String>,
     /// The UNet was trained on transparent latents and needs no adapter.
     #[arg(long)]
     pub native_transparency: bool,
@@ -72,6 +75,8 @@ pub struct Pack {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Quantize {
+    Q4,
+    Q8,
     F16,
     F32,
 }
@@ -79,6 +84,8 @@ pub enum Quantize {
 impl From<Quantize> for Precision {
     fn from(quantize: Quantize) -> Self {
         match quantize {
+            Quantize::Q4 => Self::Q4,
+            Quantize::Q8 => Self::Q8,
             Quantize::F16 => Self::F16,
             Quantize::F32 => Self::F32,
         }
@@ -90,6 +97,9 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
+    /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
+    #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
+    pub loras: Vec<String>,
     /// What the picture shows.
     #[arg(long)]
     pub prompt: String,

@@ -5,7 +5,9 @@ use burn::tensor::Device;
 use glassine::compose::{Scene, flatten};
 use glassine::pipeline::{Engine, Init, Latent, Layer, Mode, Request};
 use glassine::text::clip_vocabulary;
-use glassine::weights::{AdapterKind, FolderSource, HostTensor, PackOptions, Packer, inspect};
+use glassine::weights::{
+    AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
+};
 use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
@@ -51,24 +53,44 @@ async fn pack(arguments: Pack) -> Result<()> {
         transparency_decoder: arguments.transparency_decoder,
         transparency_encoder: arguments.transparency_encoder,
         adapters,
+        loras: arguments
+            .loras
+            .iter()
+            .map(|lora| split_lora(lora))
+            .collect(),
         native_transparency: arguments.native_transparency,
         precision: arguments.quantize.into(),
         fallback_merges: clip_vocabulary::merges().to_vec(),
         default_steps: arguments.default_steps,
         default_guidance: arguments.default_guidance,
-        out: arguments.out,
     };
     let progress = Progress::new();
-    let show = |done: usize, total: usize| progress.show("packing", done as u64, total as u64);
-    Packer::pack(&options, show).await?;
+    let show = async |event: LoadEvent| {
+        progress.show("packing", event.loaded_bytes, event.total_bytes);
+        true
+    };
+    pack_folder(&options, &arguments.out, show).await?;
     Ok(())
+}
+
+/// `FILE` or `FILE:STRENGTH`.
+fn split_lora(lora: &str) -> (PathBuf, f32) {
+    let split = lora.rsplit_once(':');
+    let parsed = split.and_then(|(file, strength)| Some((file, strength.parse().ok()?)));
+    let (file, strength) = parsed.unwrap_or((lora, 1.0));
+    (file.into(), strength)
 }
 
 async fn generate(arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
     let request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
-    let mut engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
+    let device = device(arguments.device).await?;
+    let loras = arguments.loras.iter().map(|lora| split_lora(lora));
+    let loras = loras
+        .map(|(file, strength)| Lora::open(&file, strength))
+        .collect::<Result<_>>()?;
+    let mut engine = Engine::load_adapted(source, device, loras, &mut progress).await?;
     let generation = engine.generate(&request, &mut progress).await?;
     if let Some(path) = &arguments.dump {
         files::write_tensors(path, &generation.dump)?;
