@@ -5,6 +5,8 @@
 //! the group in least squares, among candidates around the one that just fits the largest weight.
 
 use half::f16;
+#[cfg(feature = "cli")]
+use rayon::prelude::*;
 
 use super::HostTensor;
 
@@ -52,15 +54,22 @@ pub struct Quantized {
 /// Quantizes the rows of `tensor`, which must suit `quantization`. `None` if a scale is beyond the
 /// range of `f16`.
 pub fn quantize(tensor: &HostTensor, quantization: Quantization) -> Option<Quantized> {
+    let scale = |group: &[f32]| f16::from_f32(best_scale(group, quantization));
+    // The search for scales is what takes time.
+    #[cfg(feature = "cli")]
+    let scales: Vec<f16> = tensor
+        .data
+        .par_chunks(quantization.group)
+        .map(scale)
+        .collect();
+    #[cfg(not(feature = "cli"))]
+    let scales: Vec<f16> = tensor.data.chunks(quantization.group).map(scale).collect();
+    if !scales.iter().all(|scale| scale.is_finite()) {
+        return None;
+    }
     let mut levels = Vec::with_capacity(quantization.row_bytes(tensor.data.len()));
-    let mut scales = Vec::with_capacity(tensor.data.len() / quantization.group);
-    for group in tensor.data.chunks_exact(quantization.group) {
-        let scale = f16::from_f32(best_scale(group, quantization));
-        if !scale.is_finite() {
-            return None;
-        }
+    for (group, scale) in tensor.data.chunks(quantization.group).zip(&scales) {
         pack_levels(group, scale.to_f32(), quantization, &mut levels);
-        scales.push(scale);
     }
     Some(Quantized { levels, scales })
 }
