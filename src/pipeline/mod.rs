@@ -1,5 +1,6 @@
 //! From a request to transparent layers: text, diffusion, VAE and transparency decoder in turn.
 
+mod control;
 mod decode;
 mod encode;
 mod engine;
@@ -10,11 +11,12 @@ mod sample;
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
+pub use control::Control;
 pub use decode::{Decoded, Layer};
 pub use encode::Encoded;
 pub use engine::{Engine, Generation};
 pub use observer::{Event, Observer, Quiet};
-pub use request::{Init, Mode, Request, Role};
+pub use request::{Init, Mode, Request, Role, VaeSize};
 pub use sample::{Dump, Latent, Sampled};
 
 use crate::weights::HostTensor;

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::control::Control;
 use crate::image::Picture;
 use crate::sampling::{Convention, SamplerName};
 use crate::transparency::OFFSET_GAIN;
@@ -130,6 +131,77 @@ impl Role {
     }
 }
 
+/// Which autoencoder stands between latents and pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VaeSize {
+    /// The checkpoint's own.
+    #[default]
+    Full,
+    /// TAESD, which takes a small part of the time and loses fine detail. It serves the modes
+    /// without a transparent frame only: the transparency decoder reads the full one's pixels.
+    Tiny,
+}
+
+impl VaeSize {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Tiny];
+
+    /// The name as users type it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Tiny => "tiny",
+        }
+    }
+
+    /// Rejects what `manifest`'s pack or `mode` does not allow.
+    pub(super) fn check(self, mode: Mode, manifest: &Manifest) -> Result<()> {
+        if self == Self::Full {
+            return Ok(());
+        }
+        if !manifest.has("taesd_decoder") {
+            return Err(Error::new(
+                ErrorCode::UnsupportedMode,
+                "the tiny VAE needs TAESD (pack with --taesd-decoder FILE)",
+                "the loaded pack does not hold it",
+            ));
+        }
+        if mode.is_transparent() {
+            return Err(Error::new(
+                ErrorCode::BadOption,
+                format!(
+                    "mode {mode} cannot use the tiny VAE: alpha is read from the full one's picture"
+                ),
+                "use mode opaque, or the full VAE",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for VaeSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for VaeSize {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|size| size.as_str() == text)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::BadOption,
+                    format!("there is no VAE {text:?}"),
+                    "use full or tiny",
+                )
+            })
+    }
+}
+
 /// What an image-to-image generation starts from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Init {
@@ -173,6 +245,8 @@ pub struct Request {
     pub background: Option<Picture>,
     /// What to start from instead of noise alone, of the output's size.
     pub init: Option<Init>,
+    /// A picture for the pack's ControlNet. In modes of several frames it steers each of them.
+    pub control: Option<Control>,
     /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
     pub fit: bool,
     /// How much of `init` is given up, above 0 and at most 1. (f64, since it decides a whole number
@@ -197,6 +271,9 @@ pub struct Request {
     pub seed: u64,
     /// Unit normal noise `[frames, 4, height/8, width/8]` to use instead of the seed's.
     pub noise: Option<HostTensor>,
+    /// What decodes the latent, and encodes an initial picture where the pack holds both halves of
+    /// TAESD.
+    pub vae: VaeSize,
     /// Passes of the transparency decoder: 1, or 8 with the lower median.
     pub decode_passes: usize,
     /// Report a preview every this many steps.
@@ -217,6 +294,7 @@ impl Request {
             foreground: None,
             background: None,
             init: None,
+            control: None,
             fit: false,
             strength: 0.7,
             offset_gain: OFFSET_GAIN,
@@ -229,6 +307,7 @@ impl Request {
             convention: None,
             seed: 0,
             noise: None,
+            vae: VaeSize::Full,
             decode_passes: 8,
             preview_every: None,
             dump: false,
@@ -292,6 +371,10 @@ impl Plan {
             _ => size_multiple,
         };
         plan.check(request, multiple)?;
+        request.vae.check(mode, manifest)?;
+        if let Some(control) = &request.control {
+            control.check(manifest)?;
+        }
         plan.check_pictures(request)?;
         Ok(plan)
     }
@@ -357,9 +440,11 @@ impl Plan {
                 ));
             }
         }
+        let control = request.control.as_ref().map(|control| &control.picture);
         let pictures = [&request.foreground, &request.background]
             .into_iter()
-            .flatten();
+            .flatten()
+            .chain(control);
         let sizes = pictures.map(|picture| (picture.width, picture.height));
         for (width, height) in sizes.chain(request.init.iter().map(Init::size)) {
             if !request.fit && (width, height) != (self.width, self.height) {

@@ -32,7 +32,7 @@ impl Component {
         }
     }
 
-    fn weight_files(self) -> [&'static str; 2] {
+    pub(super) fn weight_files(self) -> [&'static str; 2] {
         match self {
             Self::TextEncoder => ["model.safetensors", "model.fp16.safetensors"],
             _ => [
@@ -111,18 +111,11 @@ impl Checkpoint {
     }
 
     fn add_folder_tensors(&mut self, component: Component, folder: &Path) -> Result<()> {
-        let candidates = component.weight_files().map(|file| folder.join(file));
-        let path = candidates
-            .iter()
-            .find(|path| path.is_file())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::ModelNotFound,
-                    format!("{} is missing", candidates[0].display()),
-                    "the folder must hold .safetensors weights for text_encoder, unet and vae",
-                )
-            })?;
-        let file = SafetensorsFile::open(path)?;
+        let file = SafetensorsFile::open(find_weights(
+            folder,
+            component.weight_files(),
+            "the folder must hold .safetensors weights for text_encoder, unet and vae",
+        )?)?;
         for name in file.tensors().keys() {
             if let Some(canonical) = canonical_name(component, name) {
                 self.locate(component, canonical, name);
@@ -268,7 +261,20 @@ fn canonical_name(component: Component, name: &str) -> Option<String> {
     Some(canonical)
 }
 
-fn read_json(path: &Path) -> Result<Value> {
+/// The first of `files` that `folder` holds.
+pub(super) fn find_weights(folder: &Path, files: [&str; 2], hint: &str) -> Result<PathBuf> {
+    let candidates = files.map(|file| folder.join(file));
+    let found = candidates.iter().find(|path| path.is_file()).cloned();
+    found.ok_or_else(|| {
+        Error::new(
+            ErrorCode::ModelNotFound,
+            format!("{} is missing", candidates[0].display()),
+            hint,
+        )
+    })
+}
+
+pub(super) fn read_json(path: &Path) -> Result<Value> {
     let bytes = std::fs::read(path).map_err(|error| {
         Error::new(
             ErrorCode::ModelNotFound,

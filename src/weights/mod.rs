@@ -5,6 +5,7 @@
 
 mod adapter;
 mod checkpoint;
+mod control_net;
 mod host;
 mod inspect;
 mod manifest;

@@ -6,7 +6,6 @@ use half::f16;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::HostTensor;
 use super::adapter::{Adapter, AdapterKind};
 use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
 use super::manifest::{
@@ -16,6 +15,7 @@ use super::manifest::{
 use super::on_device::Weights;
 use super::pack::{FolderSource, Pack, hex};
 use super::safetensors::{Dtype, SafetensorsFile, write_safetensors};
+use super::{HostTensor, control_net};
 use crate::vae::VaeDecoder;
 use crate::{Error, ErrorCode, Result};
 
@@ -28,6 +28,12 @@ pub struct PackOptions {
     pub transparency_decoder: Option<PathBuf>,
     /// A `vae_transparent_encoder` file.
     pub transparency_encoder: Option<PathBuf>,
+    /// A ControlNet's folder in diffusers' layout.
+    pub controlnet: Option<PathBuf>,
+    /// A `taesd_decoder` file.
+    pub taesd_decoder: Option<PathBuf>,
+    /// A `taesd_encoder` file.
+    pub taesd_encoder: Option<PathBuf>,
     /// Attention-sharing adapters.
     pub adapters: BTreeMap<AdapterKind, PathBuf>,
     /// Whether the UNet was trained on transparent latents and needs no adapter.
@@ -135,11 +141,17 @@ impl Packer {
                 &options.transparency_encoder,
                 "blocks.16.weight",
             ),
+            ("taesd_decoder", &options.taesd_decoder, "19.weight"),
+            ("taesd_encoder", &options.taesd_encoder, "14.weight"),
         ];
         for (component, path, telltale) in parts {
             if let Some(path) = path {
                 packer.add_file(component, path, telltale)?;
             }
+        }
+        if let Some(folder) = &options.controlnet {
+            let (config, file) = control_net::open(folder, checkpoint)?;
+            packer.add_component("controlnet", config, file)?;
         }
         packer.finish(options, name).await
     }
@@ -208,7 +220,7 @@ impl Packer {
     }
 
     fn add_file(&mut self, component: &str, path: &Path, telltale: &str) -> Result<()> {
-        let mut file = SafetensorsFile::open(path)?;
+        let file = SafetensorsFile::open(path)?;
         if !file.tensors().contains_key(telltale) {
             return Err(Error::new(
                 ErrorCode::ModelUnsupported,
@@ -219,7 +231,16 @@ impl Packer {
                 "pass the file published for it",
             ));
         }
-        self.components.insert(component.into(), json!({}));
+        self.add_component(component, json!({}), file)
+    }
+
+    fn add_component(
+        &mut self,
+        component: &str,
+        config: Value,
+        mut file: SafetensorsFile,
+    ) -> Result<()> {
+        self.components.insert(component.into(), config);
         let names: Vec<String> = file.tensors().keys().cloned().collect();
         for name in names {
             let tensor = file.read(&name)?;

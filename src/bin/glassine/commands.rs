@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten};
-use glassine::pipeline::{Engine, Init, Latent, Layer, Mode, Request};
+use glassine::pipeline::{Control, Engine, Init, Latent, Layer, Mode, Request, VaeSize};
 use glassine::text::clip_vocabulary;
 use glassine::weights::{AdapterKind, FolderSource, HostTensor, PackOptions, Packer, inspect};
 use glassine::{Error, ErrorCode, Result};
@@ -50,6 +50,9 @@ async fn pack(arguments: Pack) -> Result<()> {
         model: arguments.model,
         transparency_decoder: arguments.transparency_decoder,
         transparency_encoder: arguments.transparency_encoder,
+        controlnet: arguments.controlnet,
+        taesd_decoder: arguments.taesd_decoder,
+        taesd_encoder: arguments.taesd_encoder,
         adapters,
         native_transparency: arguments.native_transparency,
         precision: arguments.quantize.into(),
@@ -103,6 +106,12 @@ fn request(arguments: &Generate) -> Result<Request> {
             }
             path => picture(path)?.map(Init::Picture),
         },
+        control: picture(&arguments.control)?.map(|picture| Control {
+            picture,
+            scale: arguments.control_scale,
+            start: arguments.control_start,
+            end: arguments.control_end,
+        }),
         fit: arguments.fit,
         strength: arguments.strength,
         offset_gain: arguments.offset_gain,
@@ -115,6 +124,7 @@ fn request(arguments: &Generate) -> Result<Request> {
         convention: arguments.convention,
         seed: arguments.seed,
         noise: noise.transpose()?,
+        vae: arguments.vae,
         decode_passes: arguments.decode_passes,
         preview_every: None,
         dump: arguments.dump.is_some(),
@@ -161,7 +171,7 @@ async fn decode(arguments: Decode) -> Result<()> {
     let transparent = Mode::Single.missing_part(engine.manifest()).is_none();
     let latent = Latent {
         values,
-        mode: if transparent {
+        mode: if transparent && arguments.vae == VaeSize::Full {
             Mode::Single
         } else {
             Mode::Opaque
@@ -169,7 +179,13 @@ async fn decode(arguments: Decode) -> Result<()> {
         seed: 0,
     };
     let decoded = engine
-        .decode(&latent, arguments.decode_passes, false, &mut progress)
+        .decode(
+            &latent,
+            arguments.vae,
+            arguments.decode_passes,
+            false,
+            &mut progress,
+        )
         .await?;
     files::write(&arguments.out, &decoded.layers[0].picture.to_png()?)
 }
