@@ -1,8 +1,9 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
+use super::to_device;
 use crate::image::Picture;
 use crate::unet::{ControlNet, Residuals};
-use crate::weights::Manifest;
+use crate::weights::{HostTensor, Manifest};
 use crate::{Error, ErrorCode, Result};
 
 /// A picture that the pack's ControlNet steers a generation by.
@@ -68,12 +69,19 @@ pub(super) struct Steering<'a> {
 }
 
 impl<'a> Steering<'a> {
-    /// `picture` is the control's, `[1, 3, height, width]` of the output's size in [0, 1].
-    pub fn new(network: &'a ControlNet, control: &'a Control, picture: Tensor<4>) -> Self {
+    /// `picture` is the control's in the output's size.
+    pub fn new(
+        network: &'a ControlNet,
+        control: &'a Control,
+        picture: &Picture,
+        device: &Device,
+    ) -> Self {
+        let shape = [1, 3, picture.height, picture.width];
+        let picture = HostTensor::new(shape, picture.on_black());
         Self {
             network,
             control,
-            embedding: network.embed(picture),
+            embedding: network.embed(to_device(&picture, device)),
         }
     }
 

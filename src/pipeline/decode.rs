@@ -1,8 +1,9 @@
 use burn::tensor::Tensor;
 
 use super::engine::Models;
-use super::request::{Role, VaeSize};
+use super::request::Role;
 use super::sample::{Dump, Latent, aborted};
+use super::vae_size::VaeSize;
 use super::{Event, Observer, host_values, to_device};
 use crate::Result;
 use crate::image::Picture;

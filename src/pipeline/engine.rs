@@ -4,9 +4,10 @@ use super::control::Steering;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny};
 use super::observer::{Event, Observer};
-use super::request::{Init, MAX_SIDE, Mode, Plan, Request, VaeSize, check_passes};
+use super::request::{Init, MAX_SIDE, Mode, Plan, Request, check_passes};
 use super::sample::{Dump, Inputs, Latent, Sampled, sample};
 use super::to_device;
+use super::vae_size::VaeSize;
 use crate::image::Picture;
 use crate::text::{TextEncoder, Tokenizer};
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
@@ -131,46 +132,30 @@ impl<S: PackSource> Engine<S> {
     ) -> Result<Sampled> {
         let plan = Plan::new(request, self.pack.manifest(), self.size_multiple())?;
         self.adapt(plan.mode, observer).await?;
-        let fitted = |picture: &Picture| match request.fit {
-            true => picture.fitted(plan.width, plan.height),
-            false => picture.clone(),
-        };
         let condition = request.foreground.as_ref().or(request.background.as_ref());
-        if let Some(picture) = condition.map(fitted) {
+        if let Some(picture) = condition {
             let shape = [1, 3, plan.height, plan.width];
-            let on_grey = HostTensor::new(shape, picture.on_grey());
+            let on_grey = HostTensor::new(shape, plan.fitted(picture).on_grey());
             let on_grey = to_device(&on_grey, &self.models.device);
             self.models.unet.set_condition(on_grey);
         }
         let init = match &request.init {
             Some(Init::Latent(latent)) => Some(latent.clone()),
             Some(Init::Picture(picture)) => {
-                let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
-                let picture = fitted(picture);
-                let encoders = self.encoders(observer).await?;
-                Some(match &encoders.tiny {
-                    Some(tiny) if request.vae == VaeSize::Tiny => {
-                        encode_tiny(&picture, tiny, &encoders.device).await?
-                    }
-                    _ => encode(&picture, gain, transparent, encoders).await?.latent,
-                })
+                let picture = plan.fitted(picture);
+                Some(self.encode_init(&picture, request, &plan, observer).await?)
             }
             None => None,
         };
-        let steering = match &request.control {
-            Some(control) => {
-                let network = match self.control_net.take() {
-                    Some(network) => network,
-                    None => load_control_net(&self.pack, &self.models.device, observer).await?,
-                };
-                let shape = [1, 3, plan.height, plan.width];
-                let picture = HostTensor::new(shape, fitted(&control.picture).on_black());
-                let picture = to_device(&picture, &self.models.device);
-                let network = self.control_net.insert(network);
-                Some(Steering::new(network, control, picture))
-            }
-            None => None,
-        };
+        if request.control.is_some() && self.control_net.is_none() {
+            let device = &self.models.device;
+            self.control_net = Some(load_control_net(&self.pack, device, observer).await?);
+        }
+        let steering = request.control.as_ref().zip(self.control_net.as_ref());
+        let steering = steering.map(|(control, network)| {
+            let picture = plan.fitted(&control.picture);
+            Steering::new(network, control, &picture, &self.models.device)
+        });
         let inputs = Inputs {
             request,
             plan: &plan,
@@ -205,6 +190,21 @@ impl<S: PackSource> Engine<S> {
             ));
         }
         encode(picture, gain, true, self.encoders(observer).await?).await
+    }
+
+    async fn encode_init(
+        &mut self,
+        picture: &Picture,
+        request: &Request,
+        plan: &Plan,
+        observer: &mut impl Observer,
+    ) -> Result<HostTensor> {
+        let encoders = self.encoders(observer).await?;
+        if let (VaeSize::Tiny, Some(tiny)) = (request.vae, &encoders.tiny) {
+            return encode_tiny(picture, tiny, &encoders.device).await;
+        }
+        let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
+        Ok(encode(picture, gain, transparent, encoders).await?.latent)
     }
 
     async fn encoders(&mut self, observer: &mut impl Observer) -> Result<&Encoders> {

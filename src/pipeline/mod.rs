@@ -8,6 +8,7 @@ mod observer;
 mod preview;
 mod request;
 mod sample;
+mod vae_size;
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
@@ -16,8 +17,9 @@ pub use decode::{Decoded, Layer};
 pub use encode::Encoded;
 pub use engine::{Engine, Generation};
 pub use observer::{Event, Observer, Quiet};
-pub use request::{Init, Mode, Request, Role, VaeSize};
+pub use request::{Init, Mode, Request, Role};
 pub use sample::{Dump, Latent, Sampled};
+pub use vae_size::VaeSize;
 
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};

@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::control::Control;
+use super::vae_size::VaeSize;
 use crate::image::Picture;
 use crate::sampling::{Convention, SamplerName};
 use crate::transparency::OFFSET_GAIN;
@@ -131,77 +132,6 @@ impl Role {
     }
 }
 
-/// Which autoencoder stands between latents and pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum VaeSize {
-    /// The checkpoint's own.
-    #[default]
-    Full,
-    /// TAESD, which takes a small part of the time and loses fine detail. It serves the modes
-    /// without a transparent frame only: the transparency decoder reads the full one's pixels.
-    Tiny,
-}
-
-impl VaeSize {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Full, Self::Tiny];
-
-    /// The name as users type it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Tiny => "tiny",
-        }
-    }
-
-    /// Rejects what `manifest`'s pack or `mode` does not allow.
-    pub(super) fn check(self, mode: Mode, manifest: &Manifest) -> Result<()> {
-        if self == Self::Full {
-            return Ok(());
-        }
-        if !manifest.has("taesd_decoder") {
-            return Err(Error::new(
-                ErrorCode::UnsupportedMode,
-                "the tiny VAE needs TAESD (pack with --taesd-decoder FILE)",
-                "the loaded pack does not hold it",
-            ));
-        }
-        if mode.is_transparent() {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                format!(
-                    "mode {mode} cannot use the tiny VAE: alpha is read from the full one's picture"
-                ),
-                "use mode opaque, or the full VAE",
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for VaeSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for VaeSize {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|size| size.as_str() == text)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::BadOption,
-                    format!("there is no VAE {text:?}"),
-                    "use full or tiny",
-                )
-            })
-    }
-}
-
 /// What an image-to-image generation starts from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Init {
@@ -323,6 +253,7 @@ pub(super) struct Plan {
     pub steps: usize,
     pub guidance: f32,
     pub sampler: SamplerName,
+    fit: bool,
 }
 
 /// A decode takes one pass or eight.
@@ -365,6 +296,7 @@ impl Plan {
                 Some(sampler) => sampler,
                 None => defaults.sampler.parse()?,
             },
+            fit: request.fit,
         };
         let multiple = match mode {
             Mode::Opaque => 8,
@@ -377,6 +309,14 @@ impl Plan {
         }
         plan.check_pictures(request)?;
         Ok(plan)
+    }
+
+    /// A given picture in the output's size.
+    pub fn fitted(&self, picture: &Picture) -> Picture {
+        match self.fit {
+            true => picture.fitted(self.width, self.height),
+            false => picture.clone(),
+        }
     }
 
     fn check(&self, request: &Request, multiple: usize) -> Result<()> {
@@ -447,7 +387,7 @@ impl Plan {
             .chain(control);
         let sizes = pictures.map(|picture| (picture.width, picture.height));
         for (width, height) in sizes.chain(request.init.iter().map(Init::size)) {
-            if !request.fit && (width, height) != (self.width, self.height) {
+            if !self.fit && (width, height) != (self.width, self.height) {
                 return Err(Error::new(
                     ErrorCode::BadImage,
                     format!(
