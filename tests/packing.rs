@@ -11,7 +11,7 @@ use glassine::weights::{
     AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Precision,
     SafetensorsFile, Weights, write_safetensors,
 };
-use support::{golden, golden_bytes, model};
+use support::{companions, golden, golden_bytes, model};
 
 /// Packs into the scratch folder `out`.
 fn pack(options: &PackOptions, out: &str) -> glassine::Result<Manifest> {
@@ -301,4 +301,75 @@ fn what_glassine_does_not_run_is_refused_by_name() {
     let error = pack(&options, "refused").unwrap_err();
     assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
     assert!(!path("refused").exists() && !path("refused.partial").exists());
+}
+
+/// Fails unless packing is refused with `expected` in the message, and leaves nothing.
+fn assert_unsupported(options: &PackOptions, expected: &str) {
+    let error = pack(options, "unsupported").unwrap_err();
+    assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(!folder("unsupported").exists());
+}
+
+#[test]
+fn taesd_files_that_are_swapped_are_refused() {
+    let options = model::options();
+    let swapped = PackOptions {
+        taesd_decoder: options.taesd_encoder.clone(),
+        ..options
+    };
+    assert_unsupported(&swapped, "is not a taesd_decoder");
+}
+
+#[test]
+fn control_nets_for_something_else_are_refused() {
+    const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+    let (original, unet) = (
+        companions::control_net(),
+        model::checkpoint().join("unet").join(WEIGHTS),
+    );
+    let folder = model::scratch().join("other-controlnet");
+    std::fs::create_dir_all(&folder).unwrap();
+    let options = PackOptions {
+        controlnet: Some(folder.clone()),
+        ..model::options()
+    };
+    assert_eq!(
+        pack(&options, "unsupported").unwrap_err().code,
+        ErrorCode::ModelNotFound
+    );
+
+    let json = std::fs::read(original.join("config.json")).unwrap();
+    std::fs::write(folder.join("config.json"), &json).unwrap();
+    assert_eq!(
+        pack(&options, "unsupported").unwrap_err().code,
+        ErrorCode::ModelNotFound
+    );
+
+    std::fs::copy(unet, folder.join(WEIGHTS)).unwrap();
+    assert_unsupported(&options, "it is not a ControlNet");
+
+    std::fs::write(folder.join(WEIGHTS), widened(&original.join(WEIGHTS))).unwrap();
+    assert_unsupported(&options, "attn2.to_k.weight does not fit");
+
+    std::fs::copy(original.join(WEIGHTS), folder.join(WEIGHTS)).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    config["global_pool_conditions"] = true.into();
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    assert_unsupported(&options, "pooled over the whole picture");
+}
+
+/// A ControlNet's file, for text features of twice the width.
+fn widened(path: &Path) -> Vec<u8> {
+    let mut file = SafetensorsFile::open(path).unwrap();
+    let infos = file.tensors().clone();
+    let tensors = infos.into_iter().map(|(name, info)| {
+        let (mut shape, mut bytes) = (info.shape, file.read_bytes(&name).unwrap());
+        if name.ends_with("attn2.to_k.weight") {
+            shape[1] *= 2;
+            bytes.extend(bytes.clone());
+        }
+        (name, info.dtype, shape, bytes)
+    });
+    write_safetensors(&tensors.collect::<Vec<_>>())
 }

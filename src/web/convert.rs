@@ -5,7 +5,7 @@ use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
-use crate::pipeline::{Event, Init, Latent, Layer, Mode, Request};
+use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -207,6 +207,11 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
         background: JsValue,
         #[serde(default, with = "serde_wasm_bindgen::preserve")]
         init: JsValue,
+        #[serde(default, with = "serde_wasm_bindgen::preserve")]
+        control: JsValue,
+        control_scale: Option<f32>,
+        control_start: Option<f64>,
+        control_end: Option<f64>,
         fit: Option<bool>,
         strength: Option<f64>,
         mode: Option<String>,
@@ -218,6 +223,7 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
         convention: Option<String>,
         seed: Option<u64>,
         noise: Option<Vec<f32>>,
+        vae: Option<String>,
         decode_passes: Option<usize>,
         preview_every: Option<usize>,
     }
@@ -240,6 +246,15 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
     request.foreground = picture(&fields.foreground)?;
     request.background = picture(&fields.background)?;
     request.init = picture(&fields.init)?.map(Init::Picture);
+    request.control = picture(&fields.control)?.map(|picture| {
+        let default = Control::new(picture);
+        Control {
+            scale: fields.control_scale.unwrap_or(default.scale),
+            start: fields.control_start.unwrap_or(default.start),
+            end: fields.control_end.unwrap_or(default.end),
+            ..default
+        }
+    });
     request.fit = fields.fit.unwrap_or(request.fit);
     request.strength = fields.strength.unwrap_or(request.strength);
     request.mode = fields.mode.map(|mode| mode.parse()).transpose()?;
@@ -250,6 +265,9 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
     request.sampler = fields.sampler.map(|name| name.parse()).transpose()?;
     request.convention = fields.convention.map(|name| name.parse()).transpose()?;
     request.seed = fields.seed.unwrap_or(request.seed);
+    if let Some(vae) = fields.vae {
+        request.vae = vae.parse()?;
+    }
     request.decode_passes = fields.decode_passes.unwrap_or(request.decode_passes);
     request.preview_every = fields.preview_every;
     if let Some(noise) = fields.noise {

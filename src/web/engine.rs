@@ -8,7 +8,7 @@ use super::convert::{
     error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, object,
     picture_from_js, request_from_js,
 };
-use crate::pipeline::{Engine, Event, Latent, Mode, Observer};
+use crate::pipeline::{Engine, Event, Latent, Mode, Observer, VaeSize};
 use crate::transparency::OFFSET_GAIN;
 use crate::weights::PackSource;
 use crate::{Error, ErrorCode, Result};
@@ -131,7 +131,13 @@ impl WasmEngine {
         let sampled_at = Date::now();
         let decoded = self
             .engine
-            .decode(&latent, request.decode_passes, false, &mut observer)
+            .decode(
+                &latent,
+                request.vae,
+                request.decode_passes,
+                false,
+                &mut observer,
+            )
             .await
             .and_then(|decoded| layers_to_js(&decoded.layers));
         let layers = decoded.map_err(|error| error_to_js(&error, Some(&latent)))?;
@@ -169,13 +175,20 @@ impl WasmEngine {
         Ok(latent_to_js(&latent))
     }
 
-    /// Decodes a latent into layers.
-    pub async fn decode(&self, latent: JsValue, passes: usize, report: Function) -> JsResult {
+    /// Decodes a latent into layers with the VAE `"full"` or `"tiny"`.
+    pub async fn decode(
+        &self,
+        latent: JsValue,
+        vae: String,
+        passes: usize,
+        report: Function,
+    ) -> JsResult {
         let latent = latent_from_js(latent).map_err(plain)?;
+        let vae: VaeSize = vae.parse().map_err(plain)?;
         let mut observer = JsObserver { report };
         let decoded = self
             .engine
-            .decode(&latent, passes, false, &mut observer)
+            .decode(&latent, vae, passes, false, &mut observer)
             .await;
         decoded
             .and_then(|decoded| layers_to_js(&decoded.layers))

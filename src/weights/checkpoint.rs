@@ -34,7 +34,7 @@ impl Component {
         }
     }
 
-    fn weight_files(self) -> [&'static str; 2] {
+    pub(super) fn weight_files(self) -> [&'static str; 2] {
         match self {
             Self::TextEncoder => ["model.safetensors", "model.fp16.safetensors"],
             _ => [
@@ -124,18 +124,13 @@ impl Checkpoint {
         component: Component,
         folder: &Path,
     ) -> Result<()> {
-        let candidates = component.weight_files().map(|file| folder.join(file));
-        let path = candidates
-            .iter()
-            .find(|path| files.is_file(path))
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::ModelNotFound,
-                    format!("{} is missing", candidates[0].display()),
-                    "the folder must hold .safetensors weights for text_encoder, unet and vae",
-                )
-            })?;
-        let file = SafetensorsFile::open_in(files, path)?;
+        let path = find_weights(
+            files,
+            folder,
+            component.weight_files(),
+            "the folder must hold .safetensors weights for text_encoder, unet and vae",
+        )?;
+        let file = SafetensorsFile::open_in(files, &path)?;
         for name in file.tensors().keys() {
             if let Some(canonical) = canonical_name(component, name) {
                 self.locate(component, canonical, name);
@@ -309,7 +304,25 @@ fn canonical_name(component: Component, name: &str) -> Option<String> {
     Some(canonical)
 }
 
-fn read_json(files: &dyn Files, path: &Path) -> Result<Value> {
+/// The first of the files of these names that `folder` holds.
+pub(super) fn find_weights(
+    files: &dyn Files,
+    folder: &Path,
+    names: [&str; 2],
+    hint: &str,
+) -> Result<PathBuf> {
+    let candidates = names.map(|name| folder.join(name));
+    let found = candidates.iter().find(|path| files.is_file(path)).cloned();
+    found.ok_or_else(|| {
+        Error::new(
+            ErrorCode::ModelNotFound,
+            format!("{} is missing", candidates[0].display()),
+            hint,
+        )
+    })
+}
+
+pub(super) fn read_json(files: &dyn Files, path: &Path) -> Result<Value> {
     let bytes = files.read(path).map_err(|error| {
         Error::new(
             ErrorCode::ModelNotFound,

@@ -121,6 +121,12 @@ fn describe_companion(file: &SafetensorsFile) -> Option<String> {
         "transparency decoder".into()
     } else if has("blocks.16.weight") {
         "transparency encoder".into()
+    } else if has("controlnet_mid_block.weight") {
+        "ControlNet".into()
+    } else if has("18.conv.0.weight") && has("19.weight") {
+        "TAESD decoder".into()
+    } else if has("13.conv.0.weight") && has("14.weight") {
+        "TAESD encoder".into()
     } else {
         return None;
     };

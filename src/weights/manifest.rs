@@ -38,7 +38,8 @@ pub struct Manifest {
     /// Defaults for generation that suit the model.
     pub defaults: Defaults,
     /// Configs of the parts, by component name: `text_encoder`, `tokenizer`, `unet`, `vae`,
-    /// `scheduler`, `transparency_decoder`, `transparency_encoder`, `layers.attn`, ...
+    /// `scheduler`, `transparency_decoder`, `transparency_encoder`, `layers.attn`, `controlnet`,
+    /// `taesd_decoder`, `taesd_encoder`, ...
     pub components: BTreeMap<String, Value>,
     /// Rows of red, green and blue for each of the latent's channels and for the constant term: the
     /// linear map behind previews, from latents in the sampler's scale to colours in [0, 1].

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod checkpoint;
+mod control_net;
 mod files;
 mod folder;
 mod host;

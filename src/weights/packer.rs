@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use half::f16;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::HostTensor;
 use super::adapter::{Adapter, AdapterKind};
 use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
 use super::files::Files;
@@ -19,6 +18,7 @@ use super::preview::fit_preview;
 use super::quantize::{Quantization, quantize};
 use super::recipe::stored_type;
 use super::safetensors::{Dtype, SafetensorsFile, write_safetensors};
+use super::{HostTensor, control_net};
 use crate::{Error, ErrorCode, Result};
 
 /// What to pack, and how.
@@ -30,6 +30,12 @@ pub struct PackOptions {
     pub transparency_decoder: Option<PathBuf>,
     /// A `vae_transparent_encoder` file.
     pub transparency_encoder: Option<PathBuf>,
+    /// A ControlNet's folder in diffusers' layout.
+    pub controlnet: Option<PathBuf>,
+    /// A `taesd_decoder` file.
+    pub taesd_decoder: Option<PathBuf>,
+    /// A `taesd_encoder` file.
+    pub taesd_encoder: Option<PathBuf>,
     /// Attention-sharing adapters.
     pub adapters: BTreeMap<AdapterKind, PathBuf>,
     /// LoRA files that are merged into the base model, with their strengths.
@@ -92,16 +98,8 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         for (kind, path) in &options.adapters {
             adapters.push((*kind, Adapter::open(files, *kind, path, &checkpoint)?));
         }
-        let parts = [
-            ("transparency_decoder", &options.transparency_decoder),
-            ("transparency_encoder", &options.transparency_encoder),
-        ];
-        let parts = parts
-            .into_iter()
-            .filter_map(|(component, path)| Some((component, path.as_ref()?)))
-            .map(|(component, path)| Ok((component, open_part(files, component, path)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let part_bytes = parts.iter().map(|(_, file)| file.tensor_bytes());
+        let parts = open_parts(options, files, &checkpoint)?;
+        let part_bytes = parts.iter().map(|(_, _, file)| file.tensor_bytes());
         let adapter_bytes = adapters.iter().map(|(_, adapter)| adapter.tensor_bytes());
         let total_bytes =
             checkpoint.tensor_bytes() + part_bytes.sum::<u64>() + adapter_bytes.sum::<u64>();
@@ -125,8 +123,8 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         for (kind, adapter) in &mut adapters {
             packer.add_adapter(*kind, adapter, &mut checkpoint).await?;
         }
-        for (component, file) in parts {
-            packer.add_file(component, file).await?;
+        for (component, config, file) in parts {
+            packer.add_file(component, config, file).await?;
         }
         packer.finish(name).await
     }
@@ -196,8 +194,13 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         Ok(())
     }
 
-    async fn add_file(&mut self, component: &str, mut file: SafetensorsFile) -> Result<()> {
-        self.components.insert(component.into(), json!({}));
+    async fn add_file(
+        &mut self,
+        component: &str,
+        config: Value,
+        mut file: SafetensorsFile,
+    ) -> Result<()> {
+        self.components.insert(component.into(), config);
         let own = file.tensors().iter();
         let own: Vec<_> = own
             .map(|(name, info)| (name.clone(), info.byte_len()))
@@ -333,24 +336,48 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     }
 }
 
-/// Opens a companion file of the component that it is for.
-fn open_part(files: &dyn Files, component: &str, path: &Path) -> Result<SafetensorsFile> {
-    let telltale = match component {
-        "transparency_decoder" => "latent_conv_in.weight",
-        _ => "blocks.16.weight",
-    };
-    let file = SafetensorsFile::open_in(files, path)?;
-    if file.tensors().contains_key(telltale) {
-        return Ok(file);
-    }
-    Err(Error::new(
-        ErrorCode::ModelUnsupported,
-        format!(
-            "{} is not a {component}: it has no {telltale}",
-            path.display()
+/// The companion files that `options` name, each with its component and config.
+fn open_parts(
+    options: &PackOptions,
+    files: &dyn Files,
+    base: &Checkpoint,
+) -> Result<Vec<(&'static str, Value, SafetensorsFile)>> {
+    // A tensor that only the right file holds stands beside each.
+    let named = [
+        (
+            "transparency_decoder",
+            &options.transparency_decoder,
+            "latent_conv_in.weight",
         ),
-        "pass the file published for it",
-    ))
+        (
+            "transparency_encoder",
+            &options.transparency_encoder,
+            "blocks.16.weight",
+        ),
+        ("taesd_decoder", &options.taesd_decoder, "19.weight"),
+        ("taesd_encoder", &options.taesd_encoder, "14.weight"),
+    ];
+    let mut parts = Vec::new();
+    for (component, path, telltale) in named {
+        let Some(path) = path else { continue };
+        let file = SafetensorsFile::open_in(files, path)?;
+        if !file.tensors().contains_key(telltale) {
+            return Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!(
+                    "{} is not a {component}: it has no {telltale}",
+                    path.display()
+                ),
+                "pass the file published for it",
+            ));
+        }
+        parts.push((component, json!({}), file));
+    }
+    if let Some(folder) = &options.controlnet {
+        let (config, file) = control_net::open(files, folder, base)?;
+        parts.push(("controlnet", config, file));
+    }
+    Ok(parts)
 }
 
 /// The values as half floats; `None` if one is beyond their range.

@@ -32,7 +32,7 @@ pub(super) fn stored_type(
 }
 
 /// Tensors that stay in half precision: small, and everything passes through them.
-const KEPT: [&str; 3] = ["position_embedding", "unet.conv_out", "taesd."];
+const KEPT: [&str; 3] = ["position_embedding", "unet.conv_out", "taesd_"];
 
 /// Layers that stay at 8 bits in a pack of 4: those whose rounding moves epsilon most for their
 /// size, and the parts that pictures pass through once, where an error is seen as it is.

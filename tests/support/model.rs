@@ -11,7 +11,7 @@ use glassine::weights::{
     write_safetensors,
 };
 
-use super::{Tensors, golden, whole_golden};
+use super::{Tensors, companions, golden, whole_golden};
 
 /// Scratch space that lasts as long as the test binary.
 pub fn scratch() -> &'static Path {
@@ -91,7 +91,8 @@ fn whole_table(reduced: &Tensors) -> Vec<u8> {
     write_safetensors(&tensors)
 }
 
-/// What to pack of the tiny model, in f32 and with the golden transparency files.
+/// What to pack of the tiny model, in f32, with the golden transparency files and with
+/// [`companions`].
 pub fn options() -> PackOptions {
     let companion = |name: &str| {
         golden(&format!(
@@ -110,6 +111,9 @@ pub fn options() -> PackOptions {
         model: checkpoint(),
         transparency_decoder: Some(companion("vae_transparent_decoder")),
         transparency_encoder: whole_golden().then(|| companion("vae_transparent_encoder")),
+        controlnet: Some(companions::control_net()),
+        taesd_decoder: Some(companions::taesd_decoder()),
+        taesd_encoder: Some(companions::taesd_encoder()),
         adapters: BTreeMap::from_iter(adapters),
         loras: Vec::new(),
         native_transparency: false,

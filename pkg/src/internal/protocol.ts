@@ -3,7 +3,7 @@
 // so calls carry no numbers; reads do, because several can be open at once.
 
 import type { GlassineErrorCode } from "../public/errors.js";
-import type { Device, EngineInfo, GenerateOptions, Latent, RequestOptions, Role } from "../public/types.js";
+import type { Device, EngineInfo, GenerateOptions, Latent, RequestOptions, Role, Vae } from "../public/types.js";
 
 export interface RawLayer {
   role: Role;
@@ -29,7 +29,7 @@ export type RawPicture =
   | Uint8Array<ArrayBuffer>
   | { width: number; height: number; rgba: Uint8Array<ArrayBuffer> };
 
-type PictureOptions = "foreground" | "background" | "init";
+type PictureOptions = "foreground" | "background" | "init" | "control";
 
 export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions> & {
   [Option in PictureOptions]?: RawPicture;
@@ -59,7 +59,7 @@ export interface Calls {
   load: { request: { device: Device | "auto" }; answer: EngineInfo };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
   encode: { request: { picture: RawPicture }; answer: RawLatent };
-  decode: { request: { latent: RawLatent; passes: number }; answer: RawLayer[] };
+  decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
 }
 
 export type Call = {

@@ -118,7 +118,7 @@ async function run(call: Call): Promise<void> {
   if (call.type === "encode") {
     return post({ type: "done", answer: await engine.encode(call.picture, report) });
   }
-  const answer = await engine.decode(call.latent, call.passes, report);
+  const answer = await engine.decode(call.latent, call.vae, call.passes, report);
   post({ type: "done", answer }, answer.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]));
 }
 

@@ -101,7 +101,7 @@ export class Engine {
         hint: "Use decodeAll, which gives a layer for each frame.",
       });
     }
-    const request = { latent: toRaw(latent), passes: options.passes ?? 8 };
+    const request = { latent: toRaw(latent), vae: options.vae ?? "full", passes: options.passes ?? 8 };
     const layers = await this.#call("decode", request, options);
     return layers.map((raw) => new Layer(raw));
   }
@@ -171,6 +171,11 @@ const requestOptions: Record<keyof EngineRequest, true> = {
   background: true,
   init: true,
   strength: true,
+  control: true,
+  controlScale: true,
+  controlStart: true,
+  controlEnd: true,
+  vae: true,
   fit: true,
 };
 
@@ -182,12 +187,13 @@ async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
       hint: `There are ${Object.keys(requestOptions).join(", ")}, signal and onProgress.`,
     });
   }
-  const { foreground, background, init, ...others } = request;
+  const { foreground, background, init, control, ...others } = request;
   return {
     ...others,
     ...(foreground && { foreground: await toRawPicture(foreground) }),
     ...(background && { background: await toRawPicture(background) }),
     ...(init && { init: await toRawPicture(init) }),
+    ...(control && { control: await toRawPicture(control) }),
   };
 }
 

@@ -22,6 +22,12 @@ export type Sampler =
 /** Whose timesteps and noise levels a sampler follows, where there is a choice. */
 export type Convention = "k-diffusion" | "diffusers" | "layerdiffuse";
 
+/**
+ * What turns latents into pixels: the model's own VAE, or TAESD, which takes a
+ * small part of the time and loses fine detail.
+ */
+export type Vae = "full" | "tiny";
+
 /** What a layer is in the picture that its request made. */
 export type Role = "foreground" | "background" | "blended" | "image";
 
@@ -98,6 +104,17 @@ export interface GenerateOptions extends RequestOptions {
   init?: Picture | undefined;
   /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
   strength?: number | undefined;
+  /**
+   * A picture for the model's ControlNet, if it has one: edges, depth, a pose,
+   * whatever the ControlNet was trained on.
+   */
+  control?: Picture | undefined;
+  /** How strongly `control` steers, 0 to 10; 1 if left out. */
+  controlScale?: number | undefined;
+  /** The part of the steps that goes by before `control` steers; 0 if left out. */
+  controlStart?: number | undefined;
+  /** The part of the steps after which `control` steers no more; 1 if left out. */
+  controlEnd?: number | undefined;
   /** Scale and crop given pictures that are not of the output's size, instead of refusing them. */
   fit?: boolean | undefined;
   /** In pixels; a multiple of `engine.info.sizeMultiple`. */
@@ -111,9 +128,14 @@ export interface GenerateOptions extends RequestOptions {
   seed?: number | undefined;
   sampler?: Sampler | undefined;
   convention?: Convention | undefined;
+  /** `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out. */
+  vae?: Vae | undefined;
   /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
   decodePasses?: number | undefined;
-  /** Adds a small preview to the progress of every n-th step. */
+  /**
+   * Adds a preview to the progress of every n-th step: opaque, and of the
+   * output's size if the model has TAESD, else an eighth of it.
+   */
   previewEvery?: number | undefined;
   /** Starting noise instead of the seed's: frames x 4 x height/8 x width/8 values. */
   noise?: Float32Array | undefined;
@@ -121,6 +143,8 @@ export interface GenerateOptions extends RequestOptions {
 
 /** The options of `engine.decode` and `engine.decodeAll`. */
 export interface DecodeOptions extends RequestOptions {
+  /** `"tiny"` needs a model with TAESD, and a latent of a mode without a transparent layer. */
+  vae?: Vae | undefined;
   /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
   passes?: number | undefined;
 }

@@ -1,7 +1,7 @@
 // The exports of the engine (built from the Rust crate by scripts/build into
 // dist/wasm), as its src/web promises them.
 
-import type { EngineInfo } from "../public/types.js";
+import type { EngineInfo, Vae } from "../public/types.js";
 import type { EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawPicture } from "../internal/protocol.js";
 
 /** Reads one file of the model pack: "manifest.json" or the name of a shard. */
@@ -20,6 +20,6 @@ export class WasmEngine {
   info(): EngineInfo;
   generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
   encode(picture: RawPicture, report: Report): Promise<RawLatent>;
-  decode(latent: RawLatent, passes: number, report: Report): Promise<RawLayer[]>;
+  decode(latent: RawLatent, vae: Vae, passes: number, report: Report): Promise<RawLayer[]>;
   free(): void;
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use glassine::pipeline::Mode;
+use glassine::pipeline::{Mode, VaeSize};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::transparency::OFFSET_GAIN;
 use glassine::weights::Precision;
@@ -56,6 +56,15 @@ pub struct Pack {
     /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
+    /// A ControlNet's folder in diffusers' layout.
+    #[arg(long, value_name = "DIR")]
+    pub controlnet: Option<PathBuf>,
+    /// A taesd_decoder file, for previews and for --vae tiny.
+    #[arg(long)]
+    pub taesd_decoder: Option<PathBuf>,
+    /// A taesd_encoder file, for --init with --vae tiny.
+    #[arg(long)]
+    pub taesd_encoder: Option<PathBuf>,
     /// The UNet was trained on transparent latents and needs no adapter.
     #[arg(long)]
     pub native_transparency: bool,
@@ -133,6 +142,18 @@ pub struct Generate {
     /// Gain on the transparency encoder's offset for --init.
     #[arg(long, default_value_t = OFFSET_GAIN)]
     pub offset_gain: f32,
+    /// A picture for the pack's ControlNet: edges, depth, a pose, whatever it was trained on.
+    #[arg(long)]
+    pub control: Option<PathBuf>,
+    /// How strongly --control steers.
+    #[arg(long, default_value_t = 1.0)]
+    pub control_scale: f32,
+    /// The part of the steps that goes by before --control steers.
+    #[arg(long, default_value_t = 0.0)]
+    pub control_start: f64,
+    /// The part of the steps after which --control steers no more.
+    #[arg(long, default_value_t = 1.0)]
+    pub control_end: f64,
     /// Scale and crop given pictures to the output's size.
     #[arg(long)]
     pub fit: bool,
@@ -160,6 +181,9 @@ pub struct Generate {
     /// Unit normal noise to use instead, as tensor `noise`.
     #[arg(long)]
     pub noise: Option<PathBuf>,
+    /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture.
+    #[arg(long, default_value_t)]
+    pub vae: VaeSize,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,
@@ -199,6 +223,9 @@ pub struct Decode {
     pub model: PathBuf,
     /// A file with tensor `latent` or `latent.final`.
     pub latent: PathBuf,
+    /// full, or tiny: TAESD, faster and less exact, which makes an opaque picture.
+    #[arg(long, default_value_t)]
+    pub vae: VaeSize,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten};
-use glassine::pipeline::{Engine, Init, Latent, Layer, Mode, Request};
+use glassine::pipeline::{Control, Engine, Init, Latent, Layer, Mode, Request, VaeSize};
 use glassine::text::clip_vocabulary;
 use glassine::weights::{
     AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
@@ -52,6 +52,9 @@ async fn pack(arguments: Pack) -> Result<()> {
         model: arguments.model,
         transparency_decoder: arguments.transparency_decoder,
         transparency_encoder: arguments.transparency_encoder,
+        controlnet: arguments.controlnet,
+        taesd_decoder: arguments.taesd_decoder,
+        taesd_encoder: arguments.taesd_encoder,
         adapters,
         loras: arguments
             .loras
@@ -125,6 +128,12 @@ fn request(arguments: &Generate) -> Result<Request> {
             }
             path => picture(path)?.map(Init::Picture),
         },
+        control: picture(&arguments.control)?.map(|picture| Control {
+            picture,
+            scale: arguments.control_scale,
+            start: arguments.control_start,
+            end: arguments.control_end,
+        }),
         fit: arguments.fit,
         strength: arguments.strength,
         offset_gain: arguments.offset_gain,
@@ -137,6 +146,7 @@ fn request(arguments: &Generate) -> Result<Request> {
         convention: arguments.convention,
         seed: arguments.seed,
         noise: noise.transpose()?,
+        vae: arguments.vae,
         decode_passes: arguments.decode_passes,
         preview_every: None,
         dump: arguments.dump.is_some(),
@@ -183,7 +193,7 @@ async fn decode(arguments: Decode) -> Result<()> {
     let transparent = Mode::Single.missing_part(engine.manifest()).is_none();
     let latent = Latent {
         values,
-        mode: if transparent {
+        mode: if transparent && arguments.vae == VaeSize::Full {
             Mode::Single
         } else {
             Mode::Opaque
@@ -191,7 +201,13 @@ async fn decode(arguments: Decode) -> Result<()> {
         seed: 0,
     };
     let decoded = engine
-        .decode(&latent, arguments.decode_passes, false, &mut progress)
+        .decode(
+            &latent,
+            arguments.vae,
+            arguments.decode_passes,
+            false,
+            &mut progress,
+        )
         .await?;
     files::write(&arguments.out, &decoded.layers[0].picture.to_png()?)
 }
