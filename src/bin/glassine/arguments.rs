@@ -90,7 +90,7 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
-    /// What the picture shows.
+    /// What the picture shows; (word:1.2) or (word) count more, [word] counts less.
     #[arg(long)]
     pub prompt: String,
     /// What it is to keep away from.
