@@ -24,11 +24,11 @@ pub enum Command {
     Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
-    /// Flatten a scene of layers into a picture.
+    /// Turn a scene of layers into a picture, or into a file of layers for other programs.
     Compose {
         /// A scene file; its image paths are relative to it.
         scene: PathBuf,
-        /// The PNG to write.
+        /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
         #[arg(long)]
         out: PathBuf,
     },
