@@ -157,7 +157,8 @@ impl Init {
 /// A request for a picture. Fields left at `None` take the model's defaults.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What the picture shows.
+    /// What the picture shows. All prompts may be long and have
+    /// [weights](crate::text::WeightedText).
     pub prompt: String,
     /// What it is to keep away from; used where guidance is not 1.
     pub negative_prompt: String,

@@ -87,6 +87,10 @@ export type Picture = Layer | ImageData | Blob;
 
 /** The options of `engine.generate`. What is left out is the model's default. */
 export interface GenerateOptions extends RequestOptions {
+  /**
+   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
+   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+   */
   prompt: string;
   negativePrompt?: string | undefined;
   mode?: Mode | undefined;

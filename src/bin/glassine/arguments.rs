@@ -24,11 +24,11 @@ pub enum Command {
     Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
-    /// Flatten a scene of layers into a picture.
+    /// Turn a scene of layers into a picture, or into a file of layers for other programs.
     Compose {
         /// A scene file; its image paths are relative to it.
         scene: PathBuf,
-        /// The PNG to write.
+        /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
         #[arg(long)]
         out: PathBuf,
     },
@@ -109,7 +109,7 @@ pub struct Generate {
     /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
-    /// What the picture shows.
+    /// What the picture shows; (word:1.2) or (word) count more, [word] counts less.
     #[arg(long)]
     pub prompt: String,
     /// What it is to keep away from.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use glassine::compose::{Scene, flatten};
+use glassine::compose::{Scene, flatten, to_ora, to_psd};
 use glassine::pipeline::{Control, Engine, Init, Latent, Layer, Mode, Request, VaeSize};
 use glassine::text::clip_vocabulary;
 use glassine::weights::{
@@ -213,14 +213,13 @@ async fn decode(arguments: Decode) -> Result<()> {
 }
 
 fn compose(path: &Path, out: &Path) -> Result<()> {
-    if out
-        .extension()
-        .is_none_or(|extension| !extension.eq_ignore_ascii_case("png"))
-    {
+    let extension = out.extension().unwrap_or_default().to_ascii_lowercase();
+    let extension = extension.to_string_lossy();
+    if !["png", "ora", "psd"].contains(&&*extension) {
         return Err(Error::new(
             ErrorCode::BadOption,
             format!("{} cannot be written", out.display()),
-            "this version writes scenes as .png",
+            "name a .png, .ora or .psd file",
         ));
     }
     let json = std::fs::read_to_string(path).map_err(|error| {
@@ -232,8 +231,13 @@ fn compose(path: &Path, out: &Path) -> Result<()> {
     })?;
     let scene = Scene::from_json(&json)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let picture = flatten(&scene, |image| files::read_picture(&folder.join(image)))?;
-    files::write(out, &picture.to_png()?)
+    let resolve = |image: &str| files::read_picture(&folder.join(image));
+    let bytes = match &*extension {
+        "ora" => to_ora(&scene, resolve)?,
+        "psd" => to_psd(&scene, resolve)?,
+        _ => flatten(&scene, resolve)?.to_png()?,
+    };
+    files::write(out, &bytes)
 }
 
 async fn device(name: DeviceName) -> Result<Device> {
