@@ -57,12 +57,13 @@ impl AdapterKind {
         }
     }
 
-    fn published_file(self) -> &'static str {
+    /// The name of the file that LayerDiffuse published for Stable Diffusion 1.5.
+    pub fn published_file(self) -> &'static str {
         match self {
-            Self::Single => "layer_sd15_transparent_attn",
-            Self::Joint => "layer_sd15_joint",
-            Self::ForegroundToBackground => "layer_sd15_fg2bg",
-            Self::BackgroundToForeground => "layer_sd15_bg2fg",
+            Self::Single => "layer_sd15_transparent_attn.safetensors",
+            Self::Joint => "layer_sd15_joint.safetensors",
+            Self::ForegroundToBackground => "layer_sd15_fg2bg.safetensors",
+            Self::BackgroundToForeground => "layer_sd15_bg2fg.safetensors",
         }
     }
 }
@@ -115,7 +116,7 @@ impl Adapter {
                 "{} cannot be used as --layers {name}: {reason}",
                 path.display()
             ),
-            format!("pass a {} file", kind.published_file()),
+            format!("pass a file like {}", kind.published_file()),
         ))
     }
 
