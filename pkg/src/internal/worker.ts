@@ -1,14 +1,26 @@
-// The package's worker: it holds the engine, runs one call at a time and posts
-// what happens to the page.
+// The package's worker: it holds the engine or stores a model, runs one call at
+// a time and posts what happens to the page.
 
 import { GlassineError, errorCodes } from "../public/errors.js";
 import type { Device } from "../public/types.js";
 import init, { WasmEngine } from "../wasm/glassine.js";
 import { findAdapter, recommend } from "./gpu.js";
-import type { Call, Calls, EngineEvent, FromWorker, RawError, ToWorker } from "./protocol.js";
+import { importPack } from "./storage/importing.js";
+import type {
+  Call,
+  Calls,
+  EngineEvent,
+  FromWorker,
+  RawError,
+  StorageCall,
+  StorageTask,
+  ToWorker,
+} from "./protocol.js";
+import { abortError } from "./queue.js";
+import { repairFile, verifyModel } from "./storage/verifying.js";
 
 let engine: WasmEngine | undefined;
-let aborted = false;
+let controller = new AbortController();
 let readCount = 0;
 const reads = new Map<number, (bytes: Uint8Array) => void>();
 const pause = new MessageChannel();
@@ -18,10 +30,10 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 }
 
 /** Asks the page for a file of the model. If that fails, the page ends this worker. */
-function read(path: string): Promise<Uint8Array> {
+function read(path: string, again = false): Promise<Uint8Array> {
   return new Promise((resolve) => {
     reads.set(++readCount, resolve);
-    post({ type: "read", read: readCount, path });
+    post({ type: "read", read: readCount, path, again });
   });
 }
 
@@ -36,7 +48,7 @@ async function report(event: EngineEvent): Promise<boolean> {
     pause.port1.onmessage = resolve;
     pause.port2.postMessage(undefined);
   });
-  return !aborted;
+  return !controller.signal.aborted;
 }
 
 /** The GPU's loss, once there is a GPU device: resolves with the browser's message. */
@@ -105,10 +117,32 @@ async function fetchModule(): Promise<Response> {
 }
 
 async function run(call: Call): Promise<void> {
-  aborted = false;
-  if (call.type === "load") {
-    return post({ type: "done", answer: await load(call.device) });
+  controller = new AbortController();
+  switch (call.type) {
+    case "load":
+      return post({ type: "done", answer: await load(call.device) });
+    case "import":
+    case "verify":
+    case "repair":
+      return post({ type: "done", answer: await store(call) });
+    default:
+      return compute(call);
   }
+}
+
+/** Calls that store something may fail in many ways once they are aborted: all of them mean the same. */
+async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["answer"]> {
+  const { signal } = controller;
+  const task: StorageTask = { signal, report: (event) => post({ type: "progress", event }) };
+  try {
+    if (call.type === "import") return await importPack(call, task);
+    return call.type === "verify" ? await verifyModel(call, task) : await repairFile(call, task);
+  } catch (error) {
+    throw signal.aborted ? abortError(signal.reason) : error;
+  }
+}
+
+async function compute(call: Exclude<Call, StorageCall | { type: "load" }>): Promise<void> {
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
     const answer = await engine.generate(call.options, report);
@@ -151,7 +185,7 @@ async function fail(error: unknown): Promise<void> {
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   switch (data.type) {
     case "abort":
-      aborted = true;
+      controller.abort();
       break;
     case "bytes":
       reads.get(data.read)?.(data.bytes);
