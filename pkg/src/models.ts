@@ -1,10 +1,10 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
 import { callOnce } from "./internal/connection.js";
-import { estimatePack } from "./internal/storage/estimating.js";
-import { withLock } from "./internal/storage/locks.js";
 import { miniBytes } from "./internal/mini.js";
 import { abortError } from "./internal/queue.js";
 import { packUrl } from "./internal/sources.js";
+import { estimatePack } from "./internal/storage/estimating.js";
+import { withLock } from "./internal/storage/locks.js";
 import { isComplete, isModelName, ModelFolder } from "./internal/storage/store.js";
 import { GlassineError } from "./public/errors.js";
 import type { StorageProgress, Verification } from "./public/types.js";

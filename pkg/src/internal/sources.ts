@@ -3,9 +3,9 @@
 
 import { GlassineError } from "../public/errors.js";
 import type { ModelSource } from "../public/types.js";
+import { miniFiles } from "./mini.js";
 import { fetchBytes } from "./storage/download.js";
 import { manifestFile } from "./storage/manifest.js";
-import { miniFiles } from "./mini.js";
 import { ModelFolder } from "./storage/store.js";
 import { StoredSource } from "./storage/stored.js";
 

@@ -22,7 +22,7 @@ export async function importPack(request: Calls["import"]["request"], task: Stor
   const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
   await withLock(name, lock, async () => {
     const staging = await Staging.open(name, origin);
-    await addShards(staging, manifest, { ...request, name }, task);
+    await addShards(staging, manifest, request, task);
     await staging.commit(bytes);
   });
   return name;
@@ -32,14 +32,14 @@ export async function importPack(request: Calls["import"]["request"], task: Stor
 async function addShards(
   staging: Staging,
   { shards }: Manifest,
-  { name, origin, concurrency }: { name: string; origin: string; concurrency: number },
+  { origin, concurrency }: { origin: string; concurrency: number },
   { signal, report }: StorageTask,
 ): Promise<void> {
   const missing = await staging.missing(shards, {
     signal,
     onBytes: (checkedBytes, totalBytes) => report({ phase: "checking", checkedBytes, totalBytes }),
   });
-  await checkQuota(name, totalBytes(missing));
+  await staging.checkRoom(totalBytes(missing));
   const all = totalBytes(shards);
   const here = all - totalBytes(missing);
   await downloadShards(missing, {
@@ -49,15 +49,4 @@ async function addShards(
     onBytes: (received) => report({ phase: "downloading", loadedBytes: here + received, totalBytes: all }),
     store: (shard, bytes) => staging.write(shard.sha256, bytes),
   });
-}
-
-async function checkQuota(name: string, needed: number): Promise<void> {
-  const { quota = Infinity, usage = 0 } = await navigator.storage.estimate();
-  const free = Math.max(0, quota - usage);
-  if (needed <= free) return;
-  throw new GlassineError(
-    "quota_exceeded",
-    `${name} needs another ${needed} bytes of storage, and the browser grants ${free}: ${needed - free} bytes are missing`,
-    { hint: "Remove other models or free space on the disk.", recoverable: true },
-  );
 }

@@ -1,11 +1,15 @@
 // One writer or several readers of a model, in all tabs together.
 
+import { storageUnavailable } from "./store.js";
+
 /** Runs `work` once the lock is had, and holds it until that has finished. `onWait` is told if others have it. */
 export async function withLock<T>(
   name: string,
   { mode, signal, onWait }: { mode: LockMode; signal: AbortSignal; onWait?: () => void },
   work: () => Promise<T>,
 ): Promise<T> {
+  // Pages without storage have no locks either.
+  if (!navigator.locks) throw storageUnavailable();
   const lock = lockName(name);
   const { held } = await navigator.locks.query();
   if (held?.some((other) => other.name === lock && (other.mode === "exclusive" || mode === "exclusive"))) onWait?.();

@@ -45,6 +45,17 @@ export class Staging {
     return shards.filter((shard) => !this.#intact.has(shard.sha256));
   }
 
+  /** Rejects unless there is room for that many more bytes. */
+  async checkRoom(needed: number): Promise<void> {
+    const room = await this.#folder.room(needed);
+    if (room === needed) return;
+    throw new GlassineError(
+      "quota_exceeded",
+      `${this.#folder.name} needs another ${needed} bytes of storage, and the browser grants ${room}: ${needed - room} bytes are missing`,
+      { hint: "Remove other models or free space on the disk.", recoverable: true },
+    );
+  }
+
   /** Stores a shard whose SHA-256 has just been computed. */
   async write(sha256: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     await this.#folder.write(sha256, bytes);

@@ -23,6 +23,7 @@ export interface ModelRecord {
 export type CompleteRecord = ModelRecord & { readonly manifest: string };
 
 const recordFile = "model.json";
+const roomFile = "room";
 
 /** Whether a model can be stored under this name. The package's own model has its name to itself. */
 export function isModelName(name: string): boolean {
@@ -101,8 +102,7 @@ export class ModelFolder {
 
   async write(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     try {
-      const handle = await this.#folder.getFileHandle(file, { create: true });
-      const access = await (handle as WorkerFileHandle).createSyncAccessHandle();
+      const access = await this.#open(file);
       try {
         access.write(bytes, { at: 0 });
         access.truncate(bytes.length);
@@ -113,6 +113,42 @@ export class ModelFolder {
     } catch (cause) {
       throw writeError(this.name, bytes.length, cause);
     }
+  }
+
+  /**
+   * How many of `wanted` bytes the browser lets this origin store. It is found
+   * out by asking for them, because `navigator.storage.estimate()` need not say:
+   * Chromium answers the same in private windows, where the quota is far smaller.
+   * Browsers grant room in steps of up to 128 MiB, so that less than one more may fit.
+   */
+  async room(wanted: number): Promise<number> {
+    const access = await this.#open(roomFile);
+    const fits = (bytes: number): boolean => {
+      try {
+        access.truncate(bytes);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    try {
+      if (fits(wanted)) return wanted;
+      let [fitting, failing] = [0, wanted];
+      while (failing - fitting > 1) {
+        const middle = Math.floor((fitting + failing) / 2);
+        if (fits(middle)) fitting = middle;
+        else failing = middle;
+      }
+      return fitting;
+    } finally {
+      access.close();
+      await this.#folder.removeEntry(roomFile);
+    }
+  }
+
+  async #open(file: string): Promise<SyncAccessHandle> {
+    const handle = await this.#folder.getFileHandle(file, { create: true });
+    return (handle as WorkerFileHandle).createSyncAccessHandle();
   }
 
   /** The length of every file. */
@@ -172,11 +208,15 @@ async function createModels(): Promise<FileSystemDirectoryHandle> {
     const own = await root.getDirectoryHandle("glassine", { create: true });
     return await own.getDirectoryHandle("models", { create: true });
   } catch (cause) {
-    throw new GlassineError("storage_unavailable", "this browser stores no models for this page", {
-      hint: "Storage needs a secure page (HTTPS or localhost), and many browsers have none in private windows. A model can be used without being stored: give its URL to createEngine.",
-      cause,
-    });
+    throw storageUnavailable(cause);
   }
+}
+
+export function storageUnavailable(cause?: unknown): GlassineError {
+  return new GlassineError("storage_unavailable", "this browser stores no models for this page", {
+    hint: "Storage needs a secure page (HTTPS or localhost), and some browsers have none in private windows. A model can be used without being stored: give its URL to createEngine.",
+    cause,
+  });
 }
 
 /** What a promise gives; undefined where it rejects. */
