@@ -13,14 +13,28 @@ use crate::transparency::OFFSET_GAIN;
 use crate::weights::PackSource;
 use crate::{Error, ErrorCode, Result};
 
-/// A pack behind a JavaScript function that reads its files.
+/// A pack behind a JavaScript function that reads its files; its second argument says whether the
+/// file was read before and found damaged.
 struct JsSource {
     read: Function,
 }
 
 impl PackSource for JsSource {
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
-        let bytes = call(&self.read, &file.into())
+        self.call_read(file, false).await
+    }
+
+    async fn read_again(&self, file: &str) -> Result<Vec<u8>> {
+        self.call_read(file, true).await
+    }
+}
+
+impl JsSource {
+    async fn call_read(&self, file: &str, again: bool) -> Result<Vec<u8>> {
+        let promise = self
+            .read
+            .call2(&JsValue::UNDEFINED, &file.into(), &again.into());
+        let bytes = settled(promise)
             .await
             .map_err(|error| error_from_js(&error))?;
         let bytes = bytes.dyn_into::<Uint8Array>().map_err(|_| {
@@ -41,19 +55,19 @@ struct JsObserver {
 
 impl Observer for JsObserver {
     async fn report(&mut self, event: Event) -> bool {
-        let answer = call(&self.report, &event_to_js(&event)).await;
+        let promise = self.report.call1(&JsValue::UNDEFINED, &event_to_js(&event));
+        let answer = settled(promise).await;
         answer.is_ok_and(|answer| answer.is_truthy())
     }
 }
 
-/// Calls a function and awaits the promise it may return.
-async fn call(function: &Function, argument: &JsValue) -> std::result::Result<JsValue, JsValue> {
-    let answer = function.call1(&JsValue::UNDEFINED, argument)?;
-    JsFuture::from(Promise::resolve(&answer)).await
-}
-
 /// What an export gives, or the error object that it throws.
 pub(super) type JsResult = std::result::Result<JsValue, JsValue>;
+
+/// Awaits the promise that a function may have returned.
+async fn settled(answer: JsResult) -> JsResult {
+    JsFuture::from(Promise::resolve(&answer?)).await
+}
 
 /// An error that carries no latent.
 pub(super) fn plain(error: Error) -> JsValue {

@@ -43,11 +43,12 @@ export interface ModelSource {
   /**
    * Gives the bytes of one file of the pack: `"manifest.json"` or the name of a
    * shard. Is called in the page, also again later, when the engine has to be
-   * rebuilt. The bytes are copied.
+   * rebuilt. The bytes are copied. If they are not what the manifest says, the
+   * file is asked for once more, with `again`.
    */
   read(
     path: string,
-    options: { signal: AbortSignal },
+    options: { signal: AbortSignal; again: boolean },
   ): Promise<Uint8Array | ArrayBuffer | Blob>;
 }
 
@@ -61,6 +62,28 @@ export type Progress =
   | { phase: "denoising"; step: number; steps: number; preview?: ImageData }
   | { phase: "decoding"; pass: number; passes: number };
 
+/**
+ * How far storing or verifying a model is, as exactly as {@link Progress}: it
+ * waits for somebody else, in this tab or another, who is storing the same
+ * model; hashes what is stored already; fetches what is not. Bytes are those of
+ * the model's shards. When an import goes on where another stopped,
+ * `loadedBytes` begins there.
+ */
+export type StorageProgress =
+  | { phase: "waiting" }
+  | { phase: "checking"; checkedBytes: number; totalBytes: number }
+  | { phase: "downloading"; loadedBytes: number; totalBytes: number };
+
+/** What `models.verify` found, by file names of the pack. */
+export interface Verification {
+  /** Whether the stored model is whole now. */
+  readonly intact: boolean;
+  /** Files that were not there. */
+  readonly missing: string[];
+  /** Files that were not what the manifest says. */
+  readonly damaged: string[];
+}
+
 /** What every request takes. */
 export interface RequestOptions {
   /** Stops the request within one shard, denoising step or decode pass. */
@@ -70,7 +93,10 @@ export interface RequestOptions {
 
 /** The options of `createEngine`. */
 export interface CreateEngineOptions extends RequestOptions {
-  /** `"mini"`, the small model in this package, or the URL of a pack's folder, or your own source. */
+  /**
+   * `"mini"`, the small model in this package, or the name of a stored model, or
+   * the URL of a pack's folder, or your own source.
+   */
   model: string | ModelSource;
   /**
    * `"auto"`, the default, is what `checkSupport` recommends: WebGPU where there

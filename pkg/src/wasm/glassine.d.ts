@@ -12,8 +12,11 @@ import type {
   RawRaster,
 } from "../internal/protocol.js";
 
-/** Reads one file of the model pack: "manifest.json" or the name of a shard. */
-export type Read = (path: string) => Promise<Uint8Array>;
+/**
+ * Reads one file of the model pack: "manifest.json" or the name of a shard;
+ * `again` if the file was read before and is damaged.
+ */
+export type Read = (path: string, again?: boolean) => Promise<Uint8Array>;
 
 /** Is awaited at least once per shard, denoising step and decode pass; `false` aborts. */
 export type Report = (event: EngineEvent) => Promise<boolean>;

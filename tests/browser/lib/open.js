@@ -3,19 +3,25 @@ import { serveTests } from "./site.js";
 
 /**
  * Opens the test page for the length of one test. In it, `glassine` is the
- * built package and `failureOf(promise)` gives the fields of a rejection.
+ * built package, `models` that of "glassine/models", and `failureOf(promise)`
+ * gives the fields of a rejection. A `pack` server's files are under /pack/.
  */
-export async function open(t, { gpu = "none" } = {}) {
-  const site = await serveTests();
+export async function open(t, { gpu = "none", pack } = {}) {
+  const site = await serveTests(pack);
   const { browser, close } = await launch(gpu);
   t.after(async () => {
     await close();
     await site.close();
   });
+  return openTab(t, browser, site.url);
+}
+
+/** Opens the test page once more, in a browser that has it open. */
+export async function openTab(t, browser, url) {
   const page = await browser.newPage();
   page.on("pageerror", (error) => t.diagnostic(`page: ${error.message}`));
-  await page.goto(site.url);
-  await page.waitForFunction(() => window.glassine);
+  await page.goto(url);
+  await page.waitForFunction(() => window.models);
   await page.evaluate(() => {
     window.failureOf = (promise) =>
       promise.then(

@@ -19,7 +19,11 @@ const types = {
 };
 
 const page = `<!doctype html><title>glassine</title><script type="module" src="/page.js"></script>`;
-const script = `import * as glassine from "/glassine/dist/index.js"; window.glassine = glassine;`;
+const script = `
+import * as glassine from "/glassine/dist/index.js";
+import { models } from "/glassine/dist/models.js";
+Object.assign(window, { glassine, models });
+`;
 
 // What the README says a strict page has to allow, and the address that no test server has.
 const policy = [
@@ -29,9 +33,10 @@ const policy = [
   "connect-src 'self' http://localhost:9",
 ].join("; ");
 
-/** Serves the package's own test page. */
-export function serveTests() {
-  return serve(async (path, response) => {
+/** Serves the package's own test page and, under /pack/, a pack server's files. */
+export function serveTests(pack) {
+  return serve(async (path, response, request) => {
+    if (path.startsWith("/pack/")) return pack.answer(path.slice("/pack/".length), request, response);
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
@@ -52,7 +57,7 @@ export function serveFolder(folder) {
 async function serve(answer) {
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-    Promise.resolve(answer(path, response)).catch(() => send(response, 404, "text/plain", "not found"));
+    Promise.resolve(answer(path, response, request)).catch(() => send(response, 404, "text/plain", "not found"));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
