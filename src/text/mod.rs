@@ -10,5 +10,4 @@ pub use encoder::{TextEncoder, TextEncoderConfig};
 pub use prompt::Prompt;
 pub use tokenizer::Tokenizer;
 
-#[cfg(feature = "cli")]
 pub mod clip_vocabulary;

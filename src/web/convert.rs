@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
 use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
-use crate::weights::HostTensor;
+use crate::weights::{HostTensor, Lora};
 use crate::{Error, ErrorCode, Result};
 
 /// A plain object of these properties.
@@ -196,6 +196,27 @@ pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
         "a given picture is not usable",
         "give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file",
     ))
+}
+
+/// The bytes that reading `file` gave.
+pub fn bytes_from_js(file: &str, value: JsValue) -> Result<Vec<u8>> {
+    let bytes = value.dyn_into::<Uint8Array>().map_err(|_| {
+        Error::new(
+            ErrorCode::Io,
+            format!("reading {file} gave no Uint8Array"),
+            "a ModelSource's read must resolve to bytes",
+        )
+    })?;
+    Ok(bytes.to_vec())
+}
+
+/// A LoRA from `{name, bytes, strength}`.
+pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
+    let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
+    let name = property("name").as_string().unwrap_or_default();
+    let bytes = bytes_from_js(&name, property("bytes"))?;
+    let strength = property("strength").as_f64().unwrap_or(1.0);
+    Lora::from_bytes(&name, bytes, strength as f32)
 }
 
 /// A request from the options object of `engine.generate`.

@@ -1,17 +1,17 @@
 use burn::tensor::Device;
-use js_sys::{Array, Date, Function, Promise, Uint8Array};
+use js_sys::{Array, Date, Function, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
 use super::convert::{
-    error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, object,
-    picture_from_js, request_from_js,
+    bytes_from_js, error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js,
+    layers_to_js, lora_from_js, object, picture_from_js, request_from_js,
 };
 use crate::pipeline::{Engine, Event, Latent, Mode, Observer, VaeSize};
 use crate::transparency::OFFSET_GAIN;
 use crate::weights::PackSource;
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, Result};
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the
 /// file was read before and found damaged.
@@ -37,14 +37,7 @@ impl JsSource {
         let bytes = settled(promise)
             .await
             .map_err(|error| error_from_js(&error))?;
-        let bytes = bytes.dyn_into::<Uint8Array>().map_err(|_| {
-            Error::new(
-                ErrorCode::Io,
-                format!("reading {file} gave no Uint8Array"),
-                "a ModelSource's read must resolve to bytes",
-            )
-        })?;
-        Ok(bytes.to_vec())
+        bytes_from_js(file, bytes)
     }
 }
 
@@ -65,7 +58,7 @@ impl Observer for JsObserver {
 pub(super) type JsResult = std::result::Result<JsValue, JsValue>;
 
 /// Awaits the promise that a function may have returned.
-async fn settled(answer: JsResult) -> JsResult {
+pub(super) async fn settled(answer: JsResult) -> JsResult {
     JsFuture::from(Promise::resolve(&answer?)).await
 }
 
@@ -84,17 +77,22 @@ pub struct WasmEngine {
 #[wasm_bindgen]
 impl WasmEngine {
     /// Loads the pack behind `read` onto device `"webgpu"` or `"cpu"`.
+    /// `loras` is an array of `{name, bytes, strength}`, the bytes of LoRA files to merge.
     pub async fn load(
         read: Function,
         device: String,
+        loras: Array,
         report: Function,
     ) -> std::result::Result<WasmEngine, JsValue> {
+        let loras = loras.iter().map(|lora| lora_from_js(&lora));
+        let loras = loras.collect::<Result<_>>().map_err(plain)?;
         let target = match device.as_str() {
             "webgpu" => crate::kernels::gpu_device().await.map_err(plain)?,
             _ => Device::flex(),
         };
         let mut observer = JsObserver { report };
-        let engine = Engine::load(JsSource { read }, target, &mut observer).await;
+        let source = JsSource { read };
+        let engine = Engine::load_adapted(source, target, loras, &mut observer).await;
         Ok(Self {
             engine: engine.map_err(plain)?,
             device,

@@ -57,6 +57,38 @@ impl Files for Disk {
     }
 }
 
+/// One file whose bytes are at hand, under any path.
+#[derive(Debug, Clone)]
+pub struct InMemory(pub Vec<u8>);
+
+impl Files for InMemory {
+    fn is_file(&self, _path: &Path) -> bool {
+        true
+    }
+
+    fn is_folder(&self, _path: &Path) -> bool {
+        false
+    }
+
+    fn open(&self, _path: &Path) -> io::Result<Box<dyn ReadAt>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl ReadAt for InMemory {
+    fn length(&mut self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&mut self, start: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let end = start.saturating_add(buffer.len());
+        let bytes = self.0.get(start..end);
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
 impl ReadAt for File {
     fn length(&mut self) -> io::Result<u64> {
         Ok(self.metadata()?.len())

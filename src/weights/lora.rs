@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::HostTensor;
-use super::files::{Disk, Files};
+use super::files::{Disk, Files, InMemory};
 use super::host::matmul;
 use super::safetensors::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
@@ -43,6 +43,11 @@ impl Lora {
     /// `model_unsupported` if the file holds no LoRA or something besides plain LoRA.
     pub fn open(path: &Path, strength: f32) -> Result<Self> {
         Self::open_in(&Disk, path, strength)
+    }
+
+    /// As [`Lora::open`], of a file's bytes; `name` stands for the file in messages.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>, strength: f32) -> Result<Self> {
+        Self::open_in(&InMemory(bytes), Path::new(name), strength)
     }
 
     /// As [`Lora::open`], among `files`.

@@ -24,7 +24,7 @@ mod weight;
 
 pub use adapter::AdapterKind;
 pub use checkpoint::{Checkpoint, Component};
-pub use files::{Disk, Files, ReadAt};
+pub use files::{Disk, Files, InMemory, ReadAt};
 pub use folder::{FolderSource, pack_folder};
 pub use host::HostTensor;
 pub use inspect::inspect;

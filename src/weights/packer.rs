@@ -19,6 +19,7 @@ use super::quantize::{Quantization, quantize};
 use super::recipe::stored_type;
 use super::safetensors::{Dtype, SafetensorsFile, write_safetensors};
 use super::{HostTensor, control_net};
+use crate::text::clip_vocabulary;
 use crate::{Error, ErrorCode, Result};
 
 /// What to pack, and how.
@@ -44,12 +45,17 @@ pub struct PackOptions {
     pub native_transparency: bool,
     /// How weights are stored.
     pub precision: Precision,
-    /// `merges.txt` for checkpoints that carry no tokenizer.
-    pub fallback_merges: Vec<u8>,
     /// Default steps of the model.
     pub default_steps: usize,
     /// Default guidance scale of the model.
     pub default_guidance: f32,
+}
+
+impl PackOptions {
+    /// Steps that suit Stable Diffusion 1.5.
+    pub const DEFAULT_STEPS: usize = 20;
+    /// Guidance scale that suits Stable Diffusion 1.5.
+    pub const DEFAULT_GUIDANCE: f32 = 7.0;
 }
 
 /// Bytes that a shard's header may take beside the tensors.
@@ -117,7 +123,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             shards: Vec::new(),
             tensors: BTreeMap::new(),
         };
-        let merges = checkpoint.merges().unwrap_or(&options.fallback_merges);
+        let merges = checkpoint.merges().unwrap_or(clip_vocabulary::merges());
         packer.add_tokenizer(merges).await?;
         packer.add_checkpoint(&mut checkpoint).await?;
         for (kind, adapter) in &mut adapters {

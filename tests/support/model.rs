@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-use glassine::text::clip_vocabulary;
 use glassine::weights::{
     AdapterKind, Dtype, FolderSource, Manifest, Pack, PackOptions, Precision, Weights, pack_folder,
     write_safetensors,
@@ -118,7 +117,6 @@ pub fn options() -> PackOptions {
         loras: Vec::new(),
         native_transparency: false,
         precision: Precision::F32,
-        fallback_merges: clip_vocabulary::merges().to_vec(),
         default_steps: 20,
         default_guidance: 7.0,
     }

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use glassine::pipeline::{Mode, VaeSize};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::transparency::OFFSET_GAIN;
-use glassine::weights::Precision;
+use glassine::weights::{PackOptions, Precision};
 
 /// Transparent image layers, generated natively.
 #[derive(Parser)]
@@ -72,10 +72,10 @@ pub struct Pack {
     #[arg(long, value_enum, default_value_t = Quantize::F16)]
     pub quantize: Quantize,
     /// Denoising steps that suit the model.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = PackOptions::DEFAULT_STEPS)]
     pub default_steps: usize,
     /// The guidance scale that suits the model.
-    #[arg(long, default_value_t = 7.0)]
+    #[arg(long, default_value_t = PackOptions::DEFAULT_GUIDANCE)]
     pub default_guidance: f32,
     /// The folder to create.
     #[arg(long)]

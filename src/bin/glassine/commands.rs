@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten, to_ora, to_psd};
 use glassine::pipeline::{Control, Engine, Init, Latent, Layer, Mode, Request, VaeSize};
-use glassine::text::clip_vocabulary;
 use glassine::weights::{
     AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
 };
@@ -63,7 +62,6 @@ async fn pack(arguments: Pack) -> Result<()> {
             .collect(),
         native_transparency: arguments.native_transparency,
         precision: arguments.quantize.into(),
-        fallback_merges: clip_vocabulary::merges().to_vec(),
         default_steps: arguments.default_steps,
         default_guidance: arguments.default_guidance,
     };
