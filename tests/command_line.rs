@@ -39,7 +39,7 @@ fn assert_fails(output: &Output, code: i32, words: &[&str]) {
 #[test]
 fn a_checkpoint_is_packed_and_generates() {
     let folder = model::scratch();
-    let options = model::options("unused");
+    let options = model::options();
     let pack = folder.join("command-line-pack");
     let decoder = options.transparency_decoder.unwrap();
     let adapter = format!("attn={}", text(&options.adapters[&AdapterKind::Single]));
@@ -403,10 +403,24 @@ fn a_scene_is_flattened() {
     let flat = image::open(&out).unwrap().into_rgba8();
     assert_eq!(flat.get_pixel(0, 0).0, [255, 0, 0, 255]);
     assert_eq!(flat.get_pixel(2, 2).0, [128, 0, 128, 255]);
+    for (name, start) in [("scene.ora", "PK"), ("scene.PSD", "8BPS")] {
+        let out = folder.join(name);
+        let output = glassine(&["compose", text(&scene), "--out", text(&out)]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(std::fs::read(&out).unwrap().starts_with(start.as_bytes()));
+    }
 
     std::fs::write(&scene, json.replace("above.png", "nowhere.png")).unwrap();
-    let failed = folder.join("failed.png");
-    let output = glassine(&["compose", text(&scene), "--out", text(&failed)]);
-    assert_fails(&output, 2, &["nowhere.png"]);
-    assert!(!failed.exists());
+    for name in ["failed.png", "failed.ora", "failed.psd"] {
+        let failed = folder.join(name);
+        let output = glassine(&["compose", text(&scene), "--out", text(&failed)]);
+        assert_fails(&output, 2, &["nowhere.png"]);
+        assert!(!failed.exists());
+    }
+    let output = glassine(&["compose", text(&scene), "--out", "scene.jpg"]);
+    assert_fails(&output, 2, &["scene.jpg", ".ora"]);
 }

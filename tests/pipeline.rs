@@ -9,7 +9,7 @@ use glassine::pipeline::{
 };
 use glassine::sampling::{Convention, SamplerName};
 use glassine::vae::VaeEncoder;
-use glassine::weights::{FolderSource, HostTensor, PackOptions, Packer};
+use glassine::weights::{FolderSource, HostTensor, PackOptions};
 use support::{Case, Tolerance, assert_close, model, values_of, whole_golden};
 
 fn generate(request: &Request) -> Generation {
@@ -361,12 +361,13 @@ impl Observer for Previews {
 fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
     let without = PackOptions {
         taesd_decoder: None,
-        ..model::options("without-taesd")
+        ..model::options()
     };
-    pollster::block_on(Packer::pack(&without, |_, _| ())).unwrap();
+    let folder = model::scratch().join("without-taesd");
+    model::pack_as(&without, &folder).unwrap();
     for (source, size) in [
         (model::pack().clone(), (64, 64)),
-        (FolderSource::new(without.out), (8, 8)),
+        (FolderSource::new(folder), (8, 8)),
     ] {
         let request = Request {
             preview_every: Some(2),

@@ -13,7 +13,7 @@ use crate::text::{TextEncoder, Tokenizer};
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 use crate::unet::{ControlNet, Unet};
 use crate::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use crate::weights::{HostTensor, Manifest, Pack, PackSource, Weights};
+use crate::weights::{HostTensor, Lora, Manifest, Pack, PackSource, Weights};
 use crate::{Error, ErrorCode, Result};
 
 /// A model on a device, ready to generate.
@@ -63,7 +63,23 @@ pub struct Generation {
 impl<S: PackSource> Engine<S> {
     /// Loads the pack behind `source` onto `device`.
     pub async fn load(source: S, device: Device, observer: &mut impl Observer) -> Result<Self> {
+        Self::load_adapted(source, device, Vec::new(), observer).await
+    }
+
+    /// As [`Engine::load`], with `loras` merged into the weights.
+    ///
+    /// # Errors
+    /// `model_unsupported` if a LoRA is for another architecture.
+    pub async fn load_adapted(
+        source: S,
+        device: Device,
+        loras: Vec<Lora>,
+        observer: &mut impl Observer,
+    ) -> Result<Self> {
         let pack = Pack::open(source).await?;
+        for lora in loras {
+            pack.apply(lora)?;
+        }
         let tokenizer = pack.tokenizer().await?;
         let first = Mode::ALL
             .into_iter()

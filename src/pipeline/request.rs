@@ -6,7 +6,7 @@ use super::vae_size::VaeSize;
 use crate::image::Picture;
 use crate::sampling::{Convention, SamplerName};
 use crate::transparency::OFFSET_GAIN;
-use crate::weights::{HostTensor, Manifest};
+use crate::weights::{AdapterKind, HostTensor, Manifest};
 use crate::{Error, ErrorCode, Result};
 
 /// What is to be generated.
@@ -64,11 +64,19 @@ impl Mode {
     /// What `manifest`'s pack lacks for this mode; `None` if it can be served.
     pub fn missing_part(self, manifest: &Manifest) -> Option<String> {
         if self.is_transparent() && !manifest.has("transparency_decoder") {
-            return Some("a transparency decoder (pack with --transparency-decoder)".into());
+            let file = "layer_sd15_vae_transparent_decoder.safetensors";
+            let option = "--transparency-decoder";
+            return Some(format!(
+                "a transparency decoder (pack with {option} {file})"
+            ));
         }
         let component = self.adapter(manifest)?;
-        let kind = component.trim_start_matches("layers.");
-        (!manifest.has(component)).then(|| format!("an adapter (pack with --layers {kind}=FILE)"))
+        let name = component.trim_start_matches("layers.");
+        let kind = AdapterKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == name && !manifest.has(component))?;
+        let file = kind.published_file();
+        Some(format!("an adapter (pack with --layers {name}={file})"))
     }
 
     /// The component of the pack that adapts the UNet to this mode; `None` if it runs as it is.
@@ -157,7 +165,8 @@ impl Init {
 /// A request for a picture. Fields left at `None` take the model's defaults.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What the picture shows.
+    /// What the picture shows. All prompts may be long and have
+    /// [weights](crate::text::WeightedText).
     pub prompt: String,
     /// What it is to keep away from; used where guidance is not 1.
     pub negative_prompt: String,

@@ -8,7 +8,7 @@ use super::preview::preview;
 use super::request::{Plan, Request};
 use super::{Event, Mode, Observer, Role, host_values, to_device};
 use crate::sampling::{NoiseGenerator, NoiseSchedule, Sampler, sampler};
-use crate::text::Tokenizer;
+use crate::text::{Prompt, Tokenizer};
 use crate::weights::{HostTensor, Manifest};
 use crate::{Error, ErrorCode, Result};
 
@@ -161,25 +161,21 @@ fn frame_prompt(request: &Request, role: Role) -> String {
 /// Text features for the rows of a batch: the negative prompt for every frame, if there is
 /// guidance, then each frame's own prompt.
 async fn encode_prompts(inputs: &Inputs<'_>, dump: &mut Dump) -> Result<Tensor<3>> {
-    let (request, plan) = (inputs.request, inputs.plan);
+    let (request, models) = (inputs.request, inputs.models);
+    let roles = inputs.plan.mode.roles();
+    let guided = inputs.plan.guidance != 1.0;
+    let mut texts = vec![request.prompt.clone()];
+    texts.extend(roles.iter().map(|role| frame_prompt(request, *role)));
+    texts.extend(guided.then(|| request.negative_prompt.clone()));
     let length = inputs.manifest.text_encoder()?.max_position_embeddings;
-    let encode = |prompts: Vec<String>| {
-        let ids = prompts
-            .iter()
-            .map(|prompt| inputs.tokenizer.encode_padded(prompt, length));
-        inputs.models.text_encoder.forward(&ids.collect::<Vec<_>>())
-    };
-    let roles = plan.mode.roles();
-    let positive = encode(
-        roles
-            .iter()
-            .map(|role| frame_prompt(request, *role))
-            .collect(),
-    );
-    let guided = plan.guidance != 1.0;
-    let negative = guided.then(|| encode(vec![request.negative_prompt.clone()]));
+    let prompts = Prompt::batch(&texts, inputs.tokenizer, length);
+    let (main, rest) = prompts.split_at(1);
+    let (frames, negative) = rest.split_at(roles.len());
+    let encode = |prompts: &[Prompt]| Prompt::encode(prompts, &models.text_encoder);
+    let positive = encode(frames);
+    let negative = guided.then(|| encode(negative));
     if request.dump {
-        keep_features("text.cond", &encode(vec![request.prompt.clone()]), dump).await?;
+        keep_features("text.cond", &encode(main), dump).await?;
         if roles.len() > 1 {
             keep_features("text.cond.frames", &positive, dump).await?;
         }

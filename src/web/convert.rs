@@ -92,15 +92,22 @@ fn picture_to_js(picture: &Picture) -> JsValue {
     ])
 }
 
-/// Layers with their pixels and, encoded here because canvases destroy colour under alpha 0, PNGs.
+/// A picture with its pixels and, encoded here because canvases destroy colour under alpha 0, its
+/// PNG.
+pub fn picture_with_png_to_js(picture: &Picture) -> Result<JsValue> {
+    let value = picture_to_js(picture);
+    let png = picture.to_png()?;
+    set(&value, "png", Uint8Array::from(png.as_slice()).into());
+    Ok(value)
+}
+
+/// Layers as pictures with role and seed.
 pub fn layers_to_js(layers: &[Layer]) -> Result<JsValue> {
     let array = Array::new();
     for layer in layers {
-        let value = picture_to_js(&layer.picture);
+        let value = picture_with_png_to_js(&layer.picture)?;
         set(&value, "role", layer.role.as_str().into());
         set(&value, "seed", (layer.seed as f64).into());
-        let png = layer.picture.to_png()?;
-        set(&value, "png", Uint8Array::from(png.as_slice()).into());
         array.push(&value);
     }
     Ok(array.into())

@@ -52,9 +52,11 @@ async fn call(function: &Function, argument: &JsValue) -> std::result::Result<Js
     JsFuture::from(Promise::resolve(&answer)).await
 }
 
-type JsResult = std::result::Result<JsValue, JsValue>;
+/// What an export gives, or the error object that it throws.
+pub(super) type JsResult = std::result::Result<JsValue, JsValue>;
 
-fn plain(error: Error) -> JsValue {
+/// An error that carries no latent.
+pub(super) fn plain(error: Error) -> JsValue {
     error_to_js(&error, None)
 }
 

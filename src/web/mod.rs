@@ -5,10 +5,12 @@
 
 mod convert;
 mod engine;
+mod scene;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use engine::WasmEngine;
+pub use scene::WasmScene;
 
 unsafe extern "C" {
     fn __wasm_call_ctors();

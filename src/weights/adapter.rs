@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::HostTensor;
 use super::checkpoint::{Checkpoint, Component};
+use super::files::Files;
 use super::host::matmul;
 use super::safetensors::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
@@ -56,12 +57,13 @@ impl AdapterKind {
         }
     }
 
-    fn published_file(self) -> &'static str {
+    /// The name of the file that LayerDiffuse published for Stable Diffusion 1.5.
+    pub fn published_file(self) -> &'static str {
         match self {
-            Self::Single => "layer_sd15_transparent_attn",
-            Self::Joint => "layer_sd15_joint",
-            Self::ForegroundToBackground => "layer_sd15_fg2bg",
-            Self::BackgroundToForeground => "layer_sd15_bg2fg",
+            Self::Single => "layer_sd15_transparent_attn.safetensors",
+            Self::Joint => "layer_sd15_joint.safetensors",
+            Self::ForegroundToBackground => "layer_sd15_fg2bg.safetensors",
+            Self::BackgroundToForeground => "layer_sd15_bg2fg.safetensors",
         }
     }
 }
@@ -75,12 +77,17 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Opens `path` for the UNet of `base`.
+    /// Opens `path` among `files` for the UNet of `base`.
     ///
     /// # Errors
     /// `model_unsupported` if the file is not an adapter of this kind and number of units.
-    pub fn open(kind: AdapterKind, path: &Path, base: &Checkpoint) -> Result<Self> {
-        let file = SafetensorsFile::open(path)?;
+    pub fn open(
+        files: &dyn Files,
+        kind: AdapterKind,
+        path: &Path,
+        base: &Checkpoint,
+    ) -> Result<Self> {
+        let file = SafetensorsFile::open_in(files, path)?;
         let units = unit_paths(base);
         let has = |name: String| file.tensors().contains_key(&name);
         let count =
@@ -109,8 +116,13 @@ impl Adapter {
                 "{} cannot be used as --layers {name}: {reason}",
                 path.display()
             ),
-            format!("pass a {} file", kind.published_file()),
+            format!("pass a file like {}", kind.published_file()),
         ))
+    }
+
+    /// Bytes of all tensors of the file.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.file.tensor_bytes()
     }
 
     /// Number of units.

@@ -5,21 +5,28 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::checkpoint::{Checkpoint, Component, find_weights, read_json};
+use super::files::Files;
 use super::safetensors::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
 
-/// Opens the ControlNet in `folder` for the UNet of `base`: its config and its tensors.
+/// Opens the ControlNet in `folder` among `files` for the UNet of `base`: its config and its tensors.
 ///
 /// # Errors
 /// `model_not_found` if a file is missing, `model_unsupported` if the folder holds something else
 /// or a ControlNet for another UNet.
-pub fn open(folder: &Path, base: &Checkpoint) -> Result<(Value, SafetensorsFile)> {
-    let config = read_json(&folder.join("config.json"))?;
-    let file = SafetensorsFile::open(find_weights(
+pub fn open(
+    files: &dyn Files,
+    folder: &Path,
+    base: &Checkpoint,
+) -> Result<(Value, SafetensorsFile)> {
+    let config = read_json(files, &folder.join("config.json"))?;
+    let path = find_weights(
+        files,
         folder,
         Component::Unet.weight_files(),
         "glassine reads ControlNets from diffusers' layout, as .safetensors",
-    )?)?;
+    )?;
+    let file = SafetensorsFile::open_in(files, &path)?;
     match unusable(&config, &file, base) {
         None => Ok((config, file)),
         Some(reason) => Err(Error::new(

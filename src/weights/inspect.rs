@@ -35,7 +35,7 @@ pub fn inspect(path: &Path) -> Result<String> {
 }
 
 fn describe_pack(manifest: &Manifest) -> String {
-    let precision = manifest.precision.stored();
+    let precision = manifest.precision;
     let mut text = format!(
         "pack {} (format {}, {precision:?})\n",
         manifest.name, manifest.glassine
@@ -130,7 +130,7 @@ fn describe_companion(file: &SafetensorsFile) -> Option<String> {
     } else {
         return None;
     };
-    let bytes: u64 = file.tensors().values().map(|info| info.byte_len()).sum();
+    let bytes = file.tensor_bytes();
     Some(format!(
         "{kind} {}\n  {} tensors, {bytes} bytes\n",
         file.path().display(),

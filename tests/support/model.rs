@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use burn::tensor::Device;
 use glassine::text::clip_vocabulary;
 use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, Pack, PackOptions, Packer, Precision, Weights,
+    AdapterKind, Dtype, FolderSource, Manifest, Pack, PackOptions, Precision, Weights, pack_folder,
     write_safetensors,
 };
 
@@ -93,7 +93,7 @@ fn whole_table(reduced: &Tensors) -> Vec<u8> {
 
 /// What to pack of the tiny model, in f32, with the golden transparency files and with
 /// [`companions`].
-pub fn options(out: &str) -> PackOptions {
+pub fn options() -> PackOptions {
     let companion = |name: &str| {
         golden(&format!(
             "layerdiffuse/weights/layer_sd15_{name}.safetensors"
@@ -115,22 +115,27 @@ pub fn options(out: &str) -> PackOptions {
         taesd_decoder: Some(companions::taesd_decoder()),
         taesd_encoder: Some(companions::taesd_encoder()),
         adapters: BTreeMap::from_iter(adapters),
+        loras: Vec::new(),
         native_transparency: false,
         precision: Precision::F32,
         fallback_merges: clip_vocabulary::merges().to_vec(),
         default_steps: 20,
         default_guidance: 7.0,
-        out: scratch().join(out),
     }
+}
+
+/// Packs into the folder `out`.
+pub fn pack_as(options: &PackOptions, out: &Path) -> glassine::Result<Manifest> {
+    pollster::block_on(pack_folder(options, out, async |_| true))
 }
 
 /// The folder of the tiny model's pack.
 pub fn pack() -> &'static FolderSource {
     static PACK: OnceLock<FolderSource> = OnceLock::new();
     PACK.get_or_init(|| {
-        let options = options("sd-tiny-pack");
-        pollster::block_on(Packer::pack(&options, |_, _| ())).expect("packing the tiny model");
-        FolderSource::new(options.out)
+        let out = scratch().join("sd-tiny-pack");
+        pack_as(&options(), &out).expect("packing the tiny model");
+        FolderSource::new(out)
     })
 }
 

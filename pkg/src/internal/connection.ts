@@ -1,5 +1,5 @@
 import { GlassineError } from "../public/errors.js";
-import { toImageData } from "../public/layer.js";
+import { toImageData } from "../public/raster.js";
 import type { ModelSource, Progress, RequestOptions } from "../public/types.js";
 import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "./protocol.js";
 import { abortError } from "./queue.js";
@@ -10,14 +10,14 @@ interface Pending {
   options: RequestOptions;
 }
 
-/** One worker with one model. It makes one call at a time. */
+/** One worker, with one model if it has a source for one. It makes one call at a time. */
 export class Connection {
   readonly #worker: Worker;
-  readonly #source: ModelSource;
+  readonly #source: ModelSource | undefined;
   readonly #closing = new AbortController();
   #pending: Pending | undefined;
 
-  constructor(source: ModelSource) {
+  constructor(source?: ModelSource) {
     this.#source = source;
     this.#worker = startWorker();
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
@@ -74,7 +74,7 @@ export class Connection {
   #receive(message: FromWorker): void {
     switch (message.type) {
       case "read":
-        void this.#read(message.read, message.path);
+        if (this.#source) void this.#read(this.#source, message.read, message.path);
         break;
       case "progress":
         if (!this.#pending?.options.signal?.aborted) {
@@ -93,13 +93,13 @@ export class Connection {
     }
   }
 
-  async #read(read: number, path: string): Promise<void> {
+  async #read(source: ModelSource, read: number, path: string): Promise<void> {
     try {
       // The name comes from a manifest that nobody has vouched for yet.
       if (!/^[\w-][\w.-]*$/.test(path)) {
         throw new GlassineError("model_damaged", `the model names a file that cannot be part of it: ${path}`);
       }
-      const bytes = await this.#source.read(path, { signal: this.#closing.signal });
+      const bytes = await source.read(path, { signal: this.#closing.signal });
       if (!this.closed) this.#post({ type: "bytes", read, bytes: bytes as Uint8Array<ArrayBuffer> }, [(bytes as Uint8Array<ArrayBuffer>).buffer]);
     } catch (error) {
       this.close(toGlassineError(error));
@@ -119,7 +119,7 @@ function startWorker(): Worker {
 function workerError(message: string, cause?: unknown): GlassineError {
   const hint =
     typeof Worker === "undefined"
-      ? "Make the engine in a browser: on a server, import the package but call createEngine in the page."
+      ? "The engine runs in a browser's page: on a server, the package can be imported, but no more."
       : "Serve the package from the page's own origin, and see \"Bundlers\" in the README.";
   return new GlassineError("worker_failed", message, { hint, cause });
 }

@@ -1,18 +1,21 @@
 // What the page and the worker say to each other, and the plain objects that
-// the engine gives. One call (load, generate or decode) is under way at a time,
+// the engine gives. One call (such as load or generate) is under way at a time,
 // so calls carry no numbers; reads do, because several can be open at once.
 
 import type { GlassineErrorCode } from "../public/errors.js";
 import type { Device, EngineInfo, GenerateOptions, Latent, RequestOptions, Role, Vae } from "../public/types.js";
 
-export interface RawLayer {
-  role: Role;
-  seed: number;
+export interface RawRaster {
   width: number;
   height: number;
   /** Straight alpha, sRGB. */
   rgba: Uint8Array<ArrayBuffer>;
   png: Uint8Array<ArrayBuffer>;
+}
+
+export interface RawLayer extends RawRaster {
+  role: Role;
+  seed: number;
 }
 
 export type RawLatent = Latent;
@@ -28,6 +31,12 @@ export interface RawGenerated {
 export type RawPicture =
   | Uint8Array<ArrayBuffer>
   | { width: number; height: number; rgba: Uint8Array<ArrayBuffer> };
+
+/** A scene file's text, and the pictures under the paths by which it names them. */
+export interface RawScene {
+  scene: string;
+  pictures: Map<string, RawPicture>;
+}
 
 type PictureOptions = "foreground" | "background" | "init" | "control";
 
@@ -60,6 +69,7 @@ export interface Calls {
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
   encode: { request: { picture: RawPicture }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
+  flatten: { request: RawScene; answer: RawRaster };
 }
 
 export type Call = {

@@ -1,12 +1,13 @@
-// The package's worker: it holds the engine, runs one call at a time and posts
-// what happens to the page.
+// The package's worker: it holds the engine or flattens scenes, runs one call at
+// a time and posts what happens to the page.
 
 import { GlassineError, errorCodes } from "../public/errors.js";
 import type { Device } from "../public/types.js";
-import init, { WasmEngine } from "../wasm/glassine.js";
+import init, { WasmEngine, WasmScene } from "../wasm/glassine.js";
 import { findAdapter, recommend } from "./gpu.js";
-import type { Call, Calls, EngineEvent, FromWorker, RawError, ToWorker } from "./protocol.js";
+import type { Call, Calls, EngineEvent, FromWorker, RawError, RawRaster, RawScene, ToWorker } from "./protocol.js";
 
+let started = false;
 let engine: WasmEngine | undefined;
 let aborted = false;
 let readCount = 0;
@@ -84,9 +85,14 @@ async function load(choice: Device | "auto"): Promise<Calls["load"]["answer"]> {
   const device = choice === "auto" ? recommend(adapter) : choice;
   if (device === "webgpu") watchDevices();
 
-  await init({ module_or_path: fetchModule() });
+  await startModule();
   engine = await WasmEngine.load(read, device, report);
   return engine.info();
+}
+
+async function startModule(): Promise<void> {
+  if (!started) await init({ module_or_path: fetchModule() });
+  started = true;
 }
 
 async function fetchModule(): Promise<Response> {
@@ -104,10 +110,24 @@ async function fetchModule(): Promise<Response> {
   return response;
 }
 
+async function flatten({ scene: json, pictures }: RawScene): Promise<RawRaster> {
+  await startModule();
+  const scene = new WasmScene(json, pictures);
+  try {
+    return scene.flatten();
+  } finally {
+    scene.free();
+  }
+}
+
 async function run(call: Call): Promise<void> {
   aborted = false;
   if (call.type === "load") {
     return post({ type: "done", answer: await load(call.device) });
+  }
+  if (call.type === "flatten") {
+    const answer = await flatten(call);
+    return post({ type: "done", answer }, [answer.rgba.buffer, answer.png.buffer]);
   }
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {

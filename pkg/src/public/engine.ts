@@ -1,11 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Connection } from "../internal/connection.js";
-import type { Calls, EngineRequest, RawLatent, RawPicture } from "../internal/protocol.js";
-import { Queue } from "../internal/queue.js";
+import { toRawPicture } from "../internal/pictures.js";
+import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/protocol.js";
+import { abortError, Queue } from "../internal/queue.js";
 import { toSource } from "../internal/sources.js";
 import { GlassineError } from "./errors.js";
 import { Layer } from "./layer.js";
+import type { Scene } from "./scene.js";
 import type {
+  AddLayerOptions,
   CreateEngineOptions,
   DecodeOptions,
   Device,
@@ -14,7 +17,9 @@ import type {
   Latent,
   ModelSource,
   Picture,
+  Recipe,
   RequestOptions,
+  SceneLayer,
 } from "./types.js";
 
 /** What `engine.generate` gives. */
@@ -52,12 +57,38 @@ export class Engine {
 
   /** Turns a prompt into layers. */
   async generate(options: GenerateOptions): Promise<GenerateResult> {
-    if (typeof options?.prompt !== "string") {
-      throw new GlassineError("bad_option", "prompt must be a string");
-    }
+    checkPrompt(options);
     const request = toRequest(options).then((options) => ({ options }));
     const answer = await this.#call("generate", request, options);
-    return { ...answer, layers: answer.layers.map((raw) => new Layer(raw)) };
+    const recipe = this.#recipe(options, answer);
+    return { ...answer, layers: answer.layers.map((raw) => new Layer(raw, recipe)) };
+  }
+
+  /**
+   * Generates a layer that fits what is in a scene, and adds it on top or at the
+   * bottom. Called again and again, it builds up a scene of any number of layers.
+   *
+   * It is what `scene.flatten` and `generate` do one after the other: in front,
+   * mode `bg2fg` with the flattened scene as the background; behind, mode
+   * `fg2bg` with it, but without the scene's background colour, as the
+   * foreground. Where nothing is visible yet, the first layer is made in mode
+   * `single` if it is to be in front and the model can do that, else in mode
+   * `opaque`.
+   */
+  async addLayer(scene: Scene, options: AddLayerOptions): Promise<SceneLayer> {
+    const { where = "front", ...settings } = options ?? {};
+    checkPrompt(settings);
+    checkAddition(where, settings);
+    if (this.#disposed) throw disposed();
+    return this.#queue.add(async () => {
+      const generate = await this.#fitting(scene, where, settings);
+      const answer = await this.#send("generate", { options: await toRequest(generate) }, options);
+      const [raw] = answer.layers;
+      if (!raw) throw new GlassineError("internal", "the engine gave no layer");
+      if (options.signal?.aborted) throw abortError(options.signal.reason);
+      const layer = new Layer(raw, this.#recipe(generate, answer));
+      return scene.add(layer, { name: generate.prompt }, where === "front" ? "top" : "bottom");
+    }, options.signal);
   }
 
   /**
@@ -114,13 +145,58 @@ export class Engine {
     // A request that never comes to its turn must not count as an unhandled rejection.
     Promise.resolve(request).catch(() => {});
     if (this.#disposed) throw disposed();
-    return this.#queue.add(async () => {
-      if (this.#connection.closed) {
-        this.#connection = new Connection(this.#source);
-        await this.#connection.call("load", { device: this.info.device }, options);
-      }
-      return this.#connection.call(type, await request, options);
-    }, options.signal);
+    return this.#queue.add(async () => this.#send(type, await request, options), options.signal);
+  }
+
+  /** Makes a call whose turn it is. */
+  async #send<Type extends keyof Calls>(
+    type: Type,
+    request: Calls[Type]["request"],
+    options: RequestOptions,
+  ): Promise<Calls[Type]["answer"]> {
+    if (this.#disposed) throw disposed();
+    if (this.#connection.closed) {
+      this.#connection = new Connection(this.#source);
+      await this.#connection.call("load", { device: this.info.device }, options);
+    }
+    return this.#connection.call(type, request, options);
+  }
+
+  /** The request for a layer that fits what is in `scene`. */
+  async #fitting(
+    scene: Scene,
+    where: "front" | "behind",
+    settings: Omit<AddLayerOptions, "where">,
+  ): Promise<GenerateOptions> {
+    const { width, height } = scene;
+    const { signal } = settings;
+    if (!scene.layers.some(({ visible }) => visible)) {
+      const mode = where === "front" && this.info.modes.includes("single") ? "single" : "opaque";
+      return { ...settings, width, height, mode };
+    }
+    if (where === "front") {
+      return { ...settings, width, height, mode: "bg2fg", background: await scene.flatten({ signal }) };
+    }
+    const foreground = await scene.flatten({ signal, background: "#00000000" });
+    return { ...settings, width, height, mode: "fg2bg", foreground };
+  }
+
+  /** What has to be asked of this engine to get an answer again. */
+  #recipe(options: GenerateOptions, { latent }: RawGenerated): Recipe {
+    const { signal, onProgress, previewEvery, noise, foreground, background, init, ...settings } = options;
+    const { steps, guidance, sampler } = this.info.defaults;
+    const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+    return {
+      steps,
+      guidance,
+      sampler,
+      ...Object.fromEntries(given),
+      mode: latent.mode,
+      width: latent.width * 8,
+      height: latent.height * 8,
+      ...(noise === undefined && { seed: latent.seed }),
+      model: `sha256:${this.info.sha256}`,
+    };
   }
 }
 
@@ -147,6 +223,21 @@ function checkDevice(device: Device | "auto" = "auto"): Device | "auto" {
   throw new GlassineError("bad_option", `unknown device "${String(device)}"`, {
     hint: 'Use "auto", "webgpu" or "cpu".',
   });
+}
+
+function checkPrompt(options: { prompt: string } | undefined): void {
+  if (typeof options?.prompt !== "string") throw new GlassineError("bad_option", "prompt must be a string");
+}
+
+/** Refuses what the scene decides, and places that there are not. */
+function checkAddition(where: string, settings: object): void {
+  const decided = ["mode", "width", "height", "foreground", "background"].find((name) => Object.hasOwn(settings, name));
+  if (decided !== undefined) {
+    throw new GlassineError("bad_option", `addLayer takes no ${decided}`, { hint: "Leave it out: the scene decides it." });
+  }
+  if (where !== "front" && where !== "behind") {
+    throw new GlassineError("bad_option", `there is no place "${where}"`, { hint: 'Use "front" or "behind".' });
+  }
 }
 
 // Complete, by its type.
@@ -195,18 +286,6 @@ async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
     ...(init && { init: await toRawPicture(init) }),
     ...(control && { control: await toRawPicture(control) }),
   };
-}
-
-/** Copies a picture for the worker. Files are decoded there: a canvas would lose colour under alpha 0. */
-async function toRawPicture(image: Picture): Promise<RawPicture> {
-  if (image instanceof Blob) return new Uint8Array(await image.arrayBuffer());
-  const pixels = image instanceof Layer ? image.imageData : image;
-  if (!(pixels instanceof ImageData)) {
-    throw new GlassineError("bad_image", "a given picture is not usable", {
-      hint: "Give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file.",
-    });
-  }
-  return { width: pixels.width, height: pixels.height, rgba: new Uint8Array(pixels.data) };
 }
 
 function toRaw({ data, frames, width, height, mode, seed }: Latent): RawLatent {

@@ -1,58 +1,20 @@
 import type { RawLayer } from "../internal/protocol.js";
-import type { Role } from "./types.js";
+import { Raster } from "./raster.js";
+import type { Recipe, Role } from "./types.js";
 
-/**
- * One picture with transparency. Its pixels are sRGB with straight
- * (unpremultiplied) alpha, and keep their colour where alpha is 0.
- */
-export class Layer {
+/** One picture with transparency that an engine has made. */
+export class Layer extends Raster {
   readonly role: Role;
   /** The seed that made it. */
   readonly seed: number;
-  readonly width: number;
-  readonly height: number;
-  /** The pixels: RGBA, 8 bits each, straight alpha, sRGB. */
-  readonly imageData: ImageData;
-  readonly #png: Blob;
+  /** What made it; undefined for a layer that was decoded from a latent. */
+  readonly recipe: Readonly<Recipe> | undefined;
 
   /** @internal Layers come from an engine. */
-  constructor(raw: RawLayer) {
+  constructor(raw: RawLayer, recipe?: Recipe) {
+    super(raw);
     this.role = raw.role;
     this.seed = raw.seed;
-    this.width = raw.width;
-    this.height = raw.height;
-    this.imageData = toImageData(raw);
-    this.#png = new Blob([raw.png], { type: "image/png" });
+    this.recipe = recipe && Object.freeze(recipe);
   }
-
-  /**
-   * A PNG of the layer. It is encoded from straight alpha, so that, unlike
-   * with a canvas's `toBlob`, the colour under alpha 0 is kept.
-   */
-  async toBlob(): Promise<Blob> {
-    return this.#png;
-  }
-
-  /**
-   * A bitmap for drawing. It is premultiplied, as canvases and most GPU blending
-   * want it, and has then no colour under alpha 0; pass
-   * `{ premultiplyAlpha: "none" }` for straight alpha.
-   */
-  async toImageBitmap(options: ImageBitmapOptions = {}): Promise<ImageBitmap> {
-    return createImageBitmap(this.imageData, {
-      premultiplyAlpha: "premultiply",
-      colorSpaceConversion: "none",
-      ...options,
-    });
-  }
-}
-
-/** Puts RGBA bytes into an `ImageData`, without a copy. */
-export function toImageData(raw: {
-  rgba: Uint8Array<ArrayBuffer>;
-  width: number;
-  height: number;
-}): ImageData {
-  const { buffer, byteOffset, byteLength } = raw.rgba;
-  return new ImageData(new Uint8ClampedArray(buffer, byteOffset, byteLength), raw.width, raw.height);
 }

@@ -1,4 +1,4 @@
-import type { Layer } from "./layer.js";
+import type { Raster } from "./raster.js";
 
 /** Where the computation runs. */
 export type Device = "webgpu" | "cpu";
@@ -80,13 +80,17 @@ export interface CreateEngineOptions extends RequestOptions {
 }
 
 /**
- * A picture to work from: a layer, pixels with straight alpha, or a file (PNG,
- * JPEG or WebP).
+ * A picture to work from: a layer or a flattened scene, pixels with straight
+ * alpha, or a file (PNG, JPEG or WebP).
  */
-export type Picture = Layer | ImageData | Blob;
+export type Picture = Raster | ImageData | Blob;
 
 /** The options of `engine.generate`. What is left out is the model's default. */
 export interface GenerateOptions extends RequestOptions {
+  /**
+   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
+   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+   */
   prompt: string;
   negativePrompt?: string | undefined;
   mode?: Mode | undefined;
@@ -182,4 +186,130 @@ export interface EngineInfo {
   readonly sizeMultiple: number;
   /** The SHA-256 of the model's manifest, which fixes every file of the model. */
   readonly sha256: string;
+}
+
+/**
+ * How a layer was made: the options of the request with the model's defaults
+ * filled in, except for pictures and given noise. Fields of one's own may stand
+ * beside them.
+ */
+export interface Recipe {
+  prompt?: string | undefined;
+  mode?: Mode | undefined;
+  /** The seed of the request, not there if it had noise of its own. */
+  seed?: number | undefined;
+  /** `sha256:` and the hash of the model's manifest. */
+  model?: string | undefined;
+  [field: string]: unknown;
+}
+
+/** How a layer's colours mix with those below: the values of CSS's `mix-blend-mode`. */
+export type BlendMode =
+  | "normal"
+  | "multiply"
+  | "screen"
+  | "overlay"
+  | "darken"
+  | "lighten"
+  | "color-dodge"
+  | "color-burn"
+  | "hard-light"
+  | "soft-light"
+  | "difference"
+  | "exclusion"
+  | "hue"
+  | "saturation"
+  | "color"
+  | "luminosity";
+
+/** Which parts of a layer and of what lies below it remain: the Porter-Duff operators. */
+export type Operator =
+  | "source-over"
+  | "clear"
+  | "copy"
+  | "destination"
+  | "destination-over"
+  | "source-in"
+  | "destination-in"
+  | "source-out"
+  | "destination-out"
+  | "source-atop"
+  | "destination-atop"
+  | "xor"
+  | "lighter";
+
+/** Where a layer of a scene is, how it is mixed and what is known of it. */
+export interface LayerSettings {
+  name?: string | undefined;
+  /** What it is for, such as `"foreground"`. */
+  role?: string | undefined;
+  /** The left and top edge before scale and rotation, in pixels; 0 if left out. */
+  x?: number | undefined;
+  y?: number | undefined;
+  /** The factor on its size, about its centre; 1 if left out. */
+  scale?: number | undefined;
+  /** The turn about its centre in degrees, clockwise; 0 if left out. */
+  rotate?: number | undefined;
+  /** Whether left and right are exchanged, before the turn. */
+  flip?: boolean | undefined;
+  /** The factor on its alpha, 0 to 1; 1 if left out. */
+  opacity?: number | undefined;
+  blend?: BlendMode | undefined;
+  operator?: Operator | undefined;
+  /** Whether it is there at all; true if left out. */
+  visible?: boolean | undefined;
+  recipe?: Recipe | undefined;
+}
+
+/** A layer or a group in a scene, as the scene file has it. */
+export interface SceneLayer extends LayerSettings {
+  x: number;
+  y: number;
+  scale: number;
+  rotate: number;
+  flip: boolean;
+  opacity: number;
+  blend: BlendMode;
+  operator: Operator;
+  visible: boolean;
+  /** The path of its picture beside the scene file; a group has none. */
+  image?: string | undefined;
+  /** The layers of a group, bottom first. */
+  layers?: SceneLayer[] | undefined;
+}
+
+/** Where to put a layer: at an end of the scene, next to another layer, or on top in a group. */
+export type Place = "top" | "bottom" | { above: SceneLayer } | { below: SceneLayer } | { inside: SceneLayer };
+
+/** The options of `new Scene`. */
+export interface SceneOptions {
+  /** What lies under all layers, as `#rrggbb` or `#rrggbbaa`; transparent if left out. */
+  background?: string | undefined;
+  /** Where colours are mixed: encoded, as CSS does it, or in linear light. `"srgb"` if left out. */
+  space?: "srgb" | "linear" | undefined;
+}
+
+/** A scene as it is saved. Fields that are not known here are kept. */
+export interface SceneFile extends SceneOptions {
+  /** The version of the format. */
+  glassine?: number | undefined;
+  width: number;
+  height: number;
+  /** Bottom first. What a layer leaves out has its default. */
+  layers?: Partial<SceneLayer>[] | undefined;
+  [field: string]: unknown;
+}
+
+/** The options of `scene.flatten`. */
+export interface FlattenOptions {
+  signal?: AbortSignal | undefined;
+  /** Instead of the scene's own. */
+  background?: string | undefined;
+}
+
+/** The options of `engine.addLayer`: those of `generate`, apart from what the scene decides. */
+export interface AddLayerOptions
+  extends Omit<GenerateOptions, "mode" | "width" | "height" | "foreground" | "background"> {
+  /** On top of all that is there, as it is by default, or under it. */
+  where?: "front" | "behind" | undefined;
 }

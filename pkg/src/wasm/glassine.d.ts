@@ -2,7 +2,15 @@
 // dist/wasm), as its src/web promises them.
 
 import type { EngineInfo, Vae } from "../public/types.js";
-import type { EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawPicture } from "../internal/protocol.js";
+import type {
+  EngineEvent,
+  EngineRequest,
+  RawGenerated,
+  RawLatent,
+  RawLayer,
+  RawPicture,
+  RawRaster,
+} from "../internal/protocol.js";
 
 /** Reads one file of the model pack: "manifest.json" or the name of a shard. */
 export type Read = (path: string) => Promise<Uint8Array>;
@@ -21,5 +29,12 @@ export class WasmEngine {
   generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
   encode(picture: RawPicture, report: Report): Promise<RawLatent>;
   decode(latent: RawLatent, vae: Vae, passes: number, report: Report): Promise<RawLayer[]>;
+  free(): void;
+}
+
+export class WasmScene {
+  /** Reads a scene file's text and, from paths, the pictures of its visible layers. */
+  constructor(json: string, pictures: Map<string, RawPicture>);
+  flatten(): RawRaster;
   free(): void;
 }

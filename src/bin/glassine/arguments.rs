@@ -24,11 +24,11 @@ pub enum Command {
     Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
-    /// Flatten a scene of layers into a picture.
+    /// Turn a scene of layers into a picture, or into a file of layers for other programs.
     Compose {
         /// A scene file; its image paths are relative to it.
         scene: PathBuf,
-        /// The PNG to write.
+        /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
         #[arg(long)]
         out: PathBuf,
     },
@@ -53,6 +53,9 @@ pub struct Pack {
     /// An attention-sharing adapter: attn, joint, fg2bg or bg2fg.
     #[arg(long = "layers", value_name = "KIND=FILE")]
     pub layers: Vec<String>,
+    /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
+    #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
+    pub loras: Vec<String>,
     /// A ControlNet's folder in diffusers' layout.
     #[arg(long, value_name = "DIR")]
     pub controlnet: Option<PathBuf>,
@@ -81,6 +84,8 @@ pub struct Pack {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Quantize {
+    Q4,
+    Q8,
     F16,
     F32,
 }
@@ -88,6 +93,8 @@ pub enum Quantize {
 impl From<Quantize> for Precision {
     fn from(quantize: Quantize) -> Self {
         match quantize {
+            Quantize::Q4 => Self::Q4,
+            Quantize::Q8 => Self::Q8,
             Quantize::F16 => Self::F16,
             Quantize::F32 => Self::F32,
         }
@@ -99,7 +106,10 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
-    /// What the picture shows.
+    /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
+    #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
+    pub loras: Vec<String>,
+    /// What the picture shows; (word:1.2) or (word) count more, [word] counts less.
     #[arg(long)]
     pub prompt: String,
     /// What it is to keep away from.

@@ -1,0 +1,21 @@
+import { GlassineError } from "../public/errors.js";
+import { Raster } from "../public/raster.js";
+import type { Picture } from "../public/types.js";
+import type { RawPicture } from "./protocol.js";
+
+/** Throws for what is no picture. */
+export function checkPicture(image: unknown): asserts image is Picture {
+  const pixels = typeof ImageData !== "undefined" && image instanceof ImageData;
+  if (pixels || image instanceof Raster || image instanceof Blob) return;
+  throw new GlassineError("bad_image", "a given picture is not usable", {
+    hint: "Give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file.",
+  });
+}
+
+/** Copies a picture for the worker. Files are decoded there: a canvas would lose colour under alpha 0. */
+export async function toRawPicture(image: Picture): Promise<RawPicture> {
+  checkPicture(image);
+  if (image instanceof Blob) return new Uint8Array(await image.arrayBuffer());
+  const { width, height, data } = image instanceof Raster ? image.imageData : image;
+  return { width, height, rgba: new Uint8Array(data) };
+}

@@ -1,0 +1,295 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { Connection } from "../internal/connection.js";
+import { checkPicture, toRawPicture } from "../internal/pictures.js";
+import type { RawScene } from "../internal/protocol.js";
+import { Queue } from "../internal/queue.js";
+import { GlassineError } from "./errors.js";
+import { Layer } from "./layer.js";
+import { Raster } from "./raster.js";
+import type {
+  FlattenOptions,
+  LayerSettings,
+  Picture,
+  Place,
+  SceneFile,
+  SceneLayer,
+  SceneOptions,
+} from "./types.js";
+
+const layerDefaults = {
+  x: 0,
+  y: 0,
+  scale: 1,
+  rotate: 0,
+  flip: false,
+  opacity: 1,
+  blend: "normal",
+  operator: "source-over",
+  visible: true,
+} as const satisfies LayerSettings;
+
+/** How many groups may lie within each other. */
+const maxDepth = 32;
+
+const extensions: Record<string, string> = { "image/jpeg": "jpg", "image/webp": "webp" };
+
+// Older browsers have no Symbol.dispose.
+const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
+
+/**
+ * Layers on top of each other, and how they become one picture. It needs no
+ * engine and no model.
+ *
+ * A scene and its layers are plain data: change their fields as you like. What
+ * cannot be, such as an opacity of 2, is found when the scene is flattened.
+ *
+ * @example
+ * ```ts
+ * const scene = new Scene(512, 512);
+ * scene.add(layer, { x: 40, y: 10, opacity: 0.8, blend: "multiply" });
+ * const png = await (await scene.flatten()).toBlob();
+ * ```
+ */
+export class Scene {
+  /** In pixels. */
+  width: number;
+  height: number;
+  /** What lies under all layers: `#rrggbb` or `#rrggbbaa`. */
+  background: string;
+  /** Where colours are mixed. */
+  space: NonNullable<SceneOptions["space"]>;
+  readonly #layers: SceneLayer[] = [];
+  readonly #pictures = new Map<string, Picture>();
+  /** What a file had that is not known here. */
+  #other: Record<string, unknown> = {};
+  readonly #queue = new Queue();
+  #connection: Connection | undefined;
+  #disposed = false;
+
+  constructor(width: number, height: number, { background = "#00000000", space = "srgb" }: SceneOptions = {}) {
+    this.width = width;
+    this.height = height;
+    this.background = background;
+    this.space = space;
+  }
+
+  /**
+   * Reads a scene file, as text or parsed, whose pictures are in `images` under
+   * the paths by which it names them. Fields that are not known here are kept.
+   */
+  static fromJSON(
+    json: string | SceneFile,
+    images: ReadonlyMap<string, Picture> | Readonly<Record<string, Picture>> = {},
+  ): Scene {
+    const { glassine, width, height, background, space, layers, ...other } = readFile(json);
+    const scene = new Scene(width, height, { background, space });
+    scene.#layers.push(...(layers ?? []).map(withDefaults));
+    scene.#other = other;
+    for (const [path, picture] of images instanceof Map ? images : Object.entries(images)) {
+      checkPicture(picture);
+      scene.#pictures.set(path, picture);
+    }
+    return scene;
+  }
+
+  /** The layers, bottom first. */
+  get layers(): readonly SceneLayer[] {
+    return this.#layers;
+  }
+
+  /** The pictures of the layers, groups included, under the paths by which the scene file names them. */
+  get images(): ReadonlyMap<string, Picture> {
+    return new Map(paths(this.#layers).flatMap((path) => {
+      const picture = this.#pictures.get(path);
+      return picture ? [[path, picture]] : [];
+    }));
+  }
+
+  /**
+   * Adds a layer, on top unless `place` says otherwise. A layer that an engine
+   * has made brings its role and its recipe along.
+   */
+  add(picture: Picture, settings: LayerSettings = {}, place: Place = "top"): SceneLayer {
+    checkPicture(picture);
+    const made = picture instanceof Layer ? { role: picture.role, recipe: picture.recipe } : {};
+    const layer: SceneLayer = withDefaults({ ...made, ...defined(settings) });
+    if (layer.recipe) layer.recipe = { ...layer.recipe };
+    const image = this.#newPath(layer, picture);
+    layer.image = image;
+    this.#insert(layer, place);
+    this.#pictures.set(image, picture);
+    return layer;
+  }
+
+  /**
+   * Adds a group: layers that are composited with each other first, in a space
+   * of the scene's size, and then placed and mixed as one. Put layers into it
+   * with the place `{ inside: group }`.
+   */
+  addGroup(settings: LayerSettings = {}, place: Place = "top"): SceneLayer {
+    const group: SceneLayer = { ...withDefaults(defined(settings)), layers: [] };
+    this.#insert(group, place);
+    return group;
+  }
+
+  /** Moves a layer or group to another place. */
+  move(layer: SceneLayer, place: Place): void {
+    const list = this.#listOf(layer);
+    const index = list.indexOf(layer);
+    list.splice(index, 1);
+    try {
+      this.#insert(layer, place);
+    } catch (error) {
+      list.splice(index, 0, layer);
+      throw error;
+    }
+  }
+
+  /** Takes a layer, or a group with all that is in it, out of the scene. */
+  remove(layer: SceneLayer): void {
+    const list = this.#listOf(layer);
+    list.splice(list.indexOf(layer), 1);
+    const used = new Set(paths(this.#layers));
+    for (const path of paths([layer])) if (!used.has(path)) this.#pictures.delete(path);
+  }
+
+  /**
+   * Composites the visible layers: byte for byte what `glassine compose` makes
+   * of the scene file.
+   */
+  async flatten({ signal, background = this.background }: FlattenOptions = {}): Promise<Raster> {
+    const scene = this.#toRaw({ ...this.toJSON(), background });
+    return new Raster(await this.#call("flatten", scene, signal));
+  }
+
+  /** The scene file, to be saved beside the `images`. */
+  toJSON(): SceneFile {
+    const { width, height, background, space } = this;
+    const file = { glassine: 1, width, height, background, space, layers: this.#layers, ...this.#other };
+    return JSON.parse(JSON.stringify(file));
+  }
+
+  /** Ends the scene's worker, which the first `flatten` has started. What is not finished rejects with code `"disposed"`. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#queue.clear(disposed());
+    this.#connection?.close(disposed());
+  }
+
+  /** For `using scene = new Scene(...)`. */
+  [dispose](): void {
+    this.dispose();
+  }
+
+  #insert(layer: SceneLayer, place: Place): void {
+    if (place === "top") this.#layers.push(layer);
+    else if (place === "bottom") this.#layers.unshift(layer);
+    else if ("inside" in place) this.#layersIn(place.inside).push(layer);
+    else {
+      const neighbour = "above" in place ? place.above : place.below;
+      const list = this.#listOf(neighbour);
+      list.splice(list.indexOf(neighbour) + ("above" in place ? 1 : 0), 0, layer);
+    }
+  }
+
+  #layersIn(group: SceneLayer): SceneLayer[] {
+    this.#listOf(group);
+    if (group.layers) return group.layers;
+    throw new GlassineError("bad_option", "this layer is no group", { hint: "Make one with addGroup." });
+  }
+
+  /** The list that holds a layer: the scene's own, or a group's. */
+  #listOf(layer: SceneLayer): SceneLayer[] {
+    const list = findList(this.#layers, layer);
+    if (list) return list;
+    throw new GlassineError("bad_option", "this layer is not there in the scene", {
+      hint: "Name one that add has given, or one of the scene's layers.",
+    });
+  }
+
+  /** A path that no other picture has, after the layer's name or role. */
+  #newPath({ name, role }: SceneLayer, picture: Picture): string {
+    const words = (name ?? role ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu)?.slice(0, 8) ?? ["layer"];
+    const extension = (picture instanceof Blob && extensions[picture.type]) || "png";
+    const taken = new Set([...this.#pictures.keys(), ...paths(this.#layers)]);
+    for (let count = 1; ; count++) {
+      const path = `${words.join("-")}${count > 1 ? `-${count}` : ""}.${extension}`;
+      if (!taken.has(path)) return path;
+    }
+  }
+
+  async #toRaw(file: SceneFile): Promise<RawScene> {
+    const images = [...this.images].map(async ([path, picture]) => [path, await toRawPicture(picture)] as const);
+    return { scene: JSON.stringify(file), pictures: new Map(await Promise.all(images)) };
+  }
+
+  async #call(type: "flatten", scene: Promise<RawScene>, signal: AbortSignal | undefined) {
+    // A scene that never comes to its turn must not count as an unhandled rejection.
+    scene.catch(() => {});
+    if (this.#disposed) throw disposed();
+    return this.#queue.add(async () => {
+      if (!this.#connection || this.#connection.closed) this.#connection = new Connection();
+      return this.#connection.call(type, await scene, { signal });
+    }, signal);
+  }
+}
+
+function withDefaults(layer: Partial<SceneLayer>): SceneLayer {
+  const filled: SceneLayer = { ...layerDefaults, ...layer };
+  if (layer.layers) filled.layers = layer.layers.map(withDefaults);
+  return filled;
+}
+
+/** Without the fields that are undefined. */
+function defined<Fields extends object>(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
+}
+
+/** A copy of a scene file, of whose layers it is known that they are layers. */
+function readFile(json: string | SceneFile): SceneFile {
+  let file: unknown;
+  try {
+    file = JSON.parse(typeof json === "string" ? json : JSON.stringify(json));
+  } catch (cause) {
+    throw new GlassineError("bad_option", "the scene is not JSON", { cause });
+  }
+  if (!isObject(file)) throw new GlassineError("bad_option", "the scene is not a JSON object");
+  if (file["glassine"] !== undefined && file["glassine"] !== 1) {
+    throw new GlassineError("bad_option", `the scene has version ${String(file["glassine"])} of the format`, {
+      hint: "This glassine reads version 1.",
+    });
+  }
+  checkLayers(file["layers"]);
+  return file as unknown as SceneFile;
+}
+
+function checkLayers(layers: unknown, depth = 0): void {
+  if (layers === undefined) return;
+  if (depth > maxDepth) throw new GlassineError("bad_option", `the scene has groups within groups, more than ${maxDepth} deep`);
+  if (!Array.isArray(layers) || !layers.every(isObject)) {
+    throw new GlassineError("bad_option", "the layers of the scene are not a list of objects");
+  }
+  for (const layer of layers) checkLayers(layer["layers"], depth + 1);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The paths of all pictures, those in groups included. */
+function paths(layers: readonly SceneLayer[]): string[] {
+  return layers.flatMap(({ image, layers }) => [...(image === undefined ? [] : [image]), ...paths(layers ?? [])]);
+}
+
+function findList(list: SceneLayer[], layer: SceneLayer): SceneLayer[] | undefined {
+  if (list.includes(layer)) return list;
+  for (const { layers } of list) {
+    const found = layers && findList(layers, layer);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function disposed(): GlassineError {
+  return new GlassineError("disposed", "the scene was disposed", { hint: "Make another: Scene.fromJSON copies it." });
+}

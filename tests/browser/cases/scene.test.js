@@ -1,0 +1,286 @@
+// Scenes: layers placed, ordered, mixed, saved and read.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { PNG } from "pngjs";
+import { glassine, scratch } from "../lib/native.js";
+import { open } from "../lib/open.js";
+
+/** A picture of this size in every colour and alpha, the same on every run. */
+function noise(width, height, seed) {
+  const png = new PNG({ width, height });
+  let state = seed;
+  for (let i = 0; i < png.data.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    png.data[i] = state >>> 24;
+  }
+  return PNG.sync.write(png);
+}
+
+const pictures = { "a.png": noise(40, 30, 1), "b.png": noise(25, 50, 2), "more/c.png": noise(16, 16, 3) };
+
+const layers = [
+  { image: "a.png", x: 3, y: -4, opacity: 0.8 },
+  { name: "turned", image: "b.png", x: 10, y: 5.5, scale: 1.7, rotate: 33, flip: true, blend: "soft-light" },
+  { image: "more/c.png", x: 30, y: 20, scale: 0.4, blend: "luminosity", operator: "source-atop" },
+  { image: "a.png", x: 0, y: 0, visible: false },
+  {
+    opacity: 0.6,
+    blend: "multiply",
+    rotate: -10,
+    layers: [
+      { image: "more/c.png", x: 20, y: 20, scale: 2 },
+      { image: "b.png", x: 25, y: 0, operator: "xor" },
+    ],
+  },
+];
+
+const scenes = {
+  empty: { width: 5, height: 4, background: "#10203040", layers: [] },
+  srgb: { width: 64, height: 48, layers },
+  linear: { width: 64, height: 48, background: "#3366cc", space: "linear", layers },
+};
+
+for (const [name, scene] of Object.entries(scenes)) {
+  test(`flattening gives the bytes of glassine compose: ${name}`, async (t) => {
+    const folder = scratch(t);
+    glassineCompose(folder, { glassine: 1, ...scene });
+    const page = await open(t);
+    const { png, rgba, size } = await page.evaluate(flattenFile, JSON.stringify(scene), encoded(pictures));
+
+    const expected = readFileSync(join(folder, "flat.png"));
+    assert.deepEqual(Buffer.from(png), expected);
+    assert.deepEqual(rgba, Array.from(PNG.sync.read(expected).data));
+    assert.deepEqual(size, [scene.width, scene.height]);
+  });
+}
+
+/** Writes a scene with its pictures, and flat.png, into a folder. */
+function glassineCompose(folder, scene) {
+  for (const [path, bytes] of Object.entries(pictures)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), bytes);
+  }
+  writeFileSync(join(folder, "scene.json"), JSON.stringify(scene));
+  glassine("compose", join(folder, "scene.json"), "--out", join(folder, "flat.png"));
+}
+
+/** Pictures on their way into the page. */
+function encoded(pictures) {
+  return Object.fromEntries(Object.entries(pictures).map(([path, bytes]) => [path, Array.from(bytes)]));
+}
+
+/** Runs in the page. */
+async function flattenFile(json, pictures) {
+  const images = new Map();
+  for (const [path, bytes] of Object.entries(pictures)) images.set(path, new Blob([new Uint8Array(bytes)]));
+  const scene = glassine.Scene.fromJSON(json, images);
+  const flat = await scene.flatten();
+  const png = new Uint8Array(await (await flat.toBlob()).arrayBuffer());
+  scene.dispose();
+  return { png: Array.from(png), rgba: Array.from(flat.imageData.data), size: [flat.width, flat.height] };
+}
+
+test("a scene that was built is the scene file that it writes", async (t) => {
+  const page = await open(t);
+  const { json, same, images } = await page.evaluate(async () => {
+    const scene = new glassine.Scene(8, 6, { background: "#ff0000" });
+    const red = new ImageData(new Uint8ClampedArray([255, 0, 0, 255]), 1, 1);
+    scene.add(red, { name: "Red dot!", x: 1, opacity: 0.5, recipe: { prompt: "a dot", seed: 3 } });
+    const group = scene.addGroup({ name: "both", blend: "screen" });
+    scene.add(red, { name: "red dot", flip: undefined }, { inside: group });
+    scene.add(new Blob([], { type: "image/webp" }), {}, "bottom");
+    const json = JSON.stringify(scene);
+    const copy = glassine.Scene.fromJSON(json, scene.images);
+    return { json: JSON.parse(json), same: JSON.stringify(copy) === json, images: [...copy.images.keys()] };
+  });
+  const plain = { x: 0, y: 0, scale: 1, rotate: 0, flip: false, opacity: 1, blend: "normal", operator: "source-over", visible: true };
+  assert.deepEqual(json, {
+    glassine: 1,
+    width: 8,
+    height: 6,
+    background: "#ff0000",
+    space: "srgb",
+    layers: [
+      { ...plain, image: "layer.webp" },
+      { ...plain, name: "Red dot!", image: "red-dot.png", x: 1, opacity: 0.5, recipe: { prompt: "a dot", seed: 3 } },
+      { ...plain, name: "both", blend: "screen", layers: [{ ...plain, name: "red dot", image: "red-dot-2.png" }] },
+    ],
+  });
+  assert.ok(same);
+  assert.deepEqual(images, ["layer.webp", "red-dot.png", "red-dot-2.png"]);
+});
+
+test("fields that are not known survive", async (t) => {
+  const page = await open(t);
+  const file = {
+    width: 2,
+    height: 2,
+    author: { name: "somebody" },
+    layers: [{ image: "a.png", locked: true, recipe: { prompt: "a", lora: ["x"] }, layers: undefined }, { layers: [{ layers: [], tag: 1 }] }],
+  };
+  const json = await page.evaluate((file) => glassine.Scene.fromJSON(file).toJSON(), file);
+  assert.deepEqual(json.author, file.author);
+  assert.equal(json.layers[0].locked, true);
+  assert.deepEqual(json.layers[0].recipe, { prompt: "a", lora: ["x"] });
+  assert.equal(json.layers[1].layers[0].tag, 1);
+});
+
+test("layers are put above, below and into each other, moved and removed", async (t) => {
+  const page = await open(t);
+  const result = await page.evaluate(() => {
+    const scene = new glassine.Scene(1, 1);
+    const names = (layers) => layers.map(({ name, layers }) => (layers ? `${name}(${names(layers)})` : name)).join(" ");
+    const order = [];
+    const note = () => order.push(names(scene.layers));
+    const add = (name, place) => scene.add(new ImageData(1, 1), { name }, place);
+    const codeOf = (action) => {
+      try {
+        action();
+      } catch ({ code }) {
+        return code;
+      }
+    };
+    const b = add("b");
+    const d = add("d", { above: b });
+    add("c", { below: d });
+    const a = add("a", "bottom");
+    note();
+    scene.move(a, "top");
+    note();
+    const group = scene.addGroup({ name: "g" }, { above: b });
+    scene.move(d, { inside: group });
+    scene.move(a, { below: d });
+    note();
+    const refused = [
+      codeOf(() => scene.move(group, { inside: group })),
+      codeOf(() => scene.move(group, { above: d })),
+      codeOf(() => scene.move(b, { inside: a })),
+      codeOf(() => scene.remove({ ...b })),
+      codeOf(() => add("e", { above: { ...b } })),
+      codeOf(() => scene.add("apple.png")),
+    ];
+    note();
+    const images = scene.images.size;
+    scene.remove(group);
+    note();
+    return { order, refused, images: [images, scene.images.size] };
+  });
+  assert.deepEqual(result.order, ["a b c d", "b c d a", "b g(a d) c", "b g(a d) c", "b c"]);
+  assert.deepEqual(result.refused, [...Array(5).fill("bad_option"), "bad_image"]);
+  assert.deepEqual(result.images, [4, 2]);
+});
+
+test("a generated layer brings its recipe and its role along", async (t) => {
+  const page = await open(t);
+  const { recipe, layer, info, decoded } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const { layers, latent } = await engine.generate({
+      prompt: "a red apple",
+      negativePrompt: undefined,
+      seed: 9,
+      steps: 1,
+      decodePasses: 1,
+      onProgress() {},
+    });
+    const scene = new glassine.Scene(64, 64);
+    scene.add(layers[0], { name: "apple" });
+    const { recipe } = await engine.decode(latent, { passes: 1 });
+    return { recipe: layers[0].recipe, layer: scene.toJSON().layers[0], info: engine.info, decoded: recipe };
+  });
+  const { guidance, sampler, width, height } = info.defaults;
+  assert.deepEqual(recipe, {
+    prompt: "a red apple",
+    mode: "single",
+    seed: 9,
+    steps: 1,
+    guidance,
+    sampler,
+    width,
+    height,
+    decodePasses: 1,
+    model: `sha256:${info.sha256}`,
+  });
+  assert.deepEqual(layer.recipe, recipe);
+  assert.equal(layer.role, "foreground");
+  assert.equal(decoded, undefined);
+});
+
+test("a scene starts its worker when it is flattened, without a model, and dispose ends it", async (t) => {
+  const page = await open(t);
+  const fetched = [];
+  page.on("request", (request) => fetched.push(request.url()));
+  await page.evaluate(() => {
+    window.scene = new glassine.Scene(2, 2);
+    scene.add(new ImageData(1, 1));
+    scene.toJSON();
+  });
+  assert.equal(page.workers().length, 0);
+  await page.evaluate(() => Promise.all([scene.flatten(), scene.flatten()]));
+  assert.equal(page.workers().length, 1);
+  assert.ok(!fetched.some((url) => url.includes("/models/")), "no model is read");
+
+  const failures = await page.evaluate(async () => {
+    const running = failureOf(scene.flatten());
+    scene[Symbol.dispose]();
+    return [await running, await failureOf(scene.flatten())];
+  });
+  for (const { code } of failures) assert.equal(code, "disposed");
+  if (page.workers().length > 0) await new Promise((resolve) => page.once("workerdestroyed", resolve));
+});
+
+test("what cannot be flattened is refused with the reason, and the scene goes on", async (t) => {
+  const page = await open(t);
+  const { failures, aborted, size } = await page.evaluate(async () => {
+    const scene = new glassine.Scene(2, 2);
+    const layer = scene.add(new ImageData(1, 1), { name: "dot" });
+    const failures = {};
+    for (const [field, value, good] of [["opacity", 2, 1], ["blend", "magic", "normal"], ["x", NaN, 0], ["image", "nowhere.png", layer.image]]) {
+      layer[field] = value;
+      failures[field] = await failureOf(scene.flatten());
+      layer[field] = good;
+    }
+    scene.width = 0;
+    failures.width = await failureOf(scene.flatten());
+    scene.width = 2;
+    const text = scene.add(new Blob(["no picture"]), { name: "text" });
+    failures.picture = await failureOf(scene.flatten());
+    scene.remove(text);
+    const aborted = [await failureOf(scene.flatten({ signal: AbortSignal.abort() }))];
+    const controller = new AbortController();
+    const flat = failureOf(scene.flatten({ signal: controller.signal }));
+    controller.abort();
+    aborted.push(await flat);
+    return { failures, aborted, size: (await scene.flatten()).width };
+  });
+  const expected = {
+    opacity: ["bad_option", /dot.*opacity is 2/],
+    blend: ["bad_option", /magic/],
+    x: ["bad_option", /null/],
+    image: ["bad_image", /nowhere\.png/],
+    width: ["bad_option", /width of the scene is 0/],
+    picture: ["bad_image", /text\.png/],
+  };
+  for (const [name, [code, message]] of Object.entries(expected)) {
+    assert.equal(failures[name].code, code, name);
+    assert.match(failures[name].message, message);
+  }
+  for (const { code, name } of aborted) assert.deepEqual([code, name], ["aborted", "AbortError"]);
+  assert.equal(size, 2);
+});
+
+test("a text that is no scene", async (t) => {
+  const page = await open(t);
+  const deep = `${'{"layers":['.repeat(50_000)}${"]}".repeat(50_000)}`;
+  const texts = ["", "null", "[]", '{"layers":{}}', '{"layers":[1]}', '{"glassine":2}', deep];
+  const codes = await page.evaluate((texts) => texts.map((text) => {
+    try {
+      glassine.Scene.fromJSON(text);
+    } catch ({ code }) {
+      return code;
+    }
+  }), texts);
+  assert.deepEqual(codes, texts.map(() => "bad_option"));
+});
