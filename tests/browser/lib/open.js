@@ -2,11 +2,11 @@ import { launch } from "./chromium.js";
 import { serveTests } from "./site.js";
 
 /**
- * Opens the test page for the length of one test. In it, `glassine` is the
- * built package and `failureOf(promise)` gives the fields of a rejection.
+ * Opens the test page for the length of one test. `pack` is the folder of a
+ * model, which is then at /pack/. In the page, `glassine` is the built package and `failureOf(promise)` gives the fields of a rejection.
  */
-export async function open(t, { gpu = "none" } = {}) {
-  const site = await serveTests();
+export async function open(t, { gpu = "none", pack } = {}) {
+  const site = await serveTests(pack);
   const { browser, close } = await launch(gpu);
   t.after(async () => {
     await close();
