@@ -1,14 +1,22 @@
 // The types as a user of the package meets them. It is compiled, not run.
 
 import {
+  blendModes,
   checkSupport,
   createEngine,
+  type Engine,
   GlassineError,
   type GlassineErrorCode,
   type Latent,
   type Layer,
   type ModelSource,
+  operators,
   type Progress,
+  type Raster,
+  type Recipe,
+  Scene,
+  type SceneFile,
+  type SceneLayer,
 } from "glassine";
 import { models, type ModelEstimate, type StorageProgress, type StoredModel } from "glassine/models";
 
@@ -49,7 +57,31 @@ async function ownSource(files: Map<string, File>): Promise<void> {
   await createEngine({ model });
 }
 
-async function tryAgain(engine: Awaited<ReturnType<typeof createEngine>>): Promise<void> {
+async function collage(layer: Layer, photo: File, signal: AbortSignal): Promise<Blob> {
+  using scene = new Scene(512, 512, { background: "#ffffff", space: "linear" });
+  const apple: SceneLayer = scene.add(layer, { name: "apple", x: 40, y: 10, scale: 0.5, rotate: 30, flip: true });
+  const group = scene.addGroup({ opacity: 0.8, blend: "multiply" }, "bottom");
+  scene.add(photo, { operator: "source-atop", visible: false }, { inside: group });
+  apple.blend = blendModes[3];
+  apple.operator = operators[1];
+  scene.move(apple, { below: group });
+  scene.remove(group);
+  const recipe: Readonly<Recipe> | undefined = layer.recipe;
+  console.log(recipe?.prompt, recipe?.seed, recipe?.["steps"]);
+  const file: SceneFile = scene.toJSON();
+  const copy = Scene.fromJSON(JSON.stringify(file), scene.images);
+  const flat: Raster = await copy.flatten({ signal, background: "#00000000" });
+  copy.dispose();
+  return flat.toBlob();
+}
+
+async function iterate(engine: Engine, scene: Scene, signal: AbortSignal): Promise<void> {
+  const cat: SceneLayer = await engine.addLayer(scene, { prompt: "a cat", seed: 2, signal });
+  await engine.addLayer(scene, { prompt: "a garden", where: "behind", previewEvery: 2 });
+  cat.x += 10;
+}
+
+async function tryAgain(engine: Engine): Promise<void> {
   try {
     await engine.generate({ prompt: "a pear" });
   } catch (error) {
@@ -112,6 +144,13 @@ async function mistakes(): Promise<void> {
   await engine.generate({});
   // @ts-expect-error not a sampler
   await engine.generate({ prompt: "a plum", sampler: "magic" });
+  const scene = new Scene(8, 8);
+  // @ts-expect-error not a blend mode
+  scene.add(new Blob(), { blend: "magic" });
+  // @ts-expect-error the scene decides its layers' mode
+  await engine.addLayer(scene, { prompt: "a plum", mode: "single" });
+  // @ts-expect-error layers are put in by add
+  scene.layers.push(scene.layers[0]);
   // @ts-expect-error nothing of an engine can be set
   engine.info = undefined;
 }

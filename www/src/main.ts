@@ -1,24 +1,25 @@
-import { checkSupport, createEngine, GlassineError, type GenerateResult, type Progress } from "glassine";
+// The page at work: it loads a model, generates pictures and builds up a scene.
+
+import { checkSupport, createEngine, type Engine, type GenerateResult, GlassineError, type Layer } from "glassine";
 import {
+  behindButton,
   cancelButton,
   deviceFact,
-  dice,
   download,
-  empty,
   errorBox,
-  foot,
   fields,
+  foot,
   form,
-  generateButton,
+  frontButton,
   history,
+  keepButton,
   pixelsFact,
-  progressBar,
-  statusText,
   timeFact,
 } from "./page.ts";
+import { offer, readAddition, readRequest, readSize } from "./request.ts";
+import { keep, offerAdditions, resize, scene, showScene } from "./scene.ts";
+import { fail, setBusy, setStatus, showProgress } from "./status.ts";
 import { show } from "./viewer.ts";
-
-type Engine = Awaited<ReturnType<typeof createEngine>>;
 
 /** What a script that opens the page with `?auto=1` gets. */
 interface PageResult {
@@ -42,6 +43,7 @@ window.glassineResult = first.promise;
 
 let engine: Engine | undefined;
 let controller: AbortController | undefined;
+let shown: Layer | undefined;
 
 await start();
 
@@ -55,14 +57,17 @@ async function start(): Promise<void> {
         hint: support.reasons.join(" "),
       });
     }
-    engine = await createEngine({ model: "mini", device: deviceParameter(), onProgress: showProgress });
-    offerDefaults(engine);
+    const model = parameters.get("model") ?? "mini";
+    engine = await createEngine({ model, device: deviceParameter(), onProgress: showProgress });
+    offer(engine.info, parameters.get("steps"));
+    setBusy(false);
+    offerAdditions(engine.info);
     setStatus(`Ready, on the ${deviceName(engine)}`, 0);
-    generateButton.disabled = false;
-    if (parameters.get("auto") === "1") await generate(engine);
   } catch (error) {
-    fail(error);
+    first.reject(error);
+    return fail(error);
   }
+  if (parameters.get("auto") === "1") await generate(engine);
 }
 
 function deviceParameter(): "webgpu" | "cpu" | "auto" {
@@ -70,79 +75,73 @@ function deviceParameter(): "webgpu" | "cpu" | "auto" {
   return device === "webgpu" || device === "cpu" ? device : "auto";
 }
 
-/** Fills the form with what the model does by itself. */
-function offerDefaults({ info: { defaults, sizeMultiple } }: Engine): void {
-  const round = (value: number): number => Math.max(1, Math.round(value / sizeMultiple)) * sizeMultiple;
-  const { width, height } = defaults;
-  const sizes = [
-    [width, height],
-    [width, round(height * 1.5)],
-    [round(width * 1.5), height],
-    [round(width * 1.5), round(height * 1.5)],
-  ];
-  fields.size.replaceChildren(...sizes.map(([w, h]) => new Option(`${w} × ${h}`, `${w}x${h}`)));
-  fields.steps.max = String(Math.max(50, defaults.steps));
-  fields.steps.value = parameters.get("steps") ?? String(defaults.steps);
-  fields.guidance.value = String(defaults.guidance);
-  showRanges();
+/** Makes what the form says. */
+async function generate(engine: Engine): Promise<void> {
+  await work(engine, async (options) => {
+    const begin = performance.now();
+    const result = await engine.generate({ ...readRequest(), ...options });
+    await present(engine, result, (performance.now() - begin) / 1000);
+  });
 }
 
-async function generate(engine: Engine): Promise<void> {
+/** Makes a layer for the scene of what the form says. */
+async function extend(engine: Engine, where: "front" | "behind"): Promise<void> {
+  await work(engine, async (options) => {
+    if (scene.layers.length === 0) resize(...readSize());
+    await engine.addLayer(scene, { ...readAddition(), ...options, where });
+    showScene();
+  });
+}
+
+interface WorkOptions {
+  signal: AbortSignal;
+  onProgress: typeof showProgress;
+}
+
+/** Runs one request, with the page showing how far it is and what comes of it. */
+async function work(engine: Engine, request: (options: WorkOptions) => Promise<void>): Promise<void> {
   controller = new AbortController();
   setBusy(true);
+  offerAdditions(undefined);
   errorBox.hidden = true;
-  const prompt = fields.prompt.value.trim();
-  const [width, height] = fields.size.value.split("x").map(Number);
-  const begin = performance.now();
   try {
-    const result = await engine.generate({
-      prompt,
-      seed: fields.seed.valueAsNumber,
-      width,
-      height,
-      steps: fields.steps.valueAsNumber,
-      guidance: fields.guidance.valueAsNumber,
-      previewEvery: 1,
-      signal: controller.signal,
-      onProgress: showProgress,
-    });
-    const seconds = (performance.now() - begin) / 1000;
+    await request({ signal: controller.signal, onProgress: showProgress });
     setStatus("Done", 1);
-    await present(engine, result, prompt, seconds);
   } catch (error) {
+    first.reject(error);
     if (error instanceof GlassineError && error.code === "aborted") setStatus("Cancelled", 0);
     else fail(error);
   } finally {
     controller = undefined;
     setBusy(false);
+    offerAdditions(engine.info);
   }
 }
 
-async function present(engine: Engine, result: GenerateResult, prompt: string, seconds: number): Promise<void> {
-  const layer = result.layers[0];
-  if (!layer) throw new Error("the engine gave no layer");
-  const blob = await layer.toBlob();
-  const url = URL.createObjectURL(blob);
-  const size = `${layer.width} × ${layer.height}`;
-
-  const reveal = (): void => {
-    show(layer.imageData, prompt);
-    download.href = url;
-    download.download = fileName(prompt, layer.seed);
-    deviceFact.textContent = deviceName(engine);
-    pixelsFact.textContent = `${size}, seed ${layer.seed}`;
-    timeFact.textContent = describeTimes(seconds, result.timings);
-    foot.hidden = false;
-  };
-  reveal();
-  addToHistory(url, `${prompt}, seed ${layer.seed}`, reveal);
-  first.resolve({
-    png: await toBase64(blob),
-    width: layer.width,
-    height: layer.height,
-    device: engine.info.device,
-    timings: result.timings,
-  });
+/** Shows the first of the layers that a request has made, and offers all of them. */
+async function present(engine: Engine, { layers, timings }: GenerateResult, seconds: number): Promise<void> {
+  const blobs = await Promise.all(layers.map((layer) => layer.toBlob()));
+  for (const [index, layer] of [...layers.entries()].reverse()) {
+    const url = URL.createObjectURL(blobs[index]!);
+    const label = describe(layer);
+    const reveal = (): void => {
+      shown = layer;
+      show(layer.imageData, label);
+      download.href = url;
+      download.download = fileName(layer);
+      deviceFact.textContent = deviceName(engine);
+      pixelsFact.textContent = `${layer.width} × ${layer.height}, ${layer.role}, seed ${layer.seed}`;
+      timeFact.textContent = describeTimes(seconds, timings);
+      foot.hidden = false;
+    };
+    reveal();
+    addToHistory(url, label, reveal);
+  }
+  const [layer] = layers;
+  const [blob] = blobs;
+  if (!layer || !blob) throw new Error("the engine gave no layer");
+  const { width, height } = layer;
+  first.resolve({ png: await toBase64(blob), width, height, device: engine.info.device, timings });
 }
 
 function addToHistory(url: string, label: string, reveal: () => void): void {
@@ -157,55 +156,12 @@ function addToHistory(url: string, label: string, reveal: () => void): void {
   history.prepend(button);
 }
 
-function showProgress(progress: Progress): void {
-  switch (progress.phase) {
-    case "loading": {
-      const { loadedBytes, totalBytes } = progress;
-      return setStatus(`Loading the model: ${megabytes(loadedBytes)} of ${megabytes(totalBytes)} MB`, loadedBytes / totalBytes);
-    }
-    case "encoding":
-      return setStatus("Reading the prompt", 0);
-    case "denoising": {
-      const { step, steps, preview } = progress;
-      if (preview) {
-        empty.hidden = true;
-        show(preview, "A preview of the picture");
-      }
-      return setStatus(`Step ${step} of ${steps}`, step / steps);
-    }
-    case "decoding":
-      return setStatus("Making the picture and its transparency", progress.pass / progress.passes);
-  }
-}
-
-function setStatus(text: string, share: number): void {
-  statusText.textContent = text;
-  progressBar.value = share;
-}
-
-function setBusy(busy: boolean): void {
-  generateButton.disabled = busy;
-  cancelButton.hidden = !busy;
-  if (busy) setStatus("Starting", 0);
-}
-
-function fail(error: unknown): void {
-  first.reject(error);
-  setStatus("", 0);
-  const { message, hint } = error instanceof GlassineError ? error : { message: String(error), hint: "" };
-  const [title, advice] = errorBox.children;
-  if (title) title.textContent = message;
-  if (advice) advice.textContent = hint;
-  errorBox.hidden = false;
-}
-
-function showRanges(): void {
-  fields.stepsShown.value = fields.steps.value;
-  fields.guidanceShown.value = fields.guidance.value;
-}
-
 function deviceName(engine: Engine): string {
   return engine.info.device === "webgpu" ? "GPU" : "CPU";
+}
+
+function describe({ recipe, role, seed }: Layer): string {
+  return `${recipe?.prompt}, ${role}, seed ${seed}`;
 }
 
 function describeTimes(seconds: number, timings: Readonly<Record<string, number>>): string {
@@ -214,13 +170,9 @@ function describeTimes(seconds: number, timings: Readonly<Record<string, number>
   return denoising === undefined ? total : `${total} (denoising ${(denoising / 1000).toFixed(1)} s)`;
 }
 
-function fileName(prompt: string, seed: number): string {
-  const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.slice(0, 6) ?? ["picture"];
-  return `${words.join("-")}-${seed}.png`;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
+function fileName({ recipe, role, seed }: Layer): string {
+  const words = recipe?.prompt?.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.slice(0, 6) ?? ["picture"];
+  return [...words, ...(recipe?.mode === "single" ? [] : [role]), seed].join("-") + ".png";
 }
 
 async function toBase64(blob: Blob): Promise<string> {
@@ -228,12 +180,16 @@ async function toBase64(blob: Blob): Promise<string> {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
-form.addEventListener("input", showRanges);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (engine && !controller) void generate(engine);
 });
+for (const [button, where] of [[frontButton, "front"], [behindButton, "behind"]] as const) {
+  button.addEventListener("click", () => {
+    if (engine && !controller && fields.prompt.reportValidity()) void extend(engine, where);
+  });
+}
 cancelButton.addEventListener("click", () => controller?.abort());
-dice.addEventListener("click", () => {
-  fields.seed.value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
+keepButton.addEventListener("click", () => {
+  if (shown) keep(shown);
 });

@@ -1,3 +1,4 @@
+import type { BlendMode, Operator } from "./modes.js";
 import type { Raster } from "./raster.js";
 
 /** Where the computation runs. */
@@ -228,41 +229,6 @@ export interface Recipe {
   model?: string | undefined;
   [field: string]: unknown;
 }
-
-/** How a layer's colours mix with those below: the values of CSS's `mix-blend-mode`. */
-export type BlendMode =
-  | "normal"
-  | "multiply"
-  | "screen"
-  | "overlay"
-  | "darken"
-  | "lighten"
-  | "color-dodge"
-  | "color-burn"
-  | "hard-light"
-  | "soft-light"
-  | "difference"
-  | "exclusion"
-  | "hue"
-  | "saturation"
-  | "color"
-  | "luminosity";
-
-/** Which parts of a layer and of what lies below it remain: the Porter-Duff operators. */
-export type Operator =
-  | "source-over"
-  | "clear"
-  | "copy"
-  | "destination"
-  | "destination-over"
-  | "source-in"
-  | "destination-in"
-  | "source-out"
-  | "destination-out"
-  | "source-atop"
-  | "destination-atop"
-  | "xor"
-  | "lighter";
 
 /** Where a layer of a scene is, how it is mixed and what is known of it. */
 export interface LayerSettings {

@@ -42,7 +42,7 @@ test("the engine is at most 4 MB, compressed", (t) => {
   assert.ok(compressed.length <= 4 * MB);
 });
 
-test("Node can import it without a window, and createEngine says why it cannot run there", async () => {
+test("Node can import it without a window, and what computes says why it cannot run there", async () => {
   const touched = [];
   for (const name of ["window", "document", "Worker", "WebAssembly"]) {
     const value = globalThis[name];
@@ -54,7 +54,7 @@ test("Node can import it without a window, and createEngine says why it cannot r
       },
     });
   }
-  const { checkSupport, createEngine, errorCodes, GlassineError } = await import(`${packageFolder}dist/index.js`);
+  const { checkSupport, createEngine, errorCodes, GlassineError, Scene } = await import(`${packageFolder}dist/index.js`);
   const { models } = await import(`${packageFolder}dist/models.js`);
   assert.deepEqual(touched, []);
 
@@ -64,6 +64,10 @@ test("Node can import it without a window, and createEngine says why it cannot r
     assert.match(error.hint, /browser/);
     return true;
   });
+  const scene = new Scene(8, 8);
+  scene.add(new Blob([]), { name: "apple" });
+  assert.equal(Scene.fromJSON(JSON.stringify(scene), scene.images).layers[0].image, "apple.png");
+  await assert.rejects(scene.flatten(), { code: "worker_failed" });
   const support = await checkSupport();
   assert.equal(support.ok, false);
   assert.ok(support.reasons.length > 0);

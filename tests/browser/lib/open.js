@@ -4,7 +4,8 @@ import { serveTests } from "./site.js";
 /**
  * Opens the test page for the length of one test. In it, `glassine` is the
  * built package, `models` that of "glassine/models", and `failureOf(promise)`
- * gives the fields of a rejection. A `pack` server's files are under /pack/.
+ * gives the fields of a rejection. Under /pack/ is `pack`: a model's folder, or
+ * what a pack server answers.
  */
 export async function open(t, { gpu = "none", pack } = {}) {
   const site = await serveTests(pack);

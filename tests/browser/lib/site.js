@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 
 export const packageFolder = fileURLToPath(new URL("../../../pkg/", import.meta.url));
 
+const packPrefix = "/pack/";
+
 const types = {
   ".css": "text/css",
   ".html": "text/html; charset=utf-8",
@@ -33,14 +35,17 @@ const policy = [
   "connect-src 'self' http://localhost:9",
 ].join("; ");
 
-/** Serves the package's own test page and, under /pack/, a pack server's files. */
+/** Serves the package's own test page and, under /pack/, a model's folder or a pack server's files. */
 export function serveTests(pack) {
   return serve(async (path, response, request) => {
-    if (path.startsWith("/pack/")) return pack.answer(path.slice("/pack/".length), request, response);
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
+    if (pack && path.startsWith(packPrefix)) {
+      const file = path.slice(packPrefix.length);
+      return typeof pack === "string" ? sendFile(response, join(pack, file)) : pack.answer(file, request, response);
+    }
     // Answers everything with its start page, as single-page applications do.
     if (path.startsWith("/start-page/")) return send(response, 200, "text/html", page);
     // The built-in model with one bit of one shard changed.
@@ -49,9 +54,12 @@ export function serveTests(pack) {
   });
 }
 
-/** Serves a folder. */
-export function serveFolder(folder) {
-  return serve((path, response) => sendFile(response, join(folder, path === "/" ? "index.html" : path)));
+/** Serves a folder, and under /pack/ a model pack if there is one. */
+export function serveFolder(folder, pack) {
+  return serve((path, response) => {
+    if (pack && path.startsWith(packPrefix)) return sendFile(response, join(pack, path.slice(packPrefix.length)));
+    return sendFile(response, join(folder, path === "/" ? "index.html" : path));
+  });
 }
 
 async function serve(answer) {

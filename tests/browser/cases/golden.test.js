@@ -1,0 +1,89 @@
+// A whole generation of each mode on WebGPU, against what the released
+// LayerDiffuse code makes of the same noise.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { loadCase, packTinyModel, partsMissing } from "../lib/golden.js";
+import { scratch } from "../lib/native.js";
+import { open } from "../lib/open.js";
+
+// The limits for bytes are in the cases only as prose.
+const strict = { equal: 0.97, largest: 2 };
+const cases = [
+  { name: "e2e_single", mode: "single", bytes: strict },
+  { name: "e2e_joint", mode: "joint", bytes: strict },
+  { name: "e2e_fg2bg", mode: "fg2bg", bytes: strict, pictures: { foreground: "condition.rgba" }, skip: partsMissing },
+  { name: "e2e_bg2fg", mode: "bg2fg", bytes: strict, pictures: { background: "condition.rgba" }, skip: partsMissing },
+  { name: "e2e_img2img", mode: "single", bytes: { equal: 0.85, largest: 3 }, pictures: { init: "init.rgba" }, skip: partsMissing },
+];
+
+test("each mode makes the golden latents and layers in Chromium on WebGPU", async (t) => {
+  const page = await open(t, { gpu: "software", pack: packTinyModel(scratch(t)) });
+  // One engine for all, since building its shaders takes most of the time.
+  const device = await page.evaluate(async () => {
+    window.engine = await glassine.createEngine({ model: "/pack/", device: "webgpu" });
+    return engine.info.device;
+  });
+  assert.equal(device, "webgpu");
+  for (const { name, mode, bytes, pictures = {}, skip = false } of cases) {
+    await t.test(name, { skip }, async (t) => {
+      const golden = loadCase(`layerdiffuse/${name}`);
+      const given = Object.entries(pictures).map(([option, tensor]) => [option, golden.shape(tensor), golden.values(tensor)]);
+      const { latent, layers } = await page.evaluate(generate, optionsOf(golden, mode), given, golden.values("noise"));
+      checkLatent(t, golden, latent);
+      for (const layer of layers) checkBytes(t, golden, layer, bytes);
+    });
+  }
+});
+
+/** The options that a case describes, without what is no plain data. */
+function optionsOf({ description: { settings, img2img } }, mode) {
+  return {
+    mode,
+    prompt: settings.prompt,
+    negativePrompt: settings.negative,
+    foregroundPrompt: settings.extra_prompts?.foreground,
+    backgroundPrompt: settings.extra_prompts?.background,
+    blendedPrompt: settings.extra_prompts?.blended,
+    width: settings.width,
+    height: settings.height,
+    steps: settings.steps,
+    guidance: settings.guidance,
+    strength: img2img?.strength,
+    sampler: "dpmpp-2m-karras",
+    convention: "layerdiffuse",
+  };
+}
+
+/** Runs in the page, where `engine` is. */
+async function generate(options, pictures, noise) {
+  for (const [option, [height, width], rgba] of pictures) {
+    options[option] = new ImageData(new Uint8ClampedArray(rgba), width, height);
+  }
+  const { layers, latent } = await engine.generate({ ...options, noise: new Float32Array(noise) });
+  return {
+    latent: Array.from(latent.data),
+    layers: layers.map(({ role, imageData }) => ({ role, rgba: Array.from(imageData.data) })),
+  };
+}
+
+function checkLatent(t, golden, latent) {
+  const expected = golden.values("latent.final");
+  const peak = Math.max(...expected.map(Math.abs));
+  const off = latent.map((value, i) => Math.abs(value - expected[i]) / peak);
+  const limit = golden.description.tolerance.latent_rel_to_max;
+  t.diagnostic(`latent: off by ${Math.max(...off)} of its peak; the limit is ${limit}`);
+  assert.equal(latent.length, expected.length);
+  assert.ok(off.every((value) => value <= limit));
+}
+
+/** At least the share `equal` of a layer's bytes is the case's, and none is off by more than `largest`. */
+function checkBytes(t, golden, { role, rgba }, { equal, largest }) {
+  const channels = golden.shape(`u8.${role}`)[2];
+  const got = rgba.filter((_, i) => i % 4 < channels);
+  const off = golden.values(`u8.${role}`).map((value, i) => Math.abs(value - got[i]));
+  const share = off.filter((value) => value === 0).length / off.length;
+  const most = off.reduce((a, b) => Math.max(a, b));
+  t.diagnostic(`${role}: ${(100 * share).toFixed(2)} % of the bytes are equal, and none is off by more than ${most}`);
+  assert.ok(share >= equal && most <= largest, role);
+}

@@ -1,0 +1,61 @@
+// Golden cases, and the tiny model that they are about: see tests/README.md.
+
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { glassine } from "./native.js";
+import { readSafetensors, valuesOf, writeSafetensors } from "./safetensors.js";
+
+const root = process.env.GLASSINE_GOLDEN ?? fileURLToPath(new URL("../../golden/", import.meta.url));
+
+/** What tests of further cases have for `skip`: false where the golden data is whole. */
+export const partsMissing =
+  process.env.GLASSINE_GOLDEN === undefined && "needs the whole of the golden data in GLASSINE_GOLDEN";
+
+/** A case: its description, and the values of its tensors. */
+export function loadCase(path) {
+  const folder = join(root, path);
+  const tensors = readSafetensors(join(folder, `${basename(path)}.safetensors`));
+  return {
+    description: JSON.parse(readFileSync(join(folder, "case.json"), "utf8")),
+    shape: (name) => tensors.get(name).shape,
+    values: (name) => valuesOf(tensors.get(name)),
+  };
+}
+
+/** Packs the tiny model with the transparency files that there are, into `folder`/pack. */
+export function packTinyModel(folder) {
+  const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
+  const adapters = { attn: "transparent_attn", joint: "joint", ...(!partsMissing && { fg2bg: "fg2bg", bg2fg: "bg2fg" }) };
+  const pack = join(folder, "pack");
+  glassine(
+    "pack",
+    ...["--model", checkpoint(folder), "--quantize", "f32", "--out", pack],
+    ...["--transparency-decoder", companion("vae_transparent_decoder")],
+    ...(partsMissing ? [] : ["--transparency-encoder", companion("vae_transparent_encoder")]),
+    ...Object.entries(adapters).flatMap(([kind, name]) => ["--layers", `${kind}=${companion(name)}`]),
+  );
+  return pack;
+}
+
+/** The tiny model in diffusers' layout, with a whole table of tokens: the copy has those that its cases use. */
+function checkpoint(folder) {
+  const original = join(root, "sd-tiny/model");
+  if (existsSync(join(original, "text_encoder/model.safetensors"))) return original;
+  const copy = join(folder, "sd-tiny");
+  cpSync(original, copy, { recursive: true });
+
+  const name = "text_model.embeddings.token_embedding.weight";
+  const tensors = readSafetensors(join(original, "text_encoder/model-used-tokens.safetensors"));
+  const rows = tensors.get(`${name}.rows`);
+  const ids = valuesOf(tensors.get(`${name}.ids`));
+  const tokens = 49_408;
+  const size = rows.bytes.length / ids.length;
+  const bytes = Buffer.alloc(tokens * size);
+  ids.forEach((id, row) => rows.bytes.copy(bytes, id * size, row * size, (row + 1) * size));
+  tensors.delete(`${name}.rows`);
+  tensors.delete(`${name}.ids`);
+  tensors.set(name, { dtype: rows.dtype, shape: [tokens, rows.shape[1]], bytes });
+  writeFileSync(join(copy, "text_encoder/model.safetensors"), writeSafetensors(tensors));
+  return copy;
+}
