@@ -16,6 +16,8 @@ import {
   statusText,
   timeFact,
 } from "./page.ts";
+import "./models.ts";
+import { keepForOffline } from "./offline.ts";
 import { show } from "./viewer.ts";
 
 type Engine = Awaited<ReturnType<typeof createEngine>>;
@@ -55,10 +57,11 @@ async function start(): Promise<void> {
         hint: support.reasons.join(" "),
       });
     }
-    engine = await createEngine({ model: "mini", device: deviceParameter(), onProgress: showProgress });
+    engine = await createEngine({ model: parameters.get("model") ?? "mini", device: deviceParameter(), onProgress: showProgress });
     offerDefaults(engine);
     setStatus(`Ready, on the ${deviceName(engine)}`, 0);
     generateButton.disabled = false;
+    keepForOffline();
     if (parameters.get("auto") === "1") await generate(engine);
   } catch (error) {
     fail(error);

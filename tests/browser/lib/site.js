@@ -49,9 +49,12 @@ export function serveTests(pack) {
   });
 }
 
-/** Serves a folder. */
-export function serveFolder(folder) {
-  return serve((path, response) => sendFile(response, join(folder, path === "/" ? "index.html" : path)));
+/** Serves a folder and, like `serveTests`, a pack server's files. */
+export function serveFolder(folder, pack) {
+  return serve((path, response, request) => {
+    if (pack && path.startsWith("/pack/")) return pack.answer(path.slice("/pack/".length), request, response);
+    return sendFile(response, join(folder, path === "/" ? "index.html" : path));
+  });
 }
 
 async function serve(answer) {
