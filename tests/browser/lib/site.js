@@ -42,10 +42,7 @@ export function serveTests(pack) {
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
-    if (pack && path.startsWith(packPrefix)) {
-      const file = path.slice(packPrefix.length);
-      return typeof pack === "string" ? sendFile(response, join(pack, file)) : pack.answer(file, request, response);
-    }
+    if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
     // Answers everything with its start page, as single-page applications do.
     if (path.startsWith("/start-page/")) return send(response, 200, "text/html", page);
     // The built-in model with one bit of one shard changed.
@@ -54,10 +51,10 @@ export function serveTests(pack) {
   });
 }
 
-/** Serves a folder, and under /pack/ a model pack if there is one. */
+/** Serves a folder and, like `serveTests`, a model. */
 export function serveFolder(folder, pack) {
-  return serve((path, response) => {
-    if (pack && path.startsWith(packPrefix)) return sendFile(response, join(pack, path.slice(packPrefix.length)));
+  return serve((path, response, request) => {
+    if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
     return sendFile(response, join(folder, path === "/" ? "index.html" : path));
   });
 }
@@ -72,6 +69,11 @@ async function serve(answer) {
     url: `http://localhost:${server.address().port}/`,
     close: () => new Promise((resolve) => server.close(resolve).closeAllConnections()),
   };
+}
+
+/** `pack` is a model's folder or a pack server. */
+function answerPack(pack, file, request, response) {
+  return typeof pack === "string" ? sendFile(response, join(pack, file)) : pack.answer(file, request, response);
 }
 
 async function sendFile(response, file) {
