@@ -58,8 +58,8 @@ impl PackOptions {
     pub const DEFAULT_GUIDANCE: f32 = 7.0;
 }
 
-/// Bytes that a shard's header may take beside the tensors.
-const HEADER_ALLOWANCE: u64 = 1 << 20;
+/// Bytes that a tensor may take in a shard's header, beside its name.
+const HEADER_ENTRY_BYTES: usize = 128;
 
 /// A tensor's rows of one kind: its values, its levels or its scales.
 struct Rows {
@@ -268,7 +268,12 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     /// Adds the rows of a tensor, the first kind under its own name, and splits them where they
     /// are larger than a shard.
     async fn add_rows(&mut self, mut entry: TensorEntry, kinds: Vec<Rows>) -> Result<()> {
-        let limit = MAX_SHARD_BYTES - HEADER_ALLOWANCE;
+        let header_bytes = kinds
+            .iter()
+            .map(|kind| kind.name.len() + HEADER_ENTRY_BYTES);
+        let header_bytes = header_bytes.sum::<usize>() as u64;
+        // What the header starts with and is padded by fits beside one entry more.
+        let limit = MAX_SHARD_BYTES - header_bytes - HEADER_ENTRY_BYTES as u64;
         let rows = entry.shape.first().copied().unwrap_or(1).max(1);
         let row_bytes: usize = kinds.iter().map(|kind| kind.bytes.len() / rows).sum();
         // An even number, so that half floats of a part fill whole words.
@@ -279,7 +284,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             if self.pending_bytes + part_bytes > limit {
                 self.write_shard().await?;
             }
-            self.pending_bytes += part_bytes;
+            self.pending_bytes += part_bytes + header_bytes;
             entry.shards.push(self.shards.len());
             for kind in &kinds {
                 let length = kind.bytes.len() / rows;
