@@ -2,7 +2,7 @@ import { launch } from "./chromium.js";
 import { serveTests } from "./site.js";
 
 /**
- * Opens the test page for the length of one test. `pack` is the folder of a
+ * Opens the test page for the length of one test, or of a file of them. `pack` is the folder of a
  * model, which is then at /pack/. In the page, `glassine` is the built package and `failureOf(promise)` gives the fields of a rejection.
  */
 export async function open(t, { gpu = "none", pack } = {}) {
