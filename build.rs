@@ -1,7 +1,7 @@
 //! Cuts CLIP's merges out of the crate `instant-clip-tokenizer`, which carries OpenAI's file.
 //!
 //! That crate does not hand out its vocabulary, so its file is read where cargo has unpacked it.
-//! Only the command line needs it: a single-file checkpoint contains no tokenizer.
+//! Packing needs it: a single-file checkpoint contains no tokenizer.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,6 @@ const MERGES: usize = 48_894;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    if env::var_os("CARGO_FEATURE_CLI").is_none() {
-        return Ok(());
-    }
     let source = crate_directory()?.join(FILE);
     let text = fs::read_to_string(&source)
         .map_err(|error| format!("cannot read {}: {error}", source.display()))?;
@@ -41,7 +38,7 @@ fn crate_directory() -> Result<PathBuf, Box<dyn Error>> {
     let output = Command::new(env::var("CARGO")?)
         .args(["metadata", "--format-version", "1", "--locked"])
         // Nothing but what this build needs itself, so that nothing else is downloaded.
-        .args(["--no-default-features", "--features", "cli"])
+        .arg("--no-default-features")
         .args(["--filter-platform", &env::var("TARGET")?])
         .arg("--manifest-path")
         .arg(manifest)

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     Io,
     /// A download failed.
     Network,
+    /// The browser grants less storage than is needed.
+    QuotaExceeded,
     /// The device cannot be had: no WebGPU adapter, or this build has no GPU support.
     DeviceUnavailable,
     /// The GPU device was lost while working.
@@ -38,7 +40,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Aborted,
         Self::BadOption,
         Self::BadImage,
@@ -48,6 +50,7 @@ impl ErrorCode {
         Self::ModelUnsupported,
         Self::Io,
         Self::Network,
+        Self::QuotaExceeded,
         Self::DeviceUnavailable,
         Self::DeviceLost,
         Self::OutOfMemory,
@@ -67,6 +70,7 @@ impl ErrorCode {
             Self::ModelUnsupported => "model_unsupported",
             Self::Io => "io",
             Self::Network => "network",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::DeviceUnavailable => "device_unavailable",
             Self::DeviceLost => "device_lost",
             Self::OutOfMemory => "out_of_memory",
@@ -94,6 +98,7 @@ impl ErrorCode {
             Self::Aborted
                 | Self::Io
                 | Self::Network
+                | Self::QuotaExceeded
                 | Self::DeviceUnavailable
                 | Self::DeviceLost
                 | Self::OutOfMemory

@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use glassine::weights::AdapterKind;
-use support::{Tensors, model};
+use support::{Tensors, companions, model};
 
 fn glassine(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_glassine"))
@@ -38,7 +39,7 @@ fn assert_fails(output: &Output, code: i32, words: &[&str]) {
 #[test]
 fn a_checkpoint_is_packed_and_generates() {
     let folder = model::scratch();
-    let options = model::options("unused");
+    let options = model::options();
     let pack = folder.join("command-line-pack");
     let decoder = options.transparency_decoder.unwrap();
     let adapter = format!("attn={}", text(&options.adapters[&AdapterKind::Single]));
@@ -62,6 +63,24 @@ fn a_checkpoint_is_packed_and_generates() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(output.stderr.is_empty(), "no progress bar in a pipe");
+
+    let bare = [
+        "generate",
+        "--model",
+        text(&pack),
+        "--prompt",
+        "an apple",
+        "--out",
+        "never.png",
+    ];
+    let with = |more: &[&str]| glassine(&[&bare[..], more].concat());
+    let control = plain("control.png", 64, 64, [255, 0, 0, 255]);
+    assert_fails(
+        &with(&["--control", text(&control)]),
+        2,
+        &["pack with --controlnet"],
+    );
+    assert_fails(&with(&["--vae", "tiny"]), 2, &["pack with --taesd-decoder"]);
 
     let inspected = glassine(&["inspect", text(&pack)]);
     let description = String::from_utf8(inspected.stdout).unwrap();
@@ -274,6 +293,98 @@ fn a_picture_is_encoded_and_is_a_start() {
 }
 
 #[test]
+fn companions_are_told_apart() {
+    let control_net = companions::control_net().join("diffusion_pytorch_model.safetensors");
+    let (decoder, encoder) = (companions::taesd_decoder(), companions::taesd_encoder());
+    for (path, name) in [
+        (control_net, "ControlNet"),
+        (decoder, "TAESD decoder"),
+        (encoder, "TAESD encoder"),
+    ] {
+        let description = glassine(&["inspect", text(&path)]).stdout;
+        let description = String::from_utf8(description).unwrap();
+        assert!(description.starts_with(name), "{description}");
+    }
+}
+
+#[test]
+fn a_control_picture_and_the_tiny_vae_are_options() {
+    let (pack, folder) = (packed(), model::scratch());
+    let control = plain("hint.png", 100, 50, [255, 255, 255, 255]);
+    let in_mode = |mode: &str, out: &str, more: &[&str]| {
+        let out = folder.join(out);
+        let common = [
+            "generate",
+            "--model",
+            text(&pack),
+            "--prompt",
+            "an apple",
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--steps",
+            "2",
+            "--mode",
+            mode,
+            "--out",
+            text(&out),
+        ];
+        (glassine(&[&common[..], more].concat()), out.clone())
+    };
+    let run = |out: &str, more: &[&str]| in_mode("opaque", out, more);
+    let control = ["--control", text(&control), "--fit"];
+    let steered = |out: &str, more: &[&str]| run(out, &[&control[..], more].concat());
+    let good = [
+        run("free.png", &[]),
+        steered("steered.png", &["--control-scale", "1.5"]),
+        steered(
+            "at-the-end.png",
+            &["--control-start", "0.5", "--control-end", "1"],
+        ),
+        run("tiny.png", &["--vae", "tiny"]),
+    ];
+    let mut pictures = BTreeSet::new();
+    for (output, path) in &good {
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        pictures.insert(std::fs::read(path).unwrap());
+    }
+    assert_eq!(
+        pictures.len(),
+        good.len(),
+        "each option makes a picture of its own"
+    );
+
+    let fails = |output: Output, words: &[&str]| assert_fails(&output, 2, words);
+    fails(
+        steered("no.png", &["--control-scale", "nan"]).0,
+        &["control scale", "0 to 10"],
+    );
+    fails(
+        steered("no.png", &["--control-start", "1"]).0,
+        &["control from 1 to 1"],
+    );
+    fails(
+        steered("no.png", &["--control-end", "1.5"]).0,
+        &["control from 0 to 1.5"],
+    );
+    fails(run("no.png", &control[..2]).0, &["100 x 50", "64 x 64"]);
+    fails(
+        in_mode("single", "no.png", &["--vae", "tiny"]).0,
+        &["mode single", "alpha"],
+    );
+    fails(
+        run("no.png", &["--vae", "small"]).0,
+        &["small", "full or tiny"],
+    );
+    assert!(!folder.join("no.png").exists());
+}
+
+#[test]
 fn a_scene_is_flattened() {
     let folder = model::scratch();
     plain("below.png", 4, 4, [255, 0, 0, 255]);
@@ -292,10 +403,24 @@ fn a_scene_is_flattened() {
     let flat = image::open(&out).unwrap().into_rgba8();
     assert_eq!(flat.get_pixel(0, 0).0, [255, 0, 0, 255]);
     assert_eq!(flat.get_pixel(2, 2).0, [128, 0, 128, 255]);
+    for (name, start) in [("scene.ora", "PK"), ("scene.PSD", "8BPS")] {
+        let out = folder.join(name);
+        let output = glassine(&["compose", text(&scene), "--out", text(&out)]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(std::fs::read(&out).unwrap().starts_with(start.as_bytes()));
+    }
 
     std::fs::write(&scene, json.replace("above.png", "nowhere.png")).unwrap();
-    let failed = folder.join("failed.png");
-    let output = glassine(&["compose", text(&scene), "--out", text(&failed)]);
-    assert_fails(&output, 2, &["nowhere.png"]);
-    assert!(!failed.exists());
+    for name in ["failed.png", "failed.ora", "failed.psd"] {
+        let failed = folder.join(name);
+        let output = glassine(&["compose", text(&scene), "--out", text(&failed)]);
+        assert_fails(&output, 2, &["nowhere.png"]);
+        assert!(!failed.exists());
+    }
+    let output = glassine(&["compose", text(&scene), "--out", "scene.jpg"]);
+    assert_fails(&output, 2, &["scene.jpg", ".ora"]);
 }

@@ -2,10 +2,12 @@
 
 mod support;
 
+use burn::tensor::{Device, Tensor, TensorData};
+use glassine::image::Picture;
 use glassine::text::TextEncoder;
-use glassine::unet::Unet;
-use glassine::vae::{Posterior, VaeDecoder, VaeEncoder};
-use support::{Case, model, values_of};
+use glassine::unet::{ControlNet, Unet};
+use glassine::vae::{Posterior, TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
+use support::{Case, golden_bytes, model, values_of};
 
 #[test]
 fn text_encoder_turns_ids_into_features() {
@@ -50,6 +52,36 @@ fn unet_predicts_epsilon_at_every_size_and_timestep() {
             let epsilon = unet.forward(case.on_device("latent"), &timesteps, &context);
             case.check(expected, &values_of(epsilon));
         }
+    }
+}
+
+#[test]
+#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
+fn control_net_shifts_what_the_unet_predicts() {
+    let case = Case::load("controlnet");
+    let (weights, pack) = model::weights();
+    let config = pack.manifest().config("controlnet").unwrap();
+    let control_net = ControlNet::load(&config, &weights.at("controlnet")).unwrap();
+    let embedding = control_net.embed(case.on_device("hint"));
+    case.check("hint_embedding", &values_of(embedding.clone()));
+
+    let (latent, context) = (case.on_device::<4>("latent"), case.on_device("context"));
+    let timesteps = vec![case.number("/timestep") as f32; 2];
+    let residuals =
+        |scale| control_net.forward(latent.clone(), &timesteps, &context, &embedding, scale);
+    let full = residuals(1.0);
+    for (index, residual) in full.skips.into_iter().enumerate() {
+        case.check(&format!("down_{index}"), &values_of(residual));
+    }
+    case.check("mid", &values_of(full.middle));
+
+    let unet = unet();
+    let alone = unet.forward(latent.clone(), &timesteps, &context);
+    case.check("eps_without_control", &values_of(alone));
+    for (expected, scale) in [("eps_1_0", 1.0), ("eps_0_5", 0.5)] {
+        let residuals = residuals(scale);
+        let epsilon = unet.forward_controlled(latent.clone(), &timesteps, &context, residuals);
+        case.check(expected, &values_of(epsilon));
     }
 }
 
@@ -104,4 +136,36 @@ fn posterior_clamps_extreme_variances() {
             "std {got}, expected {expected}"
         );
     }
+}
+
+#[test]
+#[ignore = "needs TAESD's weights beside the golden data in GLASSINE_GOLDEN"]
+fn taesd_gives_pictures_back_as_well_as_it_can() {
+    let (weights, _) = model::weights();
+    let encoder = TinyEncoder::load(&weights.at("taesd_encoder")).unwrap();
+    let decoder = TinyDecoder::load(&weights.at("taesd_decoder")).unwrap();
+    // The ratios are those of a forward pass written in NumPy. A photographic interior does well,
+    // and fur does not.
+    for (name, expected) in [
+        ("rc_sd15_joint_background", 28.12),
+        ("ldcli_cat_input", 23.35),
+    ] {
+        let file = golden_bytes(&format!("layerdiffuse/pictures/{name}.png"));
+        let picture = Picture::from_file(&file).unwrap().on_black();
+        let data = TensorData::new(picture.clone(), [1, 3, 512, 512]);
+        let latent = encoder.forward(Tensor::from_data(data, &Device::flex()));
+        assert_eq!(latent.dims(), [1, 4, 64, 64]);
+        let decoded = values_of(decoder.forward(latent).clamp(0.0, 1.0));
+        let ratio = peak_signal_to_noise(&picture, &decoded);
+        assert!((ratio - expected).abs() < 0.05, "{name}: {ratio} dB");
+    }
+}
+
+/// In decibels, of values in [0, 1].
+fn peak_signal_to_noise(expected: &[f32], got: &[f32]) -> f64 {
+    let squares = expected
+        .iter()
+        .zip(got)
+        .map(|(a, b)| f64::from(a - b).powi(2));
+    -10.0 * (squares.sum::<f64>() / expected.len() as f64).log10()
 }

@@ -8,13 +8,18 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Packer,
-    Precision, SafetensorsFile, Weights, write_safetensors,
+    AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Precision,
+    SafetensorsFile, Weights, write_safetensors,
 };
-use support::{golden, golden_bytes, model};
+use support::{companions, golden, golden_bytes, model};
 
-fn pack(options: &PackOptions) -> glassine::Result<Manifest> {
-    pollster::block_on(Packer::pack(options, |_, _| ()))
+/// Packs into the scratch folder `out`.
+fn pack(options: &PackOptions, out: &str) -> glassine::Result<Manifest> {
+    model::pack_as(options, &folder(out))
+}
+
+fn folder(name: &str) -> PathBuf {
+    model::scratch().join(name)
 }
 
 fn load(folder: &Path) -> glassine::Result<()> {
@@ -78,24 +83,22 @@ fn single_file() -> PathBuf {
 
 #[test]
 fn a_single_file_gives_the_same_pack_as_a_folder() {
-    let base = |model: PathBuf, out: &str| PackOptions {
+    let base = |model: PathBuf| PackOptions {
         model,
         transparency_decoder: None,
         adapters: BTreeMap::new(),
-        ..model::options(out)
+        ..model::options()
     };
-    let folder = base(model::checkpoint(), "from-folder");
-    let file = base(single_file(), "from-file");
-    let from_folder = pack(&folder).unwrap();
-    let from_file = pack(&file).unwrap();
+    let from_folder = pack(&base(model::checkpoint()), "from-folder").unwrap();
+    let from_file = pack(&base(single_file()), "from-file").unwrap();
     assert_eq!(from_folder.tensors, from_file.tensors);
-    assert!(shards(&folder.out, &from_folder) == shards(&file.out, &from_file));
+    let one = shards(&folder("from-folder"), &from_folder);
+    assert!(one == shards(&folder("from-file"), &from_file));
 }
 
 #[test]
 fn large_tensors_are_split_over_shards_of_sixteen_mebibytes() {
-    let options = model::options("sharded");
-    let manifest = pack(&options).unwrap();
+    let manifest = pack(&model::options(), "sharded").unwrap();
     for shard in &manifest.shards {
         assert!(
             shard.bytes <= 16 << 20,
@@ -103,10 +106,10 @@ fn large_tensors_are_split_over_shards_of_sixteen_mebibytes() {
             shard.file,
             shard.bytes
         );
-        SafetensorsFile::open(options.out.join(&shard.file))
+        SafetensorsFile::open(folder("sharded").join(&shard.file))
             .expect("every shard is a safetensors file");
     }
-    load(&options.out).unwrap();
+    load(&folder("sharded")).unwrap();
 }
 
 #[test]
@@ -114,18 +117,19 @@ fn packing_again_replaces_the_pack_and_nothing_else() {
     let options = PackOptions {
         transparency_decoder: None,
         adapters: BTreeMap::new(),
-        ..model::options("again")
+        ..model::options()
     };
-    pack(&options).unwrap();
-    std::fs::write(options.out.join("MODEL_CARD.md"), "kept").unwrap();
+    let out = folder("again");
+    pack(&options, "again").unwrap();
+    std::fs::write(out.join("MODEL_CARD.md"), "kept").unwrap();
     let half = PackOptions {
         precision: Precision::F16,
         ..options.clone()
     };
-    let manifest = pack(&half).unwrap();
-    load(&options.out).unwrap();
-    assert!(options.out.join("MODEL_CARD.md").is_file());
-    let files = std::fs::read_dir(&options.out).unwrap().count();
+    let manifest = pack(&half, "again").unwrap();
+    load(&out).unwrap();
+    assert!(out.join("MODEL_CARD.md").is_file());
+    let files = std::fs::read_dir(&out).unwrap().count();
     assert_eq!(
         files,
         manifest.shards.len() + 2,
@@ -135,23 +139,19 @@ fn packing_again_replaces_the_pack_and_nothing_else() {
     let used = model::scratch().join("used");
     std::fs::create_dir_all(&used).unwrap();
     std::fs::write(used.join("letter.txt"), "kept").unwrap();
-    let error = pack(&PackOptions {
-        out: used.clone(),
-        ..options
-    })
-    .unwrap_err();
+    let error = pack(&options, "used").unwrap_err();
     assert_eq!(error.code, ErrorCode::BadOption, "{error}");
     assert!(used.join("letter.txt").is_file());
 }
 
 #[test]
 fn half_precision_halves_the_pack() {
-    let whole = pack(&model::options("f32")).unwrap();
+    let whole = pack(&model::options(), "f32").unwrap();
     let half = PackOptions {
         precision: Precision::F16,
-        ..model::options("f16")
+        ..model::options()
     };
-    let half = pack(&half).unwrap();
+    let half = pack(&half, "f16").unwrap();
     let ratio = half.total_bytes() as f64 / whole.total_bytes() as f64;
     assert!((0.5..0.52).contains(&ratio), "{ratio}");
 }
@@ -161,39 +161,30 @@ fn a_flipped_byte_is_found_wherever_it_is() {
     let options = PackOptions {
         transparency_decoder: None,
         adapters: BTreeMap::new(),
-        ..model::options("flipped")
+        ..model::options()
     };
-    let manifest = pack(&options).unwrap();
-    let shard = options.out.join(&manifest.shards[1].file);
+    let manifest = pack(&options, "flipped").unwrap();
+    let out = folder("flipped");
+    let shard = out.join(&manifest.shards[1].file);
     let sound = std::fs::read(&shard).unwrap();
     for position in [0, 9, sound.len() / 2, sound.len() - 1] {
         let mut damaged = sound.clone();
         damaged[position] ^= 1;
         std::fs::write(&shard, damaged).unwrap();
-        let error = load(&options.out).unwrap_err();
+        let error = load(&out).unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelDamaged, "{error}");
         assert!(error.message.contains(&manifest.shards[1].file), "{error}");
     }
     std::fs::write(&shard, &sound[..sound.len() - 1]).unwrap();
-    assert_eq!(
-        load(&options.out).unwrap_err().code,
-        ErrorCode::ModelDamaged
-    );
+    assert_eq!(load(&out).unwrap_err().code, ErrorCode::ModelDamaged);
     std::fs::remove_file(&shard).unwrap();
-    assert_eq!(
-        load(&options.out).unwrap_err().code,
-        ErrorCode::ModelDamaged
-    );
+    assert_eq!(load(&out).unwrap_err().code, ErrorCode::ModelDamaged);
 }
 
 #[test]
 fn manifests_cannot_lead_elsewhere() {
-    let json = std::fs::read({
-        let options = model::options("manifest");
-        pack(&options).unwrap();
-        options.out.join(MANIFEST_FILE)
-    })
-    .unwrap();
+    pack(&model::options(), "manifest").unwrap();
+    let json = std::fs::read(folder("manifest").join(MANIFEST_FILE)).unwrap();
     let parse = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         change(&mut value);
@@ -293,11 +284,11 @@ fn what_glassine_does_not_run_is_refused_by_name() {
         ),
     ];
     for (model, expected) in refused {
-        let error = pack(&PackOptions {
+        let options = PackOptions {
             model,
-            ..model::options("refused")
-        })
-        .unwrap_err();
+            ..model::options()
+        };
+        let error = pack(&options, "refused").unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!path("refused").exists() && !path("refused.partial").exists());
@@ -305,9 +296,80 @@ fn what_glassine_does_not_run_is_refused_by_name() {
     let joint = golden("layerdiffuse/weights/layer_sd15_vae_transparent_decoder.safetensors");
     let options = PackOptions {
         adapters: BTreeMap::from([(AdapterKind::Single, joint)]),
-        ..model::options("refused")
+        ..model::options()
     };
-    let error = pack(&options).unwrap_err();
+    let error = pack(&options, "refused").unwrap_err();
     assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
     assert!(!path("refused").exists() && !path("refused.partial").exists());
+}
+
+/// Fails unless packing is refused with `expected` in the message, and leaves nothing.
+fn assert_unsupported(options: &PackOptions, expected: &str) {
+    let error = pack(options, "unsupported").unwrap_err();
+    assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(!folder("unsupported").exists());
+}
+
+#[test]
+fn taesd_files_that_are_swapped_are_refused() {
+    let options = model::options();
+    let swapped = PackOptions {
+        taesd_decoder: options.taesd_encoder.clone(),
+        ..options
+    };
+    assert_unsupported(&swapped, "is not a taesd_decoder");
+}
+
+#[test]
+fn control_nets_for_something_else_are_refused() {
+    const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+    let (original, unet) = (
+        companions::control_net(),
+        model::checkpoint().join("unet").join(WEIGHTS),
+    );
+    let folder = model::scratch().join("other-controlnet");
+    std::fs::create_dir_all(&folder).unwrap();
+    let options = PackOptions {
+        controlnet: Some(folder.clone()),
+        ..model::options()
+    };
+    assert_eq!(
+        pack(&options, "unsupported").unwrap_err().code,
+        ErrorCode::ModelNotFound
+    );
+
+    let json = std::fs::read(original.join("config.json")).unwrap();
+    std::fs::write(folder.join("config.json"), &json).unwrap();
+    assert_eq!(
+        pack(&options, "unsupported").unwrap_err().code,
+        ErrorCode::ModelNotFound
+    );
+
+    std::fs::copy(unet, folder.join(WEIGHTS)).unwrap();
+    assert_unsupported(&options, "it is not a ControlNet");
+
+    std::fs::write(folder.join(WEIGHTS), widened(&original.join(WEIGHTS))).unwrap();
+    assert_unsupported(&options, "attn2.to_k.weight does not fit");
+
+    std::fs::copy(original.join(WEIGHTS), folder.join(WEIGHTS)).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    config["global_pool_conditions"] = true.into();
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    assert_unsupported(&options, "pooled over the whole picture");
+}
+
+/// A ControlNet's file, for text features of twice the width.
+fn widened(path: &Path) -> Vec<u8> {
+    let mut file = SafetensorsFile::open(path).unwrap();
+    let infos = file.tensors().clone();
+    let tensors = infos.into_iter().map(|(name, info)| {
+        let (mut shape, mut bytes) = (info.shape, file.read_bytes(&name).unwrap());
+        if name.ends_with("attn2.to_k.weight") {
+            shape[1] *= 2;
+            bytes.extend(bytes.clone());
+        }
+        (name, info.dtype, shape, bytes)
+    });
+    write_safetensors(&tensors.collect::<Vec<_>>())
 }

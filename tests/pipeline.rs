@@ -4,11 +4,13 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::image::Picture;
-use glassine::pipeline::{Engine, Generation, Init, Mode, Quiet, Request};
+use glassine::pipeline::{
+    Control, Engine, Event, Generation, Init, Mode, Observer, Quiet, Request, VaeSize,
+};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::vae::VaeEncoder;
-use glassine::weights::HostTensor;
-use support::{Case, Tolerance, model, values_of, whole_golden};
+use glassine::weights::{FolderSource, HostTensor, PackOptions};
+use support::{Case, Tolerance, assert_close, model, values_of, whole_golden};
 
 fn generate(request: &Request) -> Generation {
     let source = model::pack().clone();
@@ -231,4 +233,152 @@ fn a_seed_draws_the_noise_that_the_reference_drew() {
     let case = Case::load("layerdiffuse/e2e_single");
     let drawn = glassine::sampling::NoiseGenerator::new(12345).normal(4 * 16 * 16);
     case.check_within("noise", &drawn, Tolerance::max_abs(5e-6));
+}
+
+/// A short run at 64 x 64.
+fn short(mode: Mode, steps: usize) -> Request {
+    Request {
+        mode: Some(mode),
+        width: Some(64),
+        height: Some(64),
+        steps: Some(steps),
+        seed: 7,
+        decode_passes: 1,
+        dump: true,
+        ..Request::new("an apple")
+    }
+}
+
+/// Black to red from left to right, and black to green downwards.
+fn ramps(side: usize) -> Picture {
+    let pixel = |index: usize| {
+        let value = |place: usize| (place * 255 / side) as u8;
+        [value(index % side), value(index / side), 0, 255]
+    };
+    Picture {
+        width: side,
+        height: side,
+        rgba: (0..side * side).flat_map(pixel).collect(),
+    }
+}
+
+#[test]
+fn a_control_picture_steers_the_steps_that_it_covers() {
+    let run = |scale, start, end| {
+        let control = Control {
+            scale,
+            start,
+            end,
+            ..Control::new(ramps(64))
+        };
+        generate(&Request {
+            control: Some(control),
+            ..short(Mode::Opaque, 4)
+        })
+        .dump
+    };
+    let free = generate(&short(Mode::Opaque, 4)).dump;
+    let steered = run(1.0, 0.0, 1.0);
+    let (late, early) = (run(1.0, 0.5, 1.0), run(1.0, 0.0, 0.5));
+    let step = |index| format!("latent.step.{index}");
+    assert_ne!(free[&step(0)], steered[&step(0)]);
+    assert_eq!(free[&step(1)], late[&step(1)]);
+    assert_ne!(free[&step(2)], late[&step(2)]);
+    assert_eq!(steered[&step(1)], early[&step(1)]);
+    assert_ne!(steered[&step(2)], early[&step(2)]);
+    let without_effect = run(0.0, 0.0, 1.0);
+    let tolerance = Tolerance::max_abs(1e-6);
+    assert_close(
+        "scale 0",
+        &without_effect["latent.final"].data,
+        &free["latent.final"].data,
+        tolerance,
+    );
+}
+
+#[test]
+fn a_control_picture_steers_every_frame_and_is_fitted() {
+    for mode in [Mode::Single, Mode::Joint] {
+        let free = generate(&short(mode, 1));
+        let steered = generate(&Request {
+            control: Some(Control::new(ramps(100))),
+            fit: true,
+            ..short(mode, 1)
+        });
+        let frames = |generation: &Generation| {
+            let values = &generation.latent.values;
+            values
+                .data
+                .chunks(values.data.len() / values.shape[0])
+                .map(<[f32]>::to_vec)
+                .collect::<Vec<_>>()
+        };
+        for (free, steered) in frames(&free).iter().zip(frames(&steered)) {
+            assert_ne!(*free, steered, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn the_tiny_vae_encodes_and_decodes_opaque_pictures() {
+    let full = generate(&short(Mode::Opaque, 2));
+    let tiny = Request {
+        vae: VaeSize::Tiny,
+        ..short(Mode::Opaque, 2)
+    };
+    let decoded = generate(&tiny);
+    assert_eq!(decoded.latent, full.latent);
+    assert_eq!(decoded.dump["pixel"].shape, [1, 3, 64, 64]);
+    assert_ne!(decoded.dump["pixel"], full.dump["pixel"]);
+    let from_picture = |request: Request| {
+        generate(&Request {
+            init: Some(Init::Picture(ramps(64))),
+            ..request
+        })
+    };
+    let encoded = from_picture(tiny);
+    assert_ne!(encoded.latent, from_picture(short(Mode::Opaque, 2)).latent);
+}
+
+/// The sizes of the previews that it hears of.
+#[derive(Default)]
+struct Previews(Vec<(usize, usize)>);
+
+impl Observer for Previews {
+    async fn report(&mut self, event: Event) -> bool {
+        if let Event::Denoising {
+            preview: Some(picture),
+            ..
+        } = event
+        {
+            self.0.push((picture.width, picture.height));
+        }
+        true
+    }
+}
+
+#[test]
+fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
+    let without = PackOptions {
+        taesd_decoder: None,
+        ..model::options()
+    };
+    let folder = model::scratch().join("without-taesd");
+    model::pack_as(&without, &folder).unwrap();
+    for (source, size) in [
+        (model::pack().clone(), (64, 64)),
+        (FolderSource::new(folder), (8, 8)),
+    ] {
+        let request = Request {
+            preview_every: Some(2),
+            ..short(Mode::Joint, 4)
+        };
+        let mut previews = Previews::default();
+        pollster::block_on(async {
+            let mut engine = Engine::load(source, Device::flex(), &mut Quiet).await?;
+            engine.sample(&request, &mut previews).await
+        })
+        .unwrap();
+        assert_eq!(previews.0, [size, size]);
+    }
 }

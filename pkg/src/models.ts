@@ -1,31 +1,160 @@
-/** The models that can be used without a download. */
+/** Models in the browser's storage: kept for offline use, and loaded by name. */
+import { callOnce } from "./internal/connection.js";
 import { miniBytes } from "./internal/mini.js";
+import { abortError } from "./internal/queue.js";
+import { packUrl } from "./internal/sources.js";
+import { estimatePack } from "./internal/storage/estimating.js";
+import { withLock } from "./internal/storage/locks.js";
+import { isComplete, isModelName, ModelFolder } from "./internal/storage/store.js";
+import { GlassineError } from "./public/errors.js";
+import type { StorageProgress, Verification } from "./public/types.js";
+
+export type { StorageProgress, Verification };
 
 /** A model that `createEngine` knows by its name. */
 export interface StoredModel {
   /** What to give as `model` to `createEngine`. */
   readonly name: string;
-  /** The size of its files. */
+  /** The size of its files that are here. */
   readonly bytes: number;
   /** Whether it comes with the package. */
   readonly builtIn: boolean;
+  /** False after an import that was interrupted: the next one goes on with what is here. */
+  readonly complete: boolean;
+  /** The URL that it was imported from. */
+  readonly origin?: string | undefined;
 }
 
 /** How much this page's origin may store and has stored, in bytes; as the browser estimates it. */
 export interface StorageEstimate {
   readonly usage: number;
   readonly quota: number;
+  /** Whether the browser has promised not to remove what is stored when the disk is full. */
+  readonly persisted: boolean;
+}
+
+/** What a model takes, in bytes. */
+export interface ModelEstimate extends StorageEstimate {
+  /** The model's name for itself. */
+  readonly name: string;
+  /** The length of all its shards. */
+  readonly totalBytes: number;
+  /** How much of that is not stored here yet. */
+  readonly downloadBytes: number;
+}
+
+/** What the calls here take. */
+export interface StorageOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: StorageProgress) => void) | undefined;
+}
+
+export interface ImportOptions extends StorageOptions {
+  /** What to call the model: letters, digits, `_`, `.` and `-`. The pack's own name if left out. */
+  name?: string | undefined;
+  /** How many shards to fetch at a time, 1 to 16; 4 if left out. */
+  concurrency?: number | undefined;
+}
+
+export interface VerifyOptions extends StorageOptions {
+  /** Fetch missing and damaged files again from where the model came from. */
+  repair?: boolean | undefined;
 }
 
 export const models = Object.freeze({
-  /** The models that `createEngine` knows by name. */
+  /** The models that `createEngine` knows by name, and those whose import was interrupted. */
   async list(): Promise<StoredModel[]> {
-    return [{ name: "mini", bytes: miniBytes, builtIn: true }];
+    const mini = { name: "mini", bytes: miniBytes, builtIn: true, complete: true };
+    // A folder can go while it is looked at: another tab removes it.
+    const stored = (await ModelFolder.all()).map((folder) => describe(folder).catch(() => []));
+    return [mini, ...(await Promise.all(stored)).flat()];
   },
 
-  /** What the browser grants this page's origin; zeros where it does not say. */
-  async estimate(): Promise<StorageEstimate> {
-    const { usage = 0, quota = 0 } = (await globalThis.navigator?.storage?.estimate()) ?? {};
-    return { usage, quota };
+  /**
+   * Fetches the pack at a URL and stores it. What an interrupted import has left
+   * is used: a shard that is here is not fetched again. A model of the same name
+   * is replaced, once the new one is complete. Nothing is stored unchecked.
+   *
+   * @throws GlassineError `network`, `model_not_found`, `model_damaged`,
+   * `model_unsupported`, `quota_exceeded`, `storage_unavailable`, `aborted`.
+   */
+  async import(url: string | URL, options: ImportOptions = {}): Promise<StoredModel> {
+    const { name, concurrency = 4, ...others } = options;
+    if (name !== undefined) checkName(name);
+    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 16) {
+      throw new GlassineError("bad_option", `concurrency must be a whole number from 1 to 16, not ${concurrency}`);
+    }
+    // The answer can take as long as the visitor likes, and the import does not depend on it.
+    void globalThis.navigator?.storage?.persist?.().catch(() => false);
+    const stored = await callOnce("import", { origin: packUrl(url).href, name, concurrency }, others);
+    const folder = await ModelFolder.find(stored);
+    if (!folder) throw new GlassineError("io", `the model "${stored}" was removed as soon as it was stored`);
+    return describe(folder);
   },
+
+  /** Computes the SHA-256 of every file of a stored model. Rejects if there is none of that name, or if a repair fails. */
+  async verify(name: string, options: VerifyOptions = {}): Promise<Verification> {
+    const { repair = false, ...others } = options;
+    checkName(name);
+    return callOnce("verify", { name, repair }, others);
+  },
+
+  /** Removes a stored model, or what an interrupted import has left of it. Gives whether there was any. */
+  async remove(name: string, { signal = never() }: { signal?: AbortSignal | undefined } = {}): Promise<boolean> {
+    checkName(name);
+    if (!(await ModelFolder.find(name))) return false;
+    const work = async (): Promise<boolean> => {
+      const found = (await ModelFolder.find(name)) !== undefined;
+      if (found) await ModelFolder.remove(name);
+      return found;
+    };
+    return abortable(signal, withLock(name, { mode: "exclusive", signal }, work));
+  },
+
+  estimate,
 });
+
+/** What the browser grants this page's origin; zeros where it does not say. */
+async function estimate(): Promise<StorageEstimate>;
+/** The same, and what a model takes: a stored one by its name, any other by the URL of its pack. */
+async function estimate(model: string, options?: { signal?: AbortSignal | undefined }): Promise<ModelEstimate>;
+async function estimate(
+  model?: string,
+  { signal = never() }: { signal?: AbortSignal | undefined } = {},
+): Promise<StorageEstimate | ModelEstimate> {
+  const storage = globalThis.navigator?.storage;
+  const { usage = 0, quota = 0 } = (await storage?.estimate()) ?? {};
+  const granted = { usage, quota, persisted: (await storage?.persisted?.()) ?? false };
+  if (model === undefined) return granted;
+  return { ...granted, ...(await abortable(signal, estimatePack(model, signal))) };
+}
+
+/** A signal that does not fire. */
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** Gives every failure after an abort the error that the caller expects. */
+async function abortable<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return promise.catch((error: unknown) => {
+    throw signal.aborted ? abortError(signal.reason) : error;
+  });
+}
+
+async function describe(folder: ModelFolder): Promise<StoredModel> {
+  const [record, sizes] = [await folder.record(), await folder.sizes()];
+  return {
+    name: folder.name,
+    bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+    builtIn: false,
+    complete: isComplete(record),
+    origin: record?.origin,
+  };
+}
+
+function checkName(name: string): void {
+  if (typeof name === "string" && isModelName(name)) return;
+  throw new GlassineError("bad_option", `no stored model can be called "${String(name)}"`, {
+    hint: 'A name has up to 64 letters, digits, "_", "." and "-", and "mini" is taken by the model in this package.',
+  });
+}

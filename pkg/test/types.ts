@@ -18,7 +18,7 @@ import {
   type SceneFile,
   type SceneLayer,
 } from "glassine";
-import { models } from "glassine/models";
+import { models, type ModelEstimate, type StorageProgress, type StoredModel } from "glassine/models";
 
 async function everyday(signal: AbortSignal): Promise<Blob> {
   const support = await checkSupport();
@@ -30,6 +30,9 @@ async function everyday(signal: AbortSignal): Promise<Blob> {
     width: engine.info.defaults.width,
     sampler: "euler-a",
     convention: "k-diffusion",
+    control: new ImageData(64, 64),
+    controlEnd: 0.5,
+    vae: "full",
     seed: 7,
     previewEvery: 2,
     signal,
@@ -45,8 +48,9 @@ async function everyday(signal: AbortSignal): Promise<Blob> {
 
 async function ownSource(files: Map<string, File>): Promise<void> {
   const model: ModelSource = {
-    async read(path, { signal }) {
+    async read(path, { signal, again }) {
       signal.throwIfAborted();
+      if (again) files.delete(path);
       return files.get(path) ?? new Uint8Array();
     },
   };
@@ -116,6 +120,8 @@ function isFaultOfTheModel(code: GlassineErrorCode): boolean {
     case "unsupported_mode":
     case "io":
     case "network":
+    case "quota_exceeded":
+    case "storage_unavailable":
     case "device_unavailable":
     case "device_lost":
     case "out_of_memory":
@@ -149,7 +155,28 @@ async function mistakes(): Promise<void> {
   engine.info = undefined;
 }
 
-async function stored(): Promise<string[]> {
-  const { usage, quota } = await models.estimate();
-  return (await models.list()).filter(({ bytes }) => bytes < quota - usage).map(({ name }) => name);
+async function store(signal: AbortSignal): Promise<StoredModel | undefined> {
+  const { usage, quota, downloadBytes }: ModelEstimate = await models.estimate("https://example.com/dreamshaper/");
+  if (downloadBytes > quota - usage) return undefined;
+  const onProgress = (progress: StorageProgress): void => console.log(describeStorage(progress));
+  const model = await models.import(new URL("https://example.com/dreamshaper/"), { name: "dreamshaper", signal, onProgress });
+  const { intact, missing, damaged } = await models.verify(model.name, { repair: true, onProgress });
+  if (!intact) console.log([...missing, ...damaged].join());
+  const others = (await models.list()).filter(({ complete, builtIn }) => !complete && !builtIn);
+  const removed: boolean[] = await Promise.all(others.map(({ name }) => models.remove(name, { signal })));
+  return removed.every(Boolean) && (await models.estimate()).persisted ? model : undefined;
+}
+
+/** Every kind of progress in storing a model, and no other. */
+function describeStorage(progress: StorageProgress): string {
+  switch (progress.phase) {
+    case "waiting":
+      return "another tab is at work";
+    case "checking":
+      return `${progress.checkedBytes}/${progress.totalBytes}`;
+    case "downloading":
+      return `${progress.loadedBytes}/${progress.totalBytes}`;
+    default:
+      return progress satisfies never;
+  }
 }

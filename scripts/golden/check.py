@@ -20,19 +20,32 @@ import sd_tiny
 import text
 import tokenizer
 import torch
+import transparency
 import unet
 import vae
 from cases import Case, compare, default_root
 from safetensors.torch import save_file
 from trim import CASES
 
-MODULES = (sd_tiny, tokenizer, text, unet, vae, noise, schedulers, pipeline, layerdiffuse, lora, controlnet)
+MODULES = (
+    sd_tiny,
+    tokenizer,
+    text,
+    unet,
+    vae,
+    noise,
+    schedulers,
+    pipeline,
+    layerdiffuse,
+    transparency,
+    lora,
+    controlnet,
+)
 
 # Made by LayerDiffuse's released code, which no package holds; see layerdiffuse.py.
 NOT_REMADE = {
     "layerdiffuse/attn_control": "adapter for several frames",
     "layerdiffuse/attn_joint": "adapter for several frames",
-    "layerdiffuse/decoder": "transparency decoder",
     "layerdiffuse/e2e_bg2fg": "adapter for several frames",
     "layerdiffuse/e2e_fg2bg": "adapter for several frames",
     "layerdiffuse/e2e_joint": "adapter for several frames",

@@ -2,20 +2,22 @@
 
 No package holds that code. Its adapter for one picture, though, is plain arithmetic on the weights
 around diffusers' UNet, and the demo's sampler is DPM-Solver++(2M) on whole timesteps. So the cases
-of the adapter, and the whole runs up to the opaque picture, are computed again here. The networks
-of the transparency decoder and encoder, and the padding of colours, are not.
+of the adapter, and the whole runs up to the opaque picture, are computed again here, and those of
+the transparency decoder in `transparency.py`. The transparency encoder and the padding of colours
+are not.
 """
 
 import copy
 
 import model
 import torch
-from cases import Recipe
+from cases import Case, Recipe
 from kdiffusion import Dpmpp2m, Table
 from pipeline import guided
 from safetensors.torch import load_file
 
 NORM_EPSILON = 1e-6
+WEIGHTS = "layerdiffuse/weights/layer_sd15_transparent_attn.safetensors"
 REFERENCE = "folded adapter written here, models by diffusers"
 
 
@@ -42,8 +44,9 @@ class SharedAttention(torch.nn.Module):
             up, down = unit[f"{name}_lora.0.up.weight"], unit[f"{name}_lora.0.down.weight"]
             linear.weight.data += (up @ down).to(linear.weight.dtype)
         weight, bias = fold_temporal(unit)
-        self.register_buffer("weight", weight.float())
-        self.register_buffer("bias", bias.float())
+        dtype = attention.to_q.weight.dtype
+        self.register_buffer("weight", weight.to(dtype))
+        self.register_buffer("bias", bias.to(dtype))
 
     def forward(self, state, *arguments, **options):
         attended = self.attention(state, *arguments, **options)
@@ -64,28 +67,36 @@ def fold_temporal(unit):
     return weight, bias
 
 
-def units(case):
+def units(file):
     """The tensors of every unit in float64, by number."""
-    file = load_file(case.root / "layerdiffuse/weights/layer_sd15_transparent_attn.safetensors")
     by_unit = {}
-    for name, tensor in file.items():
+    for name, tensor in load_file(file).items():
         number, _, leaf = name.removeprefix("hookers.layers.").partition(".")
         by_unit.setdefault(number, {})[leaf] = tensor.double()
     return by_unit
 
 
-def adapted_unet(case):
-    unet = copy.deepcopy(model.unet(case.root))
-    order = case.sibling("layerdiffuse/attn_single").description["adapter"]["unit_order"]
-    for number, unit in units(case).items():
+def unit_order(root):
+    """The UNet's attention for every unit, by number."""
+    return Case(root, "layerdiffuse/attn_single").description["adapter"]["unit_order"]
+
+
+def adapt(unet, file, order):
+    """Folds the adapter in `file` into a UNet."""
+    for number, unit in units(file).items():
         parent, _, name = order[number].rpartition(".")
         parent = unet.get_submodule(parent)
         setattr(parent, name, SharedAttention(getattr(parent, name), unit))
+
+
+def adapted_unet(case):
+    unet = copy.deepcopy(model.unet(case.root))
+    adapt(unet, case.root / WEIGHTS, unit_order(case.root))
     return unet
 
 
 def attention(case):
-    unet, by_unit, computed = adapted_unet(case), units(case), {}
+    unet, by_unit, computed = adapted_unet(case), units(case.root / WEIGHTS), {}
     inner = case.description["debug_units"]
     for timestep in case["timesteps"].tolist():
 

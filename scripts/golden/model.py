@@ -44,23 +44,24 @@ def whole_table(reduced):
     return {TABLE: table, **others}
 
 
-def _load(kind, root, part):
-    return kind.from_pretrained(folder(root) / part).float().eval()
+def load(kind, path):
+    """A model of the class `kind` with the config and weights in the folder `path`."""
+    return kind.from_pretrained(path).float().eval()
 
 
 @cache
 def text_encoder(root):
-    return _load(CLIPTextModel, root, "text_encoder")
+    return load(CLIPTextModel, folder(root) / "text_encoder")
 
 
 @cache
 def unet(root):
-    return _load(UNet2DConditionModel, root, "unet")
+    return load(UNet2DConditionModel, folder(root) / "unet")
 
 
 @cache
 def vae(root):
-    return _load(AutoencoderKL, root, "vae")
+    return load(AutoencoderKL, folder(root) / "vae")
 
 
 def text_features(root, ids):

@@ -23,19 +23,38 @@ use crate::{Error, ErrorCode, Result};
 /// that is empty or whose bytes do not fit its size, and with `out_of_memory`.
 pub fn flatten<P: Borrow<Picture>>(
     scene: &Scene,
-    mut resolve: impl FnMut(&str) -> Result<P>,
+    resolve: impl FnMut(&str) -> Result<P>,
 ) -> Result<Picture> {
     scene.validate()?;
+    flatten_with(scene, &pictures(scene.image_paths(), resolve)?)
+}
+
+/// The pictures of a scene by their paths.
+pub(super) type Pictures<'a, P> = BTreeMap<&'a str, P>;
+
+/// What `resolve` gives for `paths`, checked.
+pub(super) fn pictures<'a, P: Borrow<Picture>>(
+    paths: Vec<&'a str>,
+    mut resolve: impl FnMut(&str) -> Result<P>,
+) -> Result<Pictures<'a, P>> {
     let mut pictures = BTreeMap::new();
-    for path in scene.image_paths() {
+    for path in paths {
         let picture = resolve(path)?;
         check_picture(path, picture.borrow())?;
         pictures.insert(path, picture);
     }
+    Ok(pictures)
+}
+
+/// [`flatten`] for a valid scene whose visible pictures are all there.
+pub(super) fn flatten_with<P: Borrow<Picture>>(
+    scene: &Scene,
+    pictures: &Pictures<P>,
+) -> Result<Picture> {
     let decoding = scene.space.decoding();
     let surroundings = Surroundings {
         scene_size: [scene.width, scene.height].map(|side| side as f64),
-        pictures: &pictures,
+        pictures,
         decoding: &decoding,
     };
     let stack = surroundings.stack(&scene.layers, &Transform::IDENTITY);
@@ -66,7 +85,8 @@ fn check_picture(path: &str, picture: &Picture) -> Result<()> {
     Ok(())
 }
 
-fn transparent_bytes(length: usize) -> Result<Vec<u8>> {
+/// `length` bytes of 0, or `out_of_memory`.
+pub(super) fn transparent_bytes(length: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).map_err(|_| {
         Error::new(
@@ -95,7 +115,7 @@ enum Content<'a> {
 /// What is needed to make sheets of layers.
 struct Surroundings<'a, P> {
     scene_size: [f64; 2],
-    pictures: &'a BTreeMap<&'a str, P>,
+    pictures: &'a Pictures<'a, P>,
     decoding: &'a [f32; 256],
 }
 
@@ -130,7 +150,7 @@ impl<'a, P: Borrow<Picture>> Surroundings<'a, P> {
 }
 
 /// The place of a layer whose content has this size.
-fn placement(layer: &Layer, size: [f64; 2]) -> Transform {
+pub(super) fn placement(layer: &Layer, size: [f64; 2]) -> Transform {
     let centre = size.map(|side| side / 2.0);
     Transform::about(
         centre,

@@ -1,6 +1,7 @@
 //! Layers to one picture, by the W3C's "Compositing and Blending Level 1".
 //!
-//! [`Scene`] is the scene file, [`flatten`] turns it into a picture. [`BlendMode`] and [`Operator`]
+//! [`Scene`] is the scene file, [`flatten`] turns it into a picture, and [`to_ora`] and [`to_psd`] into
+//! files of layers for other programs. [`BlendMode`] and [`Operator`]
 //! are the sixteen blend modes and the thirteen Porter-Duff operators of that specification, and
 //! [`composite`] applies one of each to a single pixel.
 //!
@@ -21,6 +22,7 @@
 
 mod blend;
 mod color;
+mod export;
 mod flatten;
 mod lanes;
 mod named;
@@ -35,6 +37,7 @@ pub use color::{
     Color, ColorSpace, from_rgba8, linear_from_srgb, premultiply, srgb_from_linear, to_rgba8,
     unpremultiply,
 };
+pub use export::{to_ora, to_psd};
 pub use flatten::flatten;
 pub use operator::{
     Operator, composite, composite_rgba8, composite_rgba8_premultiplied, composite_straight,

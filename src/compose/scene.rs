@@ -152,7 +152,14 @@ impl Scene {
     /// The paths of the pictures of all visible layers, each once, in alphabetical order.
     pub fn image_paths(&self) -> Vec<&str> {
         let mut paths = BTreeSet::new();
-        collect_paths(&self.layers, &mut paths);
+        collect_paths(&self.layers, false, &mut paths);
+        paths.into_iter().collect()
+    }
+
+    /// As [`Scene::image_paths`], with those of hidden layers.
+    pub(super) fn all_image_paths(&self) -> Vec<&str> {
+        let mut paths = BTreeSet::new();
+        collect_paths(&self.layers, true, &mut paths);
         paths.into_iter().collect()
     }
 }
@@ -260,10 +267,10 @@ fn validate_layers(layers: &[Layer], prefix: &str, depth: usize) -> Result<()> {
     Ok(())
 }
 
-fn collect_paths<'a>(layers: &'a [Layer], paths: &mut BTreeSet<&'a str>) {
-    for layer in layers.iter().filter(|layer| layer.visible) {
+fn collect_paths<'a>(layers: &'a [Layer], hidden: bool, paths: &mut BTreeSet<&'a str>) {
+    for layer in layers.iter().filter(|layer| layer.visible || hidden) {
         paths.extend(layer.image.as_deref());
-        collect_paths(layer.layers.as_deref().unwrap_or_default(), paths);
+        collect_paths(layer.layers.as_deref().unwrap_or_default(), hidden, paths);
     }
 }
 

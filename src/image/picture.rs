@@ -117,6 +117,16 @@ impl Picture {
         (0..3).flat_map(plane).collect()
     }
 
+    /// Planes of red, green and blue in [0, 1] on black: what a ControlNet sees.
+    pub fn on_black(&self) -> Vec<f32> {
+        let plane = |channel: usize| {
+            self.rgba
+                .chunks_exact(4)
+                .map(move |pixel| f32::from(pixel[channel]) / 255.0 * (f32::from(pixel[3]) / 255.0))
+        };
+        (0..3).flat_map(plane).collect()
+    }
+
     /// The plane of alpha in [0, 1].
     pub fn alpha(&self) -> Vec<f32> {
         let alphas = self

@@ -2,11 +2,11 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 
 use crate::Result;
-use crate::weights::Weights;
+use crate::weights::{Weight, Weights};
 
 /// A 2-D convolution with bias; `weight` is `[out, in, height, width]`.
 pub struct Conv2d {
-    weight: Tensor<4>,
+    weight: Weight,
     bias: Option<Tensor<1>>,
     options: ConvOptions<2>,
 }
@@ -23,7 +23,7 @@ impl Conv2d {
     pub fn with_options(weights: &Weights, stride: usize, padding: (usize, usize)) -> Result<Self> {
         let bias = weights.has("bias").then(|| weights.take("bias"));
         Ok(Self {
-            weight: weights.take("weight")?,
+            weight: weights.take_weight::<4>("weight")?,
             bias: bias.transpose()?,
             options: ConvOptions::new_with_padding([stride; 2], [padding; 2], [1; 2], 1),
         })
@@ -33,7 +33,7 @@ impl Conv2d {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         module::conv2d(
             x,
-            self.weight.clone(),
+            self.weight.unpack(),
             self.bias.clone(),
             self.options.clone(),
         )

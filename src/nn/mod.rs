@@ -15,13 +15,13 @@ mod resnet;
 mod spatial_attention;
 mod timestep;
 
-pub use activation::{gelu, quick_gelu, silu};
+pub use activation::{gelu, quick_gelu, relu, silu};
 pub use attention::{attend, attend_causal, merge_heads, split_heads};
 pub use conv2d::Conv2d;
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use resample::{Downsample, DownsamplePadding, Upsample};
+pub use resample::{Downsample, DownsamplePadding, Upsample, enlarge_nearest};
 pub use resnet::ResnetBlock;
 pub use spatial_attention::SpatialAttention;
 pub use timestep::timestep_embedding;

@@ -58,7 +58,12 @@ impl Upsample {
 
     /// Enlarges to `[height, width]`, which is not quite double where an odd size was halved.
     pub fn forward_to(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
-        self.conv.forward(module::interpolate(x, options))
+        self.conv.forward(enlarge_nearest(x, size))
     }
+}
+
+/// Nearest-neighbour enlargement to `[height, width]`.
+pub fn enlarge_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
+    module::interpolate(x, options)
 }

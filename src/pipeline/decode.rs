@@ -3,6 +3,7 @@ use burn::tensor::Tensor;
 use super::engine::Models;
 use super::request::Role;
 use super::sample::{Dump, Latent, aborted};
+use super::vae_size::VaeSize;
 use super::{Event, Observer, host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
@@ -29,9 +30,10 @@ pub struct Decoded {
     pub dump: Dump,
 }
 
-/// Runs the VAE and, for transparent frames, the transparency decoder.
+/// Runs the VAE (of a size that was checked) and, for transparent frames, the transparency decoder.
 pub(super) async fn decode(
     latent: &Latent,
+    vae: VaeSize,
     passes: usize,
     keep: bool,
     models: &Models,
@@ -45,12 +47,16 @@ pub(super) async fn decode(
         passes: roles.iter().map(frame_passes).sum(),
     };
     counter.report(0, observer).await?;
-    let unscaled = to_device(&latent.values, &models.device).div_scalar(models.scaling_factor);
+    let scaled = to_device(&latent.values, &models.device);
     let (mut layers, mut pixels, mut transparent) = (Vec::new(), Vec::new(), Vec::new());
     for (frame, role) in roles.iter().enumerate() {
-        let latent_frame = unscaled.clone().narrow(0, frame, 1);
-        let picture = models.vae.forward(latent_frame.clone());
-        let picture = (picture * 0.5 + 0.5).clamp(0.0, 1.0);
+        let scaled_frame = scaled.clone().narrow(0, frame, 1);
+        let latent_frame = scaled_frame.clone().div_scalar(models.scaling_factor);
+        let picture = match (vae, &models.tiny_decoder) {
+            (VaeSize::Tiny, Some(decoder)) => decoder.forward(scaled_frame),
+            _ => models.vae.forward(latent_frame.clone()) * 0.5 + 0.5,
+        };
+        let picture = picture.clamp(0.0, 1.0);
         let [_, _, height, width] = picture.dims();
         let planes = match (&models.transparency_decoder, role) {
             (Some(decoder), Role::Foreground) => {

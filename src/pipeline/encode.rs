@@ -1,7 +1,10 @@
+use burn::tensor::Device;
+
 use super::engine::Encoders;
 use super::{host_values, to_device};
 use crate::Result;
 use crate::image::{Picture, padded_rgb};
+use crate::vae::TinyEncoder;
 use crate::weights::HostTensor;
 
 /// A picture's latent, and what it was made from.
@@ -13,6 +16,21 @@ pub struct Encoded {
     pub mean: HostTensor,
     /// Deviation of the VAE's posterior, unscaled.
     pub std: HostTensor,
+}
+
+/// The latent `[1, 4, height/8, width/8]`, in the UNet's scale, that TAESD makes of an opaque
+/// picture.
+pub(super) async fn encode_tiny(
+    picture: &Picture,
+    encoder: &TinyEncoder,
+    device: &Device,
+) -> Result<HostTensor> {
+    let (width, height) = (picture.width, picture.height);
+    let on_grey = HostTensor::new([1, 3, height, width], picture.on_grey());
+    let latent = encoder.forward(to_device(&on_grey, device) * 0.5 + 0.5);
+    let latent = HostTensor::new(latent.dims(), host_values(latent.into_data_async().await)?);
+    latent.check_finite("the encoded picture")?;
+    Ok(latent)
 }
 
 /// `(mean + std · gain · offset) · scaling factor`, with the offset of the transparency encoder;

@@ -1,17 +1,19 @@
 use burn::tensor::Device;
 
+use super::control::Steering;
 use super::decode::{Decoded, Layer, decode};
-use super::encode::{Encoded, encode};
+use super::encode::{Encoded, encode, encode_tiny};
 use super::observer::{Event, Observer};
 use super::request::{Init, MAX_SIDE, Mode, Plan, Request, check_passes};
 use super::sample::{Dump, Inputs, Latent, Sampled, sample};
 use super::to_device;
+use super::vae_size::VaeSize;
 use crate::image::Picture;
 use crate::text::{TextEncoder, Tokenizer};
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
-use crate::unet::Unet;
-use crate::vae::{VaeDecoder, VaeEncoder};
-use crate::weights::{HostTensor, Manifest, Pack, PackSource, Weights};
+use crate::unet::{ControlNet, Unet};
+use crate::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
+use crate::weights::{HostTensor, Lora, Manifest, Pack, PackSource, Weights};
 use crate::{Error, ErrorCode, Result};
 
 /// A model on a device, ready to generate.
@@ -23,6 +25,8 @@ pub struct Engine<S> {
     adapter: Option<&'static str>,
     /// Loaded when a picture is first encoded.
     encoders: Option<Encoders>,
+    /// Loaded when a control picture is first given.
+    control_net: Option<ControlNet>,
 }
 
 /// The networks that turn pictures into latents.
@@ -31,6 +35,7 @@ pub(super) struct Encoders {
     pub vae: VaeEncoder,
     pub scaling_factor: f32,
     pub transparency: Option<TransparencyEncoder>,
+    pub tiny: Option<TinyEncoder>,
 }
 
 /// The networks of a pack on a device.
@@ -41,6 +46,7 @@ pub(super) struct Models {
     pub vae: VaeDecoder,
     pub scaling_factor: f32,
     pub transparency_decoder: Option<TransparencyDecoder>,
+    pub tiny_decoder: Option<TinyDecoder>,
 }
 
 /// What [`Engine::generate`] gives.
@@ -57,7 +63,23 @@ pub struct Generation {
 impl<S: PackSource> Engine<S> {
     /// Loads the pack behind `source` onto `device`.
     pub async fn load(source: S, device: Device, observer: &mut impl Observer) -> Result<Self> {
+        Self::load_adapted(source, device, Vec::new(), observer).await
+    }
+
+    /// As [`Engine::load`], with `loras` merged into the weights.
+    ///
+    /// # Errors
+    /// `model_unsupported` if a LoRA is for another architecture.
+    pub async fn load_adapted(
+        source: S,
+        device: Device,
+        loras: Vec<Lora>,
+        observer: &mut impl Observer,
+    ) -> Result<Self> {
         let pack = Pack::open(source).await?;
+        for lora in loras {
+            pack.apply(lora)?;
+        }
         let tokenizer = pack.tokenizer().await?;
         let first = Mode::ALL
             .into_iter()
@@ -70,6 +92,7 @@ impl<S: PackSource> Engine<S> {
             models,
             adapter,
             encoders: None,
+            control_net: None,
         })
     }
 
@@ -102,6 +125,7 @@ impl<S: PackSource> Engine<S> {
         let decoded = self
             .decode(
                 &sampled.latent,
+                request.vae,
                 request.decode_passes,
                 request.dump,
                 observer,
@@ -124,29 +148,30 @@ impl<S: PackSource> Engine<S> {
     ) -> Result<Sampled> {
         let plan = Plan::new(request, self.pack.manifest(), self.size_multiple())?;
         self.adapt(plan.mode, observer).await?;
-        let fitted = |picture: &Picture| match request.fit {
-            true => picture.fitted(plan.width, plan.height),
-            false => picture.clone(),
-        };
         let condition = request.foreground.as_ref().or(request.background.as_ref());
-        if let Some(picture) = condition.map(fitted) {
+        if let Some(picture) = condition {
             let shape = [1, 3, plan.height, plan.width];
-            let on_grey = HostTensor::new(shape, picture.on_grey());
+            let on_grey = HostTensor::new(shape, plan.fitted(picture).on_grey());
             let on_grey = to_device(&on_grey, &self.models.device);
             self.models.unet.set_condition(on_grey);
         }
         let init = match &request.init {
             Some(Init::Latent(latent)) => Some(latent.clone()),
             Some(Init::Picture(picture)) => {
-                let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
-                let picture = fitted(picture);
-                let encoded = self
-                    .encode_as(&picture, gain, transparent, observer)
-                    .await?;
-                Some(encoded.latent)
+                let picture = plan.fitted(picture);
+                Some(self.encode_init(&picture, request, &plan, observer).await?)
             }
             None => None,
         };
+        if request.control.is_some() && self.control_net.is_none() {
+            let device = &self.models.device;
+            self.control_net = Some(load_control_net(&self.pack, device, observer).await?);
+        }
+        let steering = request.control.as_ref().zip(self.control_net.as_ref());
+        let steering = steering.map(|(control, network)| {
+            let picture = plan.fitted(&control.picture);
+            Steering::new(network, control, &picture, &self.models.device)
+        });
         let inputs = Inputs {
             request,
             plan: &plan,
@@ -154,6 +179,7 @@ impl<S: PackSource> Engine<S> {
             tokenizer: &self.tokenizer,
             models: &self.models,
             init,
+            steering,
         };
         sample(inputs, observer).await
     }
@@ -170,16 +196,6 @@ impl<S: PackSource> Engine<S> {
         gain: f32,
         observer: &mut impl Observer,
     ) -> Result<Encoded> {
-        self.encode_as(picture, gain, true, observer).await
-    }
-
-    async fn encode_as(
-        &mut self,
-        picture: &Picture,
-        gain: f32,
-        transparent: bool,
-        observer: &mut impl Observer,
-    ) -> Result<Encoded> {
         let (width, height) = (picture.width, picture.height);
         let fits = |side: usize| (8..=MAX_SIDE).contains(&side) && side.is_multiple_of(8);
         if !fits(width) || !fits(height) {
@@ -189,29 +205,49 @@ impl<S: PackSource> Engine<S> {
                 format!("use sides that are multiples of 8 up to {MAX_SIDE}"),
             ));
         }
+        encode(picture, gain, true, self.encoders(observer).await?).await
+    }
+
+    async fn encode_init(
+        &mut self,
+        picture: &Picture,
+        request: &Request,
+        plan: &Plan,
+        observer: &mut impl Observer,
+    ) -> Result<HostTensor> {
+        let encoders = self.encoders(observer).await?;
+        if let (VaeSize::Tiny, Some(tiny)) = (request.vae, &encoders.tiny) {
+            return encode_tiny(picture, tiny, &encoders.device).await;
+        }
+        let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
+        Ok(encode(picture, gain, transparent, encoders).await?.latent)
+    }
+
+    async fn encoders(&mut self, observer: &mut impl Observer) -> Result<&Encoders> {
         let encoders = match self.encoders.take() {
             Some(encoders) => encoders,
             None => load_encoders(&self.pack, &self.models.device, observer).await?,
         };
-        let encoded = encode(picture, gain, transparent, &encoders).await;
-        self.encoders = Some(encoders);
-        encoded
+        Ok(self.encoders.insert(encoders))
     }
 
     /// The second half: from a latent to layers. `keep` fills the dump.
     ///
     /// # Errors
+    /// `bad_option` or `unsupported_mode` if the pack or the latent's mode does not allow `vae`;
     /// `bad_image` if the latent's size does not suit its mode; as [`Engine::generate`] otherwise.
     pub async fn decode(
         &self,
         latent: &Latent,
+        vae: VaeSize,
         passes: usize,
         keep: bool,
         observer: &mut impl Observer,
     ) -> Result<Decoded> {
         check_passes(passes)?;
         self.check_latent(latent)?;
-        decode(latent, passes, keep, &self.models, observer).await
+        vae.check(latent.mode, self.pack.manifest())?;
+        decode(latent, vae, passes, keep, &self.models, observer).await
     }
 
     fn check_latent(&self, latent: &Latent) -> Result<()> {
@@ -267,6 +303,7 @@ async fn load_models<S: PackSource>(
             "vae.decoder.",
             "vae.post_quant_conv.",
             "transparency_decoder.",
+            "taesd_decoder.",
         ];
         parts.iter().any(|part| name.starts_with(part)) || wants_unet(name, adapter)
     };
@@ -276,6 +313,9 @@ async fn load_models<S: PackSource>(
     let transparency_decoder = manifest
         .has("transparency_decoder")
         .then(|| TransparencyDecoder::load(&weights.at("transparency_decoder")));
+    let tiny_decoder = manifest
+        .has("taesd_decoder")
+        .then(|| TinyDecoder::load(&weights.at("taesd_decoder")));
     Ok(Models {
         device: device.clone(),
         text_encoder: TextEncoder::load(&manifest.text_encoder()?, &weights.at("text_encoder"))?,
@@ -283,6 +323,7 @@ async fn load_models<S: PackSource>(
         vae: VaeDecoder::load(&vae, &weights.at("vae"))?,
         scaling_factor: vae.scaling_factor,
         transparency_decoder: transparency_decoder.transpose()?,
+        tiny_decoder: tiny_decoder.transpose()?,
     })
 }
 
@@ -292,20 +333,41 @@ async fn load_encoders<S: PackSource>(
     observer: &mut impl Observer,
 ) -> Result<Encoders> {
     let weights = Weights::new(device);
-    let parts = ["vae.encoder.", "vae.quant_conv.", "transparency_encoder."];
+    let parts = [
+        "vae.encoder.",
+        "vae.quant_conv.",
+        "transparency_encoder.",
+        "taesd_encoder.",
+    ];
     let wanted = |name: &str| parts.iter().any(|part| name.starts_with(part));
     load_weights(pack, &weights, wanted, observer).await?;
-    let config = pack.manifest().vae()?;
-    let transparency = pack
-        .manifest()
+    let manifest = pack.manifest();
+    let config = manifest.vae()?;
+    let transparency = manifest
         .has("transparency_encoder")
         .then(|| TransparencyEncoder::load(&weights.at("transparency_encoder")));
+    let tiny = manifest
+        .has("taesd_encoder")
+        .then(|| TinyEncoder::load(&weights.at("taesd_encoder")));
     Ok(Encoders {
         device: device.clone(),
         vae: VaeEncoder::load(&config, &weights.at("vae"))?,
         scaling_factor: config.scaling_factor,
         transparency: transparency.transpose()?,
+        tiny: tiny.transpose()?,
     })
+}
+
+async fn load_control_net<S: PackSource>(
+    pack: &Pack<S>,
+    device: &Device,
+    observer: &mut impl Observer,
+) -> Result<ControlNet> {
+    let weights = Weights::new(device);
+    let wanted = |name: &str| name.starts_with("controlnet.");
+    load_weights(pack, &weights, wanted, observer).await?;
+    let config = pack.manifest().config("controlnet")?;
+    ControlNet::load(&config, &weights.at("controlnet"))
 }
 
 fn build_unet(manifest: &Manifest, weights: &Weights, adapter: Option<&str>) -> Result<Unet> {

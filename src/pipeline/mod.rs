@@ -1,5 +1,6 @@
 //! From a request to transparent layers: text, diffusion, VAE and transparency decoder in turn.
 
+mod control;
 mod decode;
 mod encode;
 mod engine;
@@ -7,15 +8,18 @@ mod observer;
 mod preview;
 mod request;
 mod sample;
+mod vae_size;
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
+pub use control::Control;
 pub use decode::{Decoded, Layer};
 pub use encode::Encoded;
 pub use engine::{Engine, Generation};
 pub use observer::{Event, Observer, Quiet};
 pub use request::{Init, Mode, Request, Role};
 pub use sample::{Dump, Latent, Sampled};
+pub use vae_size::VaeSize;
 
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};

@@ -18,7 +18,8 @@ pub enum Event {
         step: usize,
         /// Steps in all.
         steps: usize,
-        /// A rough picture of the latent, an eighth of the size, where one was asked for.
+        /// A rough picture of the latent, where one was asked for: of the output's size if the
+        /// pack holds TAESD, else an eighth of it.
         preview: Option<Picture>,
     },
     /// The latent becomes pixels.

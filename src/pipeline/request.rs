@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::control::Control;
+use super::vae_size::VaeSize;
 use crate::image::Picture;
 use crate::sampling::{Convention, SamplerName};
 use crate::transparency::OFFSET_GAIN;
@@ -163,7 +165,8 @@ impl Init {
 /// A request for a picture. Fields left at `None` take the model's defaults.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What the picture shows.
+    /// What the picture shows. All prompts may be long and have
+    /// [weights](crate::text::WeightedText).
     pub prompt: String,
     /// What it is to keep away from; used where guidance is not 1.
     pub negative_prompt: String,
@@ -181,6 +184,8 @@ pub struct Request {
     pub background: Option<Picture>,
     /// What to start from instead of noise alone, of the output's size.
     pub init: Option<Init>,
+    /// A picture for the pack's ControlNet. In modes of several frames it steers each of them.
+    pub control: Option<Control>,
     /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
     pub fit: bool,
     /// How much of `init` is given up, above 0 and at most 1. (f64, since it decides a whole number
@@ -205,6 +210,9 @@ pub struct Request {
     pub seed: u64,
     /// Unit normal noise `[frames, 4, height/8, width/8]` to use instead of the seed's.
     pub noise: Option<HostTensor>,
+    /// What decodes the latent, and encodes an initial picture where the pack holds both halves of
+    /// TAESD.
+    pub vae: VaeSize,
     /// Passes of the transparency decoder: 1, or 8 with the lower median.
     pub decode_passes: usize,
     /// Report a preview every this many steps.
@@ -225,6 +233,7 @@ impl Request {
             foreground: None,
             background: None,
             init: None,
+            control: None,
             fit: false,
             strength: 0.7,
             offset_gain: OFFSET_GAIN,
@@ -237,6 +246,7 @@ impl Request {
             convention: None,
             seed: 0,
             noise: None,
+            vae: VaeSize::Full,
             decode_passes: 8,
             preview_every: None,
             dump: false,
@@ -252,6 +262,7 @@ pub(super) struct Plan {
     pub steps: usize,
     pub guidance: f32,
     pub sampler: SamplerName,
+    fit: bool,
 }
 
 /// A decode takes one pass or eight.
@@ -294,14 +305,27 @@ impl Plan {
                 Some(sampler) => sampler,
                 None => defaults.sampler.parse()?,
             },
+            fit: request.fit,
         };
         let multiple = match mode {
             Mode::Opaque => 8,
             _ => size_multiple,
         };
         plan.check(request, multiple)?;
+        request.vae.check(mode, manifest)?;
+        if let Some(control) = &request.control {
+            control.check(manifest)?;
+        }
         plan.check_pictures(request)?;
         Ok(plan)
+    }
+
+    /// A given picture in the output's size.
+    pub fn fitted(&self, picture: &Picture) -> Picture {
+        match self.fit {
+            true => picture.fitted(self.width, self.height),
+            false => picture.clone(),
+        }
     }
 
     fn check(&self, request: &Request, multiple: usize) -> Result<()> {
@@ -365,12 +389,14 @@ impl Plan {
                 ));
             }
         }
+        let control = request.control.as_ref().map(|control| &control.picture);
         let pictures = [&request.foreground, &request.background]
             .into_iter()
-            .flatten();
+            .flatten()
+            .chain(control);
         let sizes = pictures.map(|picture| (picture.width, picture.height));
         for (width, height) in sizes.chain(request.init.iter().map(Init::size)) {
-            if !request.fit && (width, height) != (self.width, self.height) {
+            if !self.fit && (width, height) != (self.width, self.height) {
                 return Err(Error::new(
                     ErrorCode::BadImage,
                     format!(

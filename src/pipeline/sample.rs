@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
+use super::control::Steering;
 use super::engine::Models;
 use super::preview::preview;
 use super::request::{Plan, Request};
 use super::{Event, Mode, Observer, Role, host_values, to_device};
 use crate::sampling::{NoiseGenerator, NoiseSchedule, Sampler, sampler};
-use crate::text::Tokenizer;
+use crate::text::{Prompt, Tokenizer};
 use crate::weights::{HostTensor, Manifest};
 use crate::{Error, ErrorCode, Result};
 
@@ -44,6 +45,8 @@ pub(super) struct Inputs<'a> {
     pub models: &'a Models,
     /// Latent of the initial picture, one frame.
     pub init: Option<HostTensor>,
+    /// The ControlNet at work, if there is a control picture.
+    pub steering: Option<Steering<'a>>,
 }
 
 /// Runs text encoder and UNet.
@@ -90,15 +93,18 @@ pub(super) async fn sample(inputs: Inputs<'_>, observer: &mut impl Observer) -> 
         if step == 0 && !observer.report(denoising).await {
             return Err(aborted());
         }
-        let epsilon =
-            guided_epsilon(&*sampler, step, &latent, &shape, &context, plan, models).await?;
+        let epsilon = guided_epsilon(&*sampler, step, &latent, &shape, &context, &inputs).await?;
         let wanted = request
             .preview_every
             .is_some_and(|every| (step + 1).is_multiple_of(every));
-        let preview = wanted.then(|| {
-            let denoised = sampler.denoised(step, &latent, &epsilon);
-            preview(&denoised, shape[3], shape[2], &manifest.preview)
-        });
+        let preview = match wanted {
+            true => {
+                let denoised = sampler.denoised(step, &latent, &epsilon);
+                let denoised = HostTensor::new(shape.clone(), denoised);
+                Some(preview(&denoised, &manifest.preview, models).await?)
+            }
+            false => None,
+        };
         latent = sampler.step(step, &latent, &epsilon, &mut draw);
         keep(format!("latent.step.{step}"), &latent);
         let denoising = Event::Denoising {
@@ -155,25 +161,21 @@ fn frame_prompt(request: &Request, role: Role) -> String {
 /// Text features for the rows of a batch: the negative prompt for every frame, if there is
 /// guidance, then each frame's own prompt.
 async fn encode_prompts(inputs: &Inputs<'_>, dump: &mut Dump) -> Result<Tensor<3>> {
-    let (request, plan) = (inputs.request, inputs.plan);
+    let (request, models) = (inputs.request, inputs.models);
+    let roles = inputs.plan.mode.roles();
+    let guided = inputs.plan.guidance != 1.0;
+    let mut texts = vec![request.prompt.clone()];
+    texts.extend(roles.iter().map(|role| frame_prompt(request, *role)));
+    texts.extend(guided.then(|| request.negative_prompt.clone()));
     let length = inputs.manifest.text_encoder()?.max_position_embeddings;
-    let encode = |prompts: Vec<String>| {
-        let ids = prompts
-            .iter()
-            .map(|prompt| inputs.tokenizer.encode_padded(prompt, length));
-        inputs.models.text_encoder.forward(&ids.collect::<Vec<_>>())
-    };
-    let roles = plan.mode.roles();
-    let positive = encode(
-        roles
-            .iter()
-            .map(|role| frame_prompt(request, *role))
-            .collect(),
-    );
-    let guided = plan.guidance != 1.0;
-    let negative = guided.then(|| encode(vec![request.negative_prompt.clone()]));
+    let prompts = Prompt::batch(&texts, inputs.tokenizer, length);
+    let (main, rest) = prompts.split_at(1);
+    let (frames, negative) = rest.split_at(roles.len());
+    let encode = |prompts: &[Prompt]| Prompt::encode(prompts, &models.text_encoder);
+    let positive = encode(frames);
+    let negative = guided.then(|| encode(negative));
     if request.dump {
-        keep_features("text.cond", &encode(vec![request.prompt.clone()]), dump).await?;
+        keep_features("text.cond", &encode(main), dump).await?;
         if roles.len() > 1 {
             keep_features("text.cond.frames", &positive, dump).await?;
         }
@@ -201,8 +203,7 @@ async fn guided_epsilon(
     latent: &[f32],
     shape: &[usize],
     context: &Tensor<3>,
-    plan: &Plan,
-    models: &Models,
+    inputs: &Inputs<'_>,
 ) -> Result<Vec<f32>> {
     let input = sampler.model_input(step);
     let rows = context.dims()[0];
@@ -214,16 +215,21 @@ async fn guided_epsilon(
         &HostTensor::new(batched, scaled.repeat(branches)),
         &context.device(),
     );
-    let predicted = models
-        .unet
-        .forward(batch, &vec![input.timestep; rows], context);
+    let (unet, timesteps) = (&inputs.models.unet, vec![input.timestep; rows]);
+    let residuals = inputs.steering.as_ref().and_then(|steering| {
+        steering.residuals((step, sampler.steps()), &batch, &timesteps, context)
+    });
+    let predicted = match residuals {
+        Some(residuals) => unet.forward_controlled(batch, &timesteps, context, residuals),
+        None => unet.forward(batch, &timesteps, context),
+    };
     let predicted = host_values(predicted.into_data_async().await)?;
     let epsilon = match predicted.split_at(predicted.len() / branches) {
         (only, []) => only.to_vec(),
         (negative, positive) => negative
             .iter()
             .zip(positive)
-            .map(|(negative, positive)| negative + plan.guidance * (positive - negative))
+            .map(|(negative, positive)| negative + inputs.plan.guidance * (positive - negative))
             .collect(),
     };
     let epsilon = HostTensor::new(shape.to_vec(), epsilon);

@@ -1,9 +1,9 @@
-use burn::tensor::{Int, Tensor, TensorData, module};
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::nn::{LayerNorm, Linear, attend_causal, gelu, merge_heads, quick_gelu, split_heads};
-use crate::weights::Weights;
+use crate::weights::{Table, Weights};
 
 /// The fields of `text_encoder/config.json` that shapes do not tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ fn clip_positions() -> usize {
 
 /// CLIP's text transformer: token ids to features.
 pub struct TextEncoder {
-    tokens: Tensor<2>,
+    tokens: Table,
     positions: Tensor<2>,
     layers: Vec<Layer>,
     final_norm: LayerNorm,
@@ -48,7 +48,7 @@ impl TextEncoder {
         let layers = (0..model.count("encoder.layers"))
             .map(|index| Layer::load(config, &model.at(format!("encoder.layers.{index}"))));
         Ok(Self {
-            tokens: model.take("embeddings.token_embedding.weight")?,
+            tokens: model.take_table("embeddings.token_embedding.weight")?,
             positions: model.take("embeddings.position_embedding.weight")?,
             layers: layers.collect::<Result<_>>()?,
             final_norm: LayerNorm::load(&model.at("final_layer_norm"), config.layer_norm_eps)?,
@@ -62,13 +62,18 @@ impl TextEncoder {
 
     /// As [`TextEncoder::forward`] without the last `skipped` layers ("clip skip 2" skips one).
     pub fn forward_skipping(&self, ids: &[Vec<u32>], skipped: usize) -> Tensor<3> {
-        let device = self.tokens.device();
         let length = ids.first().map_or(0, Vec::len);
-        let flat: Vec<i32> = ids.iter().flatten().map(|id| *id as i32).collect();
-        let ids: Tensor<2, Int> =
-            Tensor::from_data(TensorData::new(flat, [ids.len(), length]), &device);
+        let row = |id: &u32| {
+            self.tokens
+                .row(*id as usize)
+                .expect("an id of the vocabulary")
+        };
+        let tokens: Vec<f32> = ids.iter().flatten().flat_map(row).collect();
+        let shape = [ids.len(), length, self.tokens.columns()];
+        let tokens: Tensor<3> =
+            Tensor::from_data(TensorData::new(tokens, shape), &self.positions.device());
         let positions = self.positions.clone().narrow(0, 0, length);
-        let mut hidden = module::embedding(self.tokens.clone(), ids) + positions.unsqueeze();
+        let mut hidden = tokens + positions.unsqueeze();
         for layer in &self.layers[..self.layers.len() - skipped] {
             hidden = layer.forward(hidden);
         }

@@ -15,6 +15,13 @@ pub struct Site {
     pub heads: usize,
 }
 
+impl Site {
+    pub fn new(config: &UnetConfig, level: usize) -> Result<Self> {
+        let heads = config.attention_head_dim.at(level)?;
+        Ok(Self { level, heads })
+    }
+}
+
 /// One resnet and, at levels with attention, one transformer.
 struct Layer {
     resnet: ResnetBlock,

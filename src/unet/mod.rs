@@ -5,16 +5,21 @@
 
 mod attention;
 mod blocks;
+mod contracting;
+mod control_net;
 mod transformer;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{Conv2d, GroupNorm, Linear, silu, timestep_embedding};
+pub use control_net::{ControlNet, Residuals};
+
+use crate::nn::{Conv2d, GroupNorm, silu};
 use crate::transparency::HintEncoder;
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
-use blocks::{DownBlock, MidBlock, Site, UpBlock};
+use blocks::{Site, UpBlock};
+use contracting::{Contracted, ContractingPath};
 
 /// The fields of `unet/config.json` that shapes do not tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,12 +79,7 @@ fn sd15_sample_size() -> usize {
 
 /// Predicts the noise (epsilon) in a latent.
 pub struct Unet {
-    time_features: usize,
-    time_linear_1: Linear,
-    time_linear_2: Linear,
-    conv_in: Conv2d,
-    down: Vec<DownBlock>,
-    mid: MidBlock,
+    contracting: ContractingPath,
     up: Vec<UpBlock>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
@@ -90,37 +90,17 @@ impl Unet {
     /// Takes the UNet's tensors from `weights` and, where an `adapter` is given, what replaces or
     /// joins its attentions from there (see [`crate::transparency`]).
     pub fn load(config: &UnetConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
-        let levels = weights.count("down_blocks");
-        let adapter_at = |name: &str| adapter.map(|adapter| adapter.at(name));
-        let site = |level: usize| {
-            let heads = config.attention_head_dim.at(level)?;
-            Ok(Site { level, heads })
-        };
-        let down = (0..levels).map(|level| {
-            let name = format!("down_blocks.{level}");
-            let adapter = adapter_at(&name);
-            DownBlock::load(config, site(level)?, &weights.at(&name), adapter.as_ref())
-        });
+        let levels = weights.count("up_blocks");
         let up = (0..levels).map(|index| {
             let name = format!("up_blocks.{index}");
-            let (site, adapter) = (site(levels - 1 - index)?, adapter_at(&name));
+            let site = Site::new(config, levels - 1 - index)?;
+            let adapter = adapter.map(|adapter| adapter.at(&name));
             UpBlock::load(config, site, &weights.at(&name), adapter.as_ref())
         });
         let hint = adapter.map(|adapter| adapter.at("kwargs_encoder"));
         let hint = hint.filter(|hint| hint.has_below("blocks_0"));
         Ok(Self {
-            time_features: weights.shape("time_embedding.linear_1.weight")?[1],
-            time_linear_1: Linear::load(&weights.at("time_embedding.linear_1"))?,
-            time_linear_2: Linear::load(&weights.at("time_embedding.linear_2"))?,
-            conv_in: Conv2d::load(&weights.at("conv_in"))?,
-            down: down.collect::<Result<_>>()?,
-            mid: MidBlock::load(
-                config,
-                // The middle stays at the coarsest level's size.
-                site(levels.saturating_sub(1))?,
-                &weights.at("mid_block"),
-                adapter_at("mid_block").as_ref(),
-            )?,
+            contracting: ContractingPath::load(config, weights, adapter)?,
             up: up.collect::<Result<_>>()?,
             norm_out: GroupNorm::load(
                 &weights.at("conv_norm_out"),
@@ -137,10 +117,7 @@ impl Unet {
     pub fn set_condition(&mut self, picture: Tensor<4>) {
         let Some(hint) = &self.hint else { return };
         let hints = hint.forward(picture);
-        self.down
-            .iter_mut()
-            .for_each(|block| block.set_condition(&hints));
-        self.mid.set_condition(&hints);
+        self.contracting.set_condition(&hints);
         self.up
             .iter_mut()
             .for_each(|block| block.set_condition(&hints));
@@ -149,24 +126,35 @@ impl Unet {
     /// Epsilon of `latent` `[batch, 4, height, width]` at one timestep for each row, steered by
     /// text features `context` `[batch, tokens, features]`.
     pub fn forward(&self, latent: Tensor<4>, timesteps: &[f32], context: &Tensor<3>) -> Tensor<4> {
-        let time = silu(self.time_embedding(timesteps, &latent));
-        let mut x = self.conv_in.forward(latent);
-        let mut skips = vec![x.clone()];
-        for block in &self.down {
-            x = block.forward(x, &time, context, &mut skips);
-        }
-        x = self.mid.forward(x, &time, context);
+        let contracted = self.contracting.forward(latent, timesteps, context, None);
+        self.expand(contracted, context)
+    }
+
+    /// As [`Unet::forward`], with what a ControlNet adds for the same rows.
+    pub fn forward_controlled(
+        &self,
+        latent: Tensor<4>,
+        timesteps: &[f32],
+        context: &Tensor<3>,
+        control: Residuals,
+    ) -> Tensor<4> {
+        let mut contracted = self.contracting.forward(latent, timesteps, context, None);
+        let skips = contracted.skips.into_iter().zip(control.skips);
+        contracted.skips = skips.map(|(skip, residual)| skip + residual).collect();
+        contracted.middle = contracted.middle + control.middle;
+        self.expand(contracted, context)
+    }
+
+    /// The way up.
+    fn expand(&self, contracted: Contracted, context: &Tensor<3>) -> Tensor<4> {
+        let Contracted {
+            time,
+            mut skips,
+            middle: mut x,
+        } = contracted;
         for block in &self.up {
             x = block.forward(x, &time, context, &mut skips);
         }
         self.conv_out.forward(silu(self.norm_out.forward(x)))
-    }
-
-    fn time_embedding(&self, timesteps: &[f32], like: &Tensor<4>) -> Tensor<2> {
-        let features = timestep_embedding(timesteps, self.time_features);
-        let data = TensorData::new(features.data, features.shape);
-        let features = Tensor::from_data(data, &like.device());
-        self.time_linear_2
-            .forward(silu(self.time_linear_1.forward(features)))
     }
 }

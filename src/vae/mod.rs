@@ -1,17 +1,20 @@
 //! The variational autoencoder between pictures and latents, in diffusers' naming.
 //!
 //! Pictures are `[batch, 3, height, width]` in [-1, 1]; latents `[batch, 4, height/8, width/8]`,
-//! unscaled: the UNet works on latents times [`VaeConfig::scaling_factor`].
+//! unscaled: the UNet works on latents times [`VaeConfig::scaling_factor`]. The tiny autoencoder
+//! that may stand in for it has conventions of its own: [`TinyDecoder`], [`TinyEncoder`].
 
 mod blocks;
 mod decoder;
 mod encoder;
 mod posterior;
+mod tiny;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use posterior::Posterior;
+pub use tiny::{TinyDecoder, TinyEncoder};
 
 use crate::Result;
 use crate::nn::Conv2d;

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
-use crate::pipeline::{Event, Init, Latent, Layer, Mode, Request};
-use crate::weights::HostTensor;
+use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
+use crate::weights::{HostTensor, Lora};
 use crate::{Error, ErrorCode, Result};
 
 /// A plain object of these properties.
@@ -198,6 +198,27 @@ pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
     ))
 }
 
+/// The bytes that reading `file` gave.
+pub fn bytes_from_js(file: &str, value: JsValue) -> Result<Vec<u8>> {
+    let bytes = value.dyn_into::<Uint8Array>().map_err(|_| {
+        Error::new(
+            ErrorCode::Io,
+            format!("reading {file} gave no Uint8Array"),
+            "a ModelSource's read must resolve to bytes",
+        )
+    })?;
+    Ok(bytes.to_vec())
+}
+
+/// A LoRA from `{name, bytes, strength}`.
+pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
+    let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
+    let name = property("name").as_string().unwrap_or_default();
+    let bytes = bytes_from_js(&name, property("bytes"))?;
+    let strength = property("strength").as_f64().unwrap_or(1.0);
+    Lora::from_bytes(&name, bytes, strength as f32)
+}
+
 /// A request from the options object of `engine.generate`.
 pub fn request_from_js(value: JsValue) -> Result<Request> {
     #[derive(Deserialize)]
@@ -214,6 +235,11 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
         background: JsValue,
         #[serde(default, with = "serde_wasm_bindgen::preserve")]
         init: JsValue,
+        #[serde(default, with = "serde_wasm_bindgen::preserve")]
+        control: JsValue,
+        control_scale: Option<f32>,
+        control_start: Option<f64>,
+        control_end: Option<f64>,
         fit: Option<bool>,
         strength: Option<f64>,
         mode: Option<String>,
@@ -225,6 +251,7 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
         convention: Option<String>,
         seed: Option<u64>,
         noise: Option<Vec<f32>>,
+        vae: Option<String>,
         decode_passes: Option<usize>,
         preview_every: Option<usize>,
     }
@@ -247,6 +274,15 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
     request.foreground = picture(&fields.foreground)?;
     request.background = picture(&fields.background)?;
     request.init = picture(&fields.init)?.map(Init::Picture);
+    request.control = picture(&fields.control)?.map(|picture| {
+        let default = Control::new(picture);
+        Control {
+            scale: fields.control_scale.unwrap_or(default.scale),
+            start: fields.control_start.unwrap_or(default.start),
+            end: fields.control_end.unwrap_or(default.end),
+            ..default
+        }
+    });
     request.fit = fields.fit.unwrap_or(request.fit);
     request.strength = fields.strength.unwrap_or(request.strength);
     request.mode = fields.mode.map(|mode| mode.parse()).transpose()?;
@@ -257,6 +293,9 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
     request.sampler = fields.sampler.map(|name| name.parse()).transpose()?;
     request.convention = fields.convention.map(|name| name.parse()).transpose()?;
     request.seed = fields.seed.unwrap_or(request.seed);
+    if let Some(vae) = fields.vae {
+        request.vae = vae.parse()?;
+    }
     request.decode_passes = fields.decode_passes.unwrap_or(request.decode_passes);
     request.preview_every = fields.preview_every;
     if let Some(noise) = fields.noise {

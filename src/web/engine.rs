@@ -1,36 +1,43 @@
 use burn::tensor::Device;
-use js_sys::{Array, Date, Function, Promise, Uint8Array};
+use js_sys::{Array, Date, Function, Promise};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::convert::{
-    error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, object,
-    picture_from_js, request_from_js,
+    bytes_from_js, error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js,
+    layers_to_js, lora_from_js, object, picture_from_js, request_from_js,
 };
-use crate::pipeline::{Engine, Event, Latent, Mode, Observer};
+use crate::pipeline::{Engine, Event, Latent, Mode, Observer, VaeSize};
 use crate::transparency::OFFSET_GAIN;
 use crate::weights::PackSource;
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, Result};
 
-/// A pack behind a JavaScript function that reads its files.
+/// A pack behind a JavaScript function that reads its files; its second argument says whether the
+/// file was read before and found damaged.
 struct JsSource {
     read: Function,
 }
 
 impl PackSource for JsSource {
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
-        let bytes = call(&self.read, &file.into())
+        self.call_read(file, false).await
+    }
+
+    async fn read_again(&self, file: &str) -> Result<Vec<u8>> {
+        self.call_read(file, true).await
+    }
+}
+
+impl JsSource {
+    async fn call_read(&self, file: &str, again: bool) -> Result<Vec<u8>> {
+        let promise = self
+            .read
+            .call2(&JsValue::UNDEFINED, &file.into(), &again.into());
+        let bytes = settled(promise)
             .await
             .map_err(|error| error_from_js(&error))?;
-        let bytes = bytes.dyn_into::<Uint8Array>().map_err(|_| {
-            Error::new(
-                ErrorCode::Io,
-                format!("reading {file} gave no Uint8Array"),
-                "a ModelSource's read must resolve to bytes",
-            )
-        })?;
-        Ok(bytes.to_vec())
+        bytes_from_js(file, bytes)
     }
 }
 
@@ -41,19 +48,19 @@ struct JsObserver {
 
 impl Observer for JsObserver {
     async fn report(&mut self, event: Event) -> bool {
-        let answer = call(&self.report, &event_to_js(&event)).await;
+        let promise = self.report.call1(&JsValue::UNDEFINED, &event_to_js(&event));
+        let answer = settled(promise).await;
         answer.is_ok_and(|answer| answer.is_truthy())
     }
 }
 
-/// Calls a function and awaits the promise it may return.
-async fn call(function: &Function, argument: &JsValue) -> std::result::Result<JsValue, JsValue> {
-    let answer = function.call1(&JsValue::UNDEFINED, argument)?;
-    JsFuture::from(Promise::resolve(&answer)).await
-}
-
 /// What an export gives, or the error object that it throws.
 pub(super) type JsResult = std::result::Result<JsValue, JsValue>;
+
+/// Awaits the promise that a function may have returned.
+pub(super) async fn settled(answer: JsResult) -> JsResult {
+    JsFuture::from(Promise::resolve(&answer?)).await
+}
 
 /// An error that carries no latent.
 pub(super) fn plain(error: Error) -> JsValue {
@@ -70,17 +77,22 @@ pub struct WasmEngine {
 #[wasm_bindgen]
 impl WasmEngine {
     /// Loads the pack behind `read` onto device `"webgpu"` or `"cpu"`.
+    /// `loras` is an array of `{name, bytes, strength}`, the bytes of LoRA files to merge.
     pub async fn load(
         read: Function,
         device: String,
+        loras: Array,
         report: Function,
     ) -> std::result::Result<WasmEngine, JsValue> {
+        let loras = loras.iter().map(|lora| lora_from_js(&lora));
+        let loras = loras.collect::<Result<_>>().map_err(plain)?;
         let target = match device.as_str() {
             "webgpu" => crate::kernels::gpu_device().await.map_err(plain)?,
             _ => Device::flex(),
         };
         let mut observer = JsObserver { report };
-        let engine = Engine::load(JsSource { read }, target, &mut observer).await;
+        let source = JsSource { read };
+        let engine = Engine::load_adapted(source, target, loras, &mut observer).await;
         Ok(Self {
             engine: engine.map_err(plain)?,
             device,
@@ -133,7 +145,13 @@ impl WasmEngine {
         let sampled_at = Date::now();
         let decoded = self
             .engine
-            .decode(&latent, request.decode_passes, false, &mut observer)
+            .decode(
+                &latent,
+                request.vae,
+                request.decode_passes,
+                false,
+                &mut observer,
+            )
             .await
             .and_then(|decoded| layers_to_js(&decoded.layers));
         let layers = decoded.map_err(|error| error_to_js(&error, Some(&latent)))?;
@@ -171,13 +189,20 @@ impl WasmEngine {
         Ok(latent_to_js(&latent))
     }
 
-    /// Decodes a latent into layers.
-    pub async fn decode(&self, latent: JsValue, passes: usize, report: Function) -> JsResult {
+    /// Decodes a latent into layers with the VAE `"full"` or `"tiny"`.
+    pub async fn decode(
+        &self,
+        latent: JsValue,
+        vae: String,
+        passes: usize,
+        report: Function,
+    ) -> JsResult {
         let latent = latent_from_js(latent).map_err(plain)?;
+        let vae: VaeSize = vae.parse().map_err(plain)?;
         let mut observer = JsObserver { report };
         let decoded = self
             .engine
-            .decode(&latent, passes, false, &mut observer)
+            .decode(&latent, vae, passes, false, &mut observer)
             .await;
         decoded
             .and_then(|decoded| layers_to_js(&decoded.layers))

@@ -5,11 +5,13 @@
 
 mod convert;
 mod engine;
+mod pack;
 mod scene;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use engine::WasmEngine;
+pub use pack::pack_files;
 pub use scene::WasmScene;
 
 unsafe extern "C" {

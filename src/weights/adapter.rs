@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::HostTensor;
 use super::checkpoint::{Checkpoint, Component};
+use super::files::Files;
 use super::host::matmul;
 use super::safetensors::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
@@ -76,12 +77,17 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Opens `path` for the UNet of `base`.
+    /// Opens `path` among `files` for the UNet of `base`.
     ///
     /// # Errors
     /// `model_unsupported` if the file is not an adapter of this kind and number of units.
-    pub fn open(kind: AdapterKind, path: &Path, base: &Checkpoint) -> Result<Self> {
-        let file = SafetensorsFile::open(path)?;
+    pub fn open(
+        files: &dyn Files,
+        kind: AdapterKind,
+        path: &Path,
+        base: &Checkpoint,
+    ) -> Result<Self> {
+        let file = SafetensorsFile::open_in(files, path)?;
         let units = unit_paths(base);
         let has = |name: String| file.tensors().contains_key(&name);
         let count =
@@ -112,6 +118,11 @@ impl Adapter {
             ),
             format!("pass a file like {}", kind.published_file()),
         ))
+    }
+
+    /// Bytes of all tensors of the file.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.file.tensor_bytes()
     }
 
     /// Number of units.

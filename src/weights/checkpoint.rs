@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::files::{Disk, Files};
+use super::lora::Lora;
 use super::safetensors::{SafetensorsFile, TensorInfo};
 use super::{HostTensor, single_file};
 use crate::text::Tokenizer;
@@ -32,7 +34,7 @@ impl Component {
         }
     }
 
-    fn weight_files(self) -> [&'static str; 2] {
+    pub(super) fn weight_files(self) -> [&'static str; 2] {
         match self {
             Self::TextEncoder => ["model.safetensors", "model.fp16.safetensors"],
             _ => [
@@ -57,18 +59,23 @@ pub struct Checkpoint {
     configs: BTreeMap<&'static str, Value>,
     tensors: BTreeMap<(Component, String), Located>,
     merges: Option<Vec<u8>>,
+    loras: Vec<Lora>,
 }
 
 impl Checkpoint {
-    /// Opens a diffusers folder or a `.safetensors` file, reading headers and configs only.
+    /// Opens a diffusers folder or a `.safetensors` file on disk, reading headers and configs only.
     ///
     /// # Errors
     /// `model_not_found`, `model_damaged`, or `model_unsupported` for `.ckpt` files and for models
     /// of other families, each by name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        if path.is_dir() {
-            return Self::open_folder(path);
+        Self::open_in(&Disk, path.as_ref())
+    }
+
+    /// As [`Checkpoint::open`], among `files`.
+    pub fn open_in(files: &dyn Files, path: &Path) -> Result<Self> {
+        if files.is_folder(path) {
+            return Self::open_folder(files, path);
         }
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension {
@@ -80,12 +87,12 @@ impl Checkpoint {
                 ),
                 "convert it to .safetensors first",
             )),
-            _ => Self::open_file(path),
+            _ => Self::open_file(files, path),
         }
     }
 
-    fn open_folder(folder: &Path) -> Result<Self> {
-        if !folder.join("unet").is_dir() {
+    fn open_folder(files: &dyn Files, folder: &Path) -> Result<Self> {
+        if !files.is_folder(&folder.join("unet")) {
             return Err(Error::new(
                 ErrorCode::ModelNotFound,
                 format!("{} has no folder unet", folder.display()),
@@ -95,34 +102,35 @@ impl Checkpoint {
         let mut checkpoint = Self::empty(folder);
         for component in Component::ALL {
             let folder = folder.join(component.name());
-            let config = read_json(&folder.join("config.json"))?;
+            let config = read_json(files, &folder.join("config.json"))?;
             checkpoint.configs.insert(component.name(), config);
-            checkpoint.add_folder_tensors(component, &folder)?;
+            checkpoint.add_folder_tensors(files, component, &folder)?;
         }
-        if let Ok(scheduler) = read_json(&folder.join("scheduler/scheduler_config.json")) {
+        if let Ok(scheduler) = read_json(files, &folder.join("scheduler/scheduler_config.json")) {
             checkpoint.configs.insert("scheduler", scheduler);
         }
         let tokenizer = folder.join("tokenizer");
-        if tokenizer.is_dir() {
-            checkpoint.merges = Some(read_tokenizer(&tokenizer)?);
+        if files.is_folder(&tokenizer) {
+            checkpoint.merges = Some(read_tokenizer(files, &tokenizer)?);
         }
-        checkpoint.refuse_other_families()?;
+        let is_sdxl = files.is_folder(&folder.join("text_encoder_2"));
+        checkpoint.refuse_other_families(is_sdxl)?;
         Ok(checkpoint)
     }
 
-    fn add_folder_tensors(&mut self, component: Component, folder: &Path) -> Result<()> {
-        let candidates = component.weight_files().map(|file| folder.join(file));
-        let path = candidates
-            .iter()
-            .find(|path| path.is_file())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::ModelNotFound,
-                    format!("{} is missing", candidates[0].display()),
-                    "the folder must hold .safetensors weights for text_encoder, unet and vae",
-                )
-            })?;
-        let file = SafetensorsFile::open(path)?;
+    fn add_folder_tensors(
+        &mut self,
+        files: &dyn Files,
+        component: Component,
+        folder: &Path,
+    ) -> Result<()> {
+        let path = find_weights(
+            files,
+            folder,
+            component.weight_files(),
+            "the folder must hold .safetensors weights for text_encoder, unet and vae",
+        )?;
+        let file = SafetensorsFile::open_in(files, &path)?;
         for name in file.tensors().keys() {
             if let Some(canonical) = canonical_name(component, name) {
                 self.locate(component, canonical, name);
@@ -132,8 +140,8 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn open_file(path: &Path) -> Result<Self> {
-        let file = SafetensorsFile::open(path)?;
+    fn open_file(files: &dyn Files, path: &Path) -> Result<Self> {
+        let file = SafetensorsFile::open_in(files, path)?;
         let mut checkpoint = Self::empty(path);
         let layout = single_file::Layout::recognise(path, file.tensors())?;
         for name in file.tensors().keys() {
@@ -153,7 +161,23 @@ impl Checkpoint {
             configs: BTreeMap::new(),
             tensors: BTreeMap::new(),
             merges: None,
+            loras: Vec::new(),
         }
+    }
+
+    /// Merges `lora` into every tensor that is read from now on.
+    ///
+    /// # Errors
+    /// `model_unsupported` if the LoRA is for another architecture.
+    pub fn apply(&mut self, lora: Lora) -> Result<()> {
+        let names: Vec<String> = self
+            .tensors
+            .keys()
+            .map(|(component, name)| format!("{}.{name}", component.name()))
+            .collect();
+        lora.check_fits(names.iter().map(String::as_str))?;
+        self.loras.push(lora);
+        Ok(())
     }
 
     /// Notes that the file about to be pushed holds `name`.
@@ -190,6 +214,14 @@ impl Checkpoint {
         })
     }
 
+    /// Bytes of all components' tensors.
+    pub fn tensor_bytes(&self) -> u64 {
+        let all = Component::ALL.into_iter();
+        all.flat_map(|component| self.tensors(component))
+            .map(|(_, info)| info.byte_len())
+            .sum()
+    }
+
     /// One tensor by canonical name, as `f32`.
     pub fn read(&mut self, component: Component, name: &str) -> Result<HostTensor> {
         let key = (component, name.to_string());
@@ -205,10 +237,14 @@ impl Checkpoint {
         if component == Component::Vae && name.contains(".attentions.") {
             tensor.shape.truncate(2);
         }
+        let name = format!("{}.{name}", component.name());
+        for lora in &mut self.loras {
+            lora.apply(&name, &mut tensor)?;
+        }
         Ok(tensor)
     }
 
-    fn refuse_other_families(&self) -> Result<()> {
+    fn refuse_other_families(&self, has_second_text_encoder: bool) -> Result<()> {
         let unet = &self.configs["unet"];
         let inputs = unet.get("in_channels").and_then(Value::as_u64).unwrap_or(4);
         let context = unet.get("cross_attention_dim").and_then(Value::as_u64);
@@ -216,7 +252,7 @@ impl Checkpoint {
             .config("scheduler")
             .and_then(|config| config.get("prediction_type"))
             .and_then(Value::as_str);
-        let family = if self.path.join("text_encoder_2").is_dir()
+        let family = if has_second_text_encoder
             || unet
                 .get("addition_embed_type")
                 .is_some_and(Value::is_string)
@@ -268,8 +304,26 @@ fn canonical_name(component: Component, name: &str) -> Option<String> {
     Some(canonical)
 }
 
-fn read_json(path: &Path) -> Result<Value> {
-    let bytes = std::fs::read(path).map_err(|error| {
+/// The first of the files of these names that `folder` holds.
+pub(super) fn find_weights(
+    files: &dyn Files,
+    folder: &Path,
+    names: [&str; 2],
+    hint: &str,
+) -> Result<PathBuf> {
+    let candidates = names.map(|name| folder.join(name));
+    let found = candidates.iter().find(|path| files.is_file(path)).cloned();
+    found.ok_or_else(|| {
+        Error::new(
+            ErrorCode::ModelNotFound,
+            format!("{} is missing", candidates[0].display()),
+            hint,
+        )
+    })
+}
+
+pub(super) fn read_json(files: &dyn Files, path: &Path) -> Result<Value> {
+    let bytes = files.read(path).map_err(|error| {
         Error::new(
             ErrorCode::ModelNotFound,
             format!("cannot read {}: {error}", path.display()),
@@ -287,9 +341,9 @@ fn read_json(path: &Path) -> Result<Value> {
 
 /// `merges.txt`, after checking that `vocab.json` numbers the tokens in CLIP's order, which is
 /// what lets a pack store the merges alone.
-fn read_tokenizer(folder: &Path) -> Result<Vec<u8>> {
+fn read_tokenizer(files: &dyn Files, folder: &Path) -> Result<Vec<u8>> {
     let read = |name: &str| {
-        std::fs::read(folder.join(name)).map_err(|error| {
+        files.read(&folder.join(name)).map_err(|error| {
             Error::new(
                 ErrorCode::ModelNotFound,
                 format!("cannot read {}: {error}", folder.join(name).display()),

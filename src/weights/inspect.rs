@@ -35,7 +35,7 @@ pub fn inspect(path: &Path) -> Result<String> {
 }
 
 fn describe_pack(manifest: &Manifest) -> String {
-    let precision = manifest.precision.stored();
+    let precision = manifest.precision;
     let mut text = format!(
         "pack {} (format {}, {precision:?})\n",
         manifest.name, manifest.glassine
@@ -121,10 +121,16 @@ fn describe_companion(file: &SafetensorsFile) -> Option<String> {
         "transparency decoder".into()
     } else if has("blocks.16.weight") {
         "transparency encoder".into()
+    } else if has("controlnet_mid_block.weight") {
+        "ControlNet".into()
+    } else if has("18.conv.0.weight") && has("19.weight") {
+        "TAESD decoder".into()
+    } else if has("13.conv.0.weight") && has("14.weight") {
+        "TAESD encoder".into()
     } else {
         return None;
     };
-    let bytes: u64 = file.tensors().values().map(|info| info.byte_len()).sum();
+    let bytes = file.tensor_bytes();
     Some(format!(
         "{kind} {}\n  {} tensors, {bytes} bytes\n",
         file.path().display(),

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::quantize::Quantization;
 use super::safetensors::Dtype;
 use crate::text::TextEncoderConfig;
 use crate::unet::UnetConfig;
@@ -37,7 +38,8 @@ pub struct Manifest {
     /// Defaults for generation that suit the model.
     pub defaults: Defaults,
     /// Configs of the parts, by component name: `text_encoder`, `tokenizer`, `unet`, `vae`,
-    /// `scheduler`, `transparency_decoder`, `transparency_encoder`, `layers.attn`, ...
+    /// `scheduler`, `transparency_decoder`, `transparency_encoder`, `layers.attn`, `controlnet`,
+    /// `taesd_decoder`, `taesd_encoder`, ...
     pub components: BTreeMap<String, Value>,
     /// Rows of red, green and blue for each of the latent's channels and for the constant term: the
     /// linear map behind previews, from latents in the sampler's scale to colours in [0, 1].
@@ -56,16 +58,10 @@ pub enum Precision {
     F32,
     /// 16-bit floats.
     F16,
-}
-
-impl Precision {
-    /// The stored type of a weight.
-    pub fn stored(self) -> StoredType {
-        match self {
-            Self::F32 => StoredType::F32,
-            Self::F16 => StoredType::F16,
-        }
-    }
+    /// 8-bit groups, and 16-bit floats for what is small or sensitive.
+    Q8,
+    /// 4-bit groups, 8-bit ones for sensitive layers, and 16-bit floats as in [`Precision::Q8`].
+    Q4,
 }
 
 /// What `generate` uses where the request leaves it open.
@@ -100,11 +96,53 @@ pub struct TensorEntry {
     /// Element type in the shards.
     #[serde(rename = "type")]
     pub stored: StoredType,
+    /// Weights that share a scale, for quantized types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
     /// Sizes of the axes, outermost first.
     pub shape: Vec<usize>,
     /// The shards that hold it, by index and in order. A tensor larger than a shard is split along
     /// its first axis; each shard holds a run of rows under the tensor's name.
+    ///
+    /// Of a quantized tensor, a shard holds the levels of its rows as bytes under the name, and
+    /// beside them one `f16` scale for each group under the name and `.scales`.
     pub shards: Vec<usize>,
+}
+
+impl TensorEntry {
+    /// How the tensor is quantized, if it is.
+    pub fn quantization(&self) -> Option<Quantization> {
+        let bits = match self.stored {
+            StoredType::Q8 => 8,
+            StoredType::Q4 => 4,
+            _ => return None,
+        };
+        Some(Quantization {
+            bits,
+            group: self.group?,
+        })
+    }
+
+    /// Whether shape, type and group go together.
+    fn is_sound(&self) -> bool {
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1usize, |product, size| product.checked_mul(*size));
+        if count.is_none_or(|count| count as u64 > MAX_PACK_BYTES) {
+            return false;
+        }
+        match (self.stored, self.quantization()) {
+            (StoredType::Q8 | StoredType::Q4, Some(quantization)) => {
+                // Whole 32-bit words in a group are what the kernels unpack.
+                let whole =
+                    (8..=256).contains(&quantization.group) && quantization.group.is_multiple_of(8);
+                whole && quantization.suits(&self.shape)
+            }
+            (StoredType::Q8 | StoredType::Q4, None) => false,
+            _ => self.group.is_none(),
+        }
+    }
 }
 
 /// Element types of packed tensors.
@@ -115,14 +153,17 @@ pub enum StoredType {
     F32,
     F16,
     U8,
+    Q8,
+    Q4,
 }
 
 impl StoredType {
+    /// The type of the tensor's own values or levels in a shard.
     pub(crate) fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::F32,
             Self::F16 => Dtype::F16,
-            Self::U8 => Dtype::U8,
+            Self::U8 | Self::Q8 | Self::Q4 => Dtype::U8,
         }
     }
 }
@@ -179,9 +220,10 @@ impl Manifest {
             tensor.shards.is_empty()
                 || tensor.shards.iter().any(|shard| *shard >= count)
                 || !tensor.shards.is_sorted()
+                || !tensor.is_sound()
         });
         match stray {
-            Some((name, _)) => Err(damaged(format!("tensor {name} is not in its shards"))),
+            Some((name, _)) => Err(damaged(format!("what it says of tensor {name} is wrong"))),
             None => Ok(()),
         }
     }

@@ -5,12 +5,23 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::HostTensor;
+use super::manifest::TensorEntry;
+use super::weight::{Table, Weight};
 use crate::{Error, ErrorCode, Result};
 
-struct Stored {
-    shape: Vec<usize>,
-    /// Runs of the values in order: a tensor larger than a shard arrives in several.
-    parts: Vec<Tensor<1>>,
+/// Bytes of a run of a tensor's rows, as a shard holds them.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The values, or the levels of a quantized tensor.
+    pub bytes: &'a [u8],
+    /// The scales of a quantized tensor.
+    pub scales: Option<&'a [u8]>,
+}
+
+enum Stored {
+    /// Runs of rows in order: a tensor larger than a shard arrives in several.
+    OnDevice(Vec<Weight>),
+    InMemory(Table),
 }
 
 /// Tensors on a device, handed out by name while modules are built from them.
@@ -20,7 +31,7 @@ struct Stored {
 #[derive(Clone)]
 pub struct Weights {
     device: Device,
-    tensors: Rc<RefCell<BTreeMap<String, Stored>>>,
+    tensors: Rc<RefCell<BTreeMap<String, (Vec<usize>, Stored)>>>,
     prefix: String,
 }
 
@@ -41,19 +52,44 @@ impl Weights {
 
     /// Moves `tensor` to the device under `name` (relative to this place).
     pub fn insert(&self, name: &str, tensor: HostTensor) {
-        self.insert_part(name, &tensor.shape, tensor.data);
+        let length = tensor.data.len();
+        let values = Tensor::from_data(TensorData::new(tensor.data, [length]), &self.device);
+        let weight = Weight::dense(&tensor.shape, values);
+        let stored = (tensor.shape, Stored::OnDevice(vec![weight]));
+        self.tensors.borrow_mut().insert(self.full(name), stored);
     }
 
-    /// Moves the next run of values of a tensor of `shape` to the device.
-    pub fn insert_part(&self, name: &str, shape: &[usize], values: Vec<f32>) {
-        let length = values.len();
-        let part = Tensor::from_data(TensorData::new(values, [length]), &self.device);
+    /// Takes in the next run of rows of the tensor that `entry` describes: to the device, or as
+    /// they are into memory for a [`Table`].
+    ///
+    /// # Errors
+    /// `model_damaged` if the bytes are not as `entry` says.
+    pub fn insert_part(&self, name: &str, entry: &TensorEntry, part: Part<'_>) -> Result<()> {
         let mut tensors = self.tensors.borrow_mut();
-        let stored = tensors.entry(self.full(name)).or_insert_with(|| Stored {
-            shape: shape.to_vec(),
-            parts: Vec::new(),
+        let (_, stored) = tensors.entry(self.full(name)).or_insert_with(|| {
+            let stored = match is_table(name) {
+                true => Stored::InMemory(Table::new(entry)),
+                false => Stored::OnDevice(Vec::new()),
+            };
+            (entry.shape.clone(), stored)
         });
-        stored.parts.push(part);
+        match stored {
+            Stored::InMemory(table) => table.push(part),
+            Stored::OnDevice(parts) => {
+                let weight = Weight::from_part(entry, part, &self.device);
+                parts.push(weight.ok_or_else(|| self.missing(name))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows of tensor `name` have been taken in.
+    pub(super) fn rows_held(&self, name: &str) -> usize {
+        match self.tensors.borrow().get(&self.full(name)) {
+            Some((_, Stored::OnDevice(parts))) => parts.iter().map(Weight::rows_held).sum(),
+            Some((_, Stored::InMemory(table))) => table.rows(),
+            None => 0,
+        }
     }
 
     /// The place `name` below this one.
@@ -89,29 +125,50 @@ impl Weights {
         let tensors = self.tensors.borrow();
         let stored = tensors.get(&self.full(name));
         stored
-            .map(|stored| stored.shape.clone())
+            .map(|(shape, _)| shape.clone())
             .ok_or_else(|| self.missing(name))
     }
 
-    /// Takes tensor `name`, which must have `D` axes.
+    /// Takes tensor `name` as a dense one, which must have `D` axes.
     ///
     /// # Errors
     /// `model_damaged` if there is no such tensor or it has another number of axes.
     pub fn take<const D: usize>(&self, name: &str) -> Result<Tensor<D>> {
+        Ok(self.take_weight::<D>(name)?.unpack())
+    }
+
+    /// Takes tensor `name`, which must have `D` axes, as it is stored on the device.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub fn take_weight<const D: usize>(&self, name: &str) -> Result<Weight> {
         let stored = self.tensors.borrow_mut().remove(&self.full(name));
-        let stored = stored.ok_or_else(|| self.missing(name))?;
-        let shape: [usize; D] = stored.shape.as_slice().try_into().map_err(|_| {
-            Error::new(
-                ErrorCode::ModelDamaged,
-                format!("tensor {} has shape {:?}", self.full(name), stored.shape),
-                format!("expected {D} axes; pack the checkpoint again"),
-            )
-        })?;
-        let values = Tensor::cat(stored.parts, 0);
-        if values.dims()[0] != shape.iter().product::<usize>() {
+        let Some((shape, Stored::OnDevice(parts))) = stored else {
             return Err(self.missing(name));
+        };
+        if shape.len() != D {
+            return Err(Error::new(
+                ErrorCode::ModelDamaged,
+                format!("tensor {} has shape {shape:?}", self.full(name)),
+                format!("expected {D} axes; pack the checkpoint again"),
+            ));
         }
-        Ok(values.reshape(shape))
+        let weight = Weight::join(parts).filter(Weight::is_whole);
+        weight.ok_or_else(|| self.missing(name))
+    }
+
+    /// Takes table `name`.
+    ///
+    /// # Errors
+    /// `model_damaged` if there is no such tensor.
+    pub fn take_table(&self, name: &str) -> Result<Table> {
+        let stored = self.tensors.borrow_mut().remove(&self.full(name));
+        match stored {
+            Some((shape, Stored::InMemory(table))) if shape == [table.rows(), table.columns()] => {
+                Ok(table)
+            }
+            _ => Err(self.missing(name)),
+        }
     }
 
     fn full(&self, name: &str) -> String {
@@ -129,4 +186,9 @@ impl Weights {
             "the checkpoint is incomplete or of another architecture; pack it again",
         )
     }
+}
+
+/// Whether a tensor is looked up by rows and stays in memory.
+fn is_table(name: &str) -> bool {
+    name.ends_with("token_embedding.weight")
 }

@@ -1,10 +1,15 @@
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
-use super::on_device::Weights;
-use super::safetensors::{SafetensorsBytes, decode_f32};
+use super::HostTensor;
+use super::lora::Lora;
+use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry, StoredType, TensorEntry};
+use super::on_device::{Part, Weights};
+use super::quantize::quantize;
+use super::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
+use super::weight::decode_part;
 use crate::text::Tokenizer;
 use crate::{Error, ErrorCode, Result};
 
@@ -13,42 +18,28 @@ use crate::{Error, ErrorCode, Result};
 pub trait PackSource {
     /// The whole file of that name.
     async fn read(&self, file: &str) -> Result<Vec<u8>>;
-}
 
-/// A pack in a folder on disk.
-#[derive(Debug, Clone)]
-pub struct FolderSource {
-    folder: PathBuf,
-}
-
-impl FolderSource {
-    /// The pack in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-        }
+    /// The file once more, because what [`PackSource::read`] gave was damaged. A store that knows
+    /// where its files came from mends its copy first.
+    async fn read_again(&self, file: &str) -> Result<Vec<u8>> {
+        self.read(file).await
     }
 }
 
-impl PackSource for FolderSource {
+/// Where a pack's files can be written too, so that one is made there.
+#[allow(async_fn_in_trait)]
+pub trait PackStore: PackSource {
+    /// Writes the whole file of that name.
+    async fn write(&mut self, file: &str, bytes: Vec<u8>) -> Result<()>;
+}
+
+impl<S: PackSource> PackSource for &S {
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
-        let path = self.folder.join(file);
-        std::fs::read(&path).map_err(|error| match file {
-            MANIFEST_FILE => Error::new(
-                ErrorCode::ModelNotFound,
-                format!("{} is not a pack: {error}", self.folder.display()),
-                "make one with `glassine pack`",
-            ),
-            _ => Error::new(
-                ErrorCode::ModelDamaged,
-                format!("cannot read {}: {error}", path.display()),
-                "fetch or pack the model again",
-            ),
-        })
+        (*self).read(file).await
     }
 }
 
-/// Progress of loading, in bytes of shards.
+/// Progress of loading a pack's shards, or of reading what one is packed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadEvent {
     /// Bytes read and checked so far.
@@ -61,6 +52,8 @@ pub struct LoadEvent {
 pub struct Pack<S> {
     manifest: Manifest,
     sha256: String,
+    /// Merged into what is loaded.
+    loras: RefCell<Vec<Lora>>,
     source: S,
 }
 
@@ -71,8 +64,30 @@ impl<S: PackSource> Pack<S> {
         Ok(Self {
             manifest: Manifest::parse(&json)?,
             sha256: hex(&Sha256::digest(&json)),
+            loras: RefCell::default(),
             source,
         })
+    }
+
+    /// Merges `lora` into everything that is loaded from now on. Weights keep the type in which
+    /// they are stored: quantized ones are quantized anew.
+    ///
+    /// # Errors
+    /// `model_unsupported` if the LoRA is for another architecture.
+    pub fn apply(&self, lora: Lora) -> Result<()> {
+        lora.check_fits(self.manifest.tensors.keys().map(String::as_str))?;
+        self.loras.borrow_mut().push(lora);
+        Ok(())
+    }
+
+    /// The pack that `manifest` describes, before there is a file of it.
+    pub(super) fn unfinished(manifest: &Manifest, source: S) -> Self {
+        Self {
+            manifest: manifest.clone(),
+            sha256: String::new(),
+            loras: RefCell::default(),
+            source,
+        }
     }
 
     /// What the pack holds.
@@ -150,14 +165,49 @@ impl<S: PackSource> Pack<S> {
 
     async fn read_checked(&self, shard: &ShardEntry) -> Result<Vec<u8>> {
         let bytes = self.source.read(&shard.file).await?;
-        if bytes.len() as u64 != shard.bytes {
-            let reason = format!("it has {} bytes instead of {}", bytes.len(), shard.bytes);
-            return Err(damaged(shard, &reason));
+        if check(shard, &bytes).is_ok() {
+            return Ok(bytes);
         }
-        if hex(&Sha256::digest(&bytes)) != shard.sha256 {
-            return Err(damaged(shard, "its SHA-256 does not match the manifest"));
-        }
+        let bytes = self.source.read_again(&shard.file).await?;
+        check(shard, &bytes)?;
         Ok(bytes)
+    }
+
+    /// Hands over a run of a tensor's rows, with the LoRAs merged.
+    fn insert(
+        &self,
+        weights: &Weights,
+        name: &str,
+        entry: &TensorEntry,
+        part: Part<'_>,
+    ) -> Result<()> {
+        let mut loras = self.loras.borrow_mut();
+        if !loras.iter().any(|lora| lora.changes(name)) {
+            return weights.insert_part(name, entry, part);
+        }
+        let values = entry.shape.iter().product();
+        let mut delta = HostTensor::new(entry.shape.clone(), vec![0.0; values]);
+        for lora in loras.iter_mut() {
+            lora.apply(name, &mut delta)?;
+        }
+        let start = weights.rows_held(name) * (values / entry.shape[0].max(1));
+        let merged = decode_part(entry, part).and_then(|mut values| {
+            let delta = delta.data.get(start..)?.iter();
+            values
+                .iter_mut()
+                .zip(delta)
+                .for_each(|(value, delta)| *value += delta);
+            encode_values(entry, values)
+        });
+        let (entry, bytes, scales) = merged.ok_or_else(|| {
+            let what = format!("{name} cannot be merged with the LoRA");
+            Error::new(ErrorCode::ModelUnsupported, what, "use a smaller strength")
+        })?;
+        let part = Part {
+            bytes: &bytes,
+            scales: scales.as_deref(),
+        };
+        weights.insert_part(name, &entry, part)
     }
 
     fn unpack_shard(
@@ -169,24 +219,86 @@ impl<S: PackSource> Pack<S> {
     ) -> Result<()> {
         let shard = &self.manifest.shards[index];
         let parsed = SafetensorsBytes::parse(bytes).map_err(|reason| damaged(shard, &reason))?;
-        for (name, info, data) in parsed.tensors() {
-            let declared = self.manifest.tensors.get(name).filter(|entry| {
-                entry.shards.contains(&index)
-                    && entry.shape.get(1..) == info.shape.get(1..)
-                    && entry.stored.dtype() == info.dtype
-            });
-            let Some(entry) = declared else {
-                let reason = format!("tensor {name} is not as the manifest says");
-                return Err(damaged(shard, &reason));
+        let all: BTreeMap<_, _> = parsed
+            .tensors()
+            .map(|(name, info, data)| (name, (info, data)))
+            .collect();
+        let unlike = |name: &str| {
+            let reason = format!("tensor {name} is not as the manifest says");
+            damaged(shard, &reason)
+        };
+        for (name, (info, bytes)) in &all {
+            let Some(entry) = self.manifest.tensors.get(*name) else {
+                // Scales are taken with the levels that they belong to.
+                let levels = name.strip_suffix(SCALES).and_then(|name| all.get(name));
+                levels.ok_or_else(|| unlike(name))?;
+                continue;
             };
-            if wanted(name)
-                && let Some(values) = decode_f32(info.dtype, data)
-            {
-                weights.insert_part(name, &entry.shape, values);
+            let scales = all.get(format!("{name}{SCALES}").as_str());
+            if !entry.shards.contains(&index) || !is_declared(entry, info, scales.map(|s| s.0)) {
+                return Err(unlike(name));
+            }
+            if wanted(name) && entry.stored != StoredType::U8 {
+                let scales = scales.map(|scales| scales.1);
+                self.insert(weights, name, entry, Part { bytes, scales })?;
             }
         }
         Ok(())
     }
+}
+
+/// Changed values as a device takes them: quantized like the tensor they are part of, or as `f32`,
+/// which half floats become there anyway.
+fn encode_values(
+    entry: &TensorEntry,
+    values: Vec<f32>,
+) -> Option<(TensorEntry, Vec<u8>, Option<Vec<u8>>)> {
+    let mut entry = entry.clone();
+    match entry.quantization() {
+        Some(quantization) => {
+            let rows = HostTensor::new([1, values.len()], values);
+            let quantized = quantize(&rows, quantization)?;
+            let scales = quantized.scales.iter();
+            let scales = scales.flat_map(|scale| scale.to_le_bytes()).collect();
+            Some((entry, quantized.levels, Some(scales)))
+        }
+        None => {
+            entry.stored = StoredType::F32;
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+            Some((entry, bytes.collect(), None))
+        }
+    }
+}
+
+/// What the name of a quantized tensor's scales ends with.
+pub(super) const SCALES: &str = ".scales";
+
+/// Whether a shard holds rows of a tensor just as its entry says.
+fn is_declared(entry: &TensorEntry, info: &TensorInfo, scales: Option<&TensorInfo>) -> bool {
+    if info.dtype != entry.stored.dtype() {
+        return false;
+    }
+    let Some(quantization) = entry.quantization() else {
+        return entry.shape.get(1..) == info.shape.get(1..);
+    };
+    let columns: usize = entry.shape[1..].iter().product();
+    let (Some(scales), [rows, bytes]) = (scales, info.shape.as_slice()) else {
+        return false;
+    };
+    scales.dtype == Dtype::F16
+        && *bytes == quantization.row_bytes(columns)
+        && scales.shape == [*rows, columns / quantization.group]
+}
+
+fn check(shard: &ShardEntry, bytes: &[u8]) -> Result<()> {
+    if bytes.len() as u64 != shard.bytes {
+        let reason = format!("it has {} bytes instead of {}", bytes.len(), shard.bytes);
+        return Err(damaged(shard, &reason));
+    }
+    if hex(&Sha256::digest(bytes)) != shard.sha256 {
+        return Err(damaged(shard, "its SHA-256 does not match the manifest"));
+    }
+    Ok(())
 }
 
 fn damaged(shard: &ShardEntry, reason: &str) -> Error {

@@ -1,22 +1,25 @@
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::HostTensor;
 use super::adapter::{Adapter, AdapterKind};
 use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
+use super::files::Files;
+use super::lora::Lora;
 use super::manifest::{
     Defaults, MANIFEST_FILE, MAX_SHARD_BYTES, Manifest, Precision, ShardEntry, StoredType,
     TensorEntry,
 };
-use super::on_device::Weights;
-use super::pack::{FolderSource, Pack, hex};
+use super::pack::{LoadEvent, PackStore, SCALES, hex};
+use super::preview::fit_preview;
+use super::quantize::{Quantization, quantize};
+use super::recipe::stored_type;
 use super::safetensors::{Dtype, SafetensorsFile, write_safetensors};
-use crate::vae::VaeDecoder;
+use super::{HostTensor, control_net};
+use crate::text::clip_vocabulary;
 use crate::{Error, ErrorCode, Result};
 
 /// What to pack, and how.
@@ -28,29 +31,51 @@ pub struct PackOptions {
     pub transparency_decoder: Option<PathBuf>,
     /// A `vae_transparent_encoder` file.
     pub transparency_encoder: Option<PathBuf>,
+    /// A ControlNet's folder in diffusers' layout.
+    pub controlnet: Option<PathBuf>,
+    /// A `taesd_decoder` file.
+    pub taesd_decoder: Option<PathBuf>,
+    /// A `taesd_encoder` file.
+    pub taesd_encoder: Option<PathBuf>,
     /// Attention-sharing adapters.
     pub adapters: BTreeMap<AdapterKind, PathBuf>,
+    /// LoRA files that are merged into the base model, with their strengths.
+    pub loras: Vec<(PathBuf, f32)>,
     /// Whether the UNet was trained on transparent latents and needs no adapter.
     pub native_transparency: bool,
     /// How weights are stored.
     pub precision: Precision,
-    /// `merges.txt` for checkpoints that carry no tokenizer.
-    pub fallback_merges: Vec<u8>,
     /// Default steps of the model.
     pub default_steps: usize,
     /// Default guidance scale of the model.
     pub default_guidance: f32,
-    /// The folder to create.
-    pub out: PathBuf,
 }
 
-/// Bytes that a shard's header may take beside the tensors.
-const HEADER_ALLOWANCE: u64 = 1 << 20;
+impl PackOptions {
+    /// Steps that suit Stable Diffusion 1.5.
+    pub const DEFAULT_STEPS: usize = 20;
+    /// Guidance scale that suits Stable Diffusion 1.5.
+    pub const DEFAULT_GUIDANCE: f32 = 7.0;
+}
 
-/// Writes a pack, one tensor at a time.
-pub struct Packer {
-    folder: PathBuf,
-    precision: Precision,
+/// Bytes that a tensor may take in a shard's header, beside its name.
+const HEADER_ENTRY_BYTES: usize = 128;
+
+/// A tensor's rows of one kind: its values, its levels or its scales.
+struct Rows {
+    name: String,
+    dtype: Dtype,
+    /// Sizes of a row's axes.
+    row: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+/// Writes a pack, one tensor at a time, so that memory holds no more than the largest and a shard.
+pub struct Packer<'a, S, P> {
+    options: &'a PackOptions,
+    store: &'a mut S,
+    progress: P,
+    done: LoadEvent,
     pending: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
     pending_bytes: u64,
     components: BTreeMap<String, Value>,
@@ -58,254 +83,244 @@ pub struct Packer {
     tensors: BTreeMap<String, TensorEntry>,
 }
 
-impl Packer {
-    /// Packs a checkpoint as `options` say. `progress` hears how many of how many tensors are
-    /// done.
-    ///
-    /// The pack is built beside its destination and moved there when it is whole, so that a
-    /// failure leaves nothing behind.
+impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
+    /// Packs what `options` name among `files` into `store`, the manifest last, as model `name`.
+    /// `progress` is as in [`pack_folder`].
     ///
     /// # Errors
-    /// Whatever [`Checkpoint::open`] gives; `bad_option` if the destination is in use.
+    /// Whatever [`Checkpoint::open`] and the store give; `aborted`.
     pub async fn pack(
-        options: &PackOptions,
-        progress: impl FnMut(usize, usize),
-    ) -> Result<Manifest> {
-        let name = options.out.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| {
-            Error::new(
-                ErrorCode::BadOption,
-                format!("{} cannot be a pack's folder", options.out.display()),
-                "name a folder to create",
-            )
-        })?;
-        let replaced = options.out.join(MANIFEST_FILE).is_file();
-        let empty = std::fs::read_dir(&options.out).map_or(true, |mut all| all.next().is_none());
-        if !replaced && !empty {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                format!("{} exists and is not a pack", options.out.display()),
-                "name another folder or remove it",
-            ));
-        }
-        let mut checkpoint = Checkpoint::open(&options.model)?;
-        let partial = options.out.with_file_name(format!("{name}.partial"));
-        let outcome = Self::build(options, &mut checkpoint, name, &partial, progress).await;
-        let outcome = outcome.and_then(|manifest| {
-            replace(&partial, &options.out).map_err(|error| cannot_write(&options.out, error))?;
-            Ok(manifest)
-        });
-        if outcome.is_err() {
-            let _ = std::fs::remove_dir_all(&partial);
-        }
-        outcome
-    }
-
-    async fn build(
-        options: &PackOptions,
-        checkpoint: &mut Checkpoint,
+        options: &'a PackOptions,
         name: &str,
-        folder: &Path,
-        mut progress: impl FnMut(usize, usize),
+        files: &dyn Files,
+        store: &'a mut S,
+        progress: P,
     ) -> Result<Manifest> {
-        let _ = std::fs::remove_dir_all(folder);
-        std::fs::create_dir_all(folder).map_err(|error| cannot_write(folder, error))?;
+        let mut checkpoint = Checkpoint::open_in(files, &options.model)?;
+        for (path, strength) in &options.loras {
+            checkpoint.apply(Lora::open_in(files, path, *strength)?)?;
+        }
+        let mut adapters = Vec::new();
+        for (kind, path) in &options.adapters {
+            adapters.push((*kind, Adapter::open(files, *kind, path, &checkpoint)?));
+        }
+        let parts = open_parts(options, files, &checkpoint)?;
+        let part_bytes = parts.iter().map(|(_, _, file)| file.tensor_bytes());
+        let adapter_bytes = adapters.iter().map(|(_, adapter)| adapter.tensor_bytes());
+        let total_bytes =
+            checkpoint.tensor_bytes() + part_bytes.sum::<u64>() + adapter_bytes.sum::<u64>();
         let mut packer = Self {
-            folder: folder.to_path_buf(),
-            precision: options.precision,
+            options,
+            store,
+            progress,
+            done: LoadEvent {
+                loaded_bytes: 0,
+                total_bytes,
+            },
             pending: Vec::new(),
             pending_bytes: 0,
             components: BTreeMap::new(),
             shards: Vec::new(),
             tensors: BTreeMap::new(),
         };
-        packer.add_tokenizer(checkpoint.merges().unwrap_or(&options.fallback_merges))?;
-        packer.add_checkpoint(checkpoint, &mut progress)?;
-        for (kind, path) in &options.adapters {
-            packer.add_adapter(*kind, path, checkpoint, &mut progress)?;
+        let merges = checkpoint.merges().unwrap_or(clip_vocabulary::merges());
+        packer.add_tokenizer(merges).await?;
+        packer.add_checkpoint(&mut checkpoint).await?;
+        for (kind, adapter) in &mut adapters {
+            packer.add_adapter(*kind, adapter, &mut checkpoint).await?;
         }
-        let parts = [
-            (
-                "transparency_decoder",
-                &options.transparency_decoder,
-                "latent_conv_in.weight",
-            ),
-            (
-                "transparency_encoder",
-                &options.transparency_encoder,
-                "blocks.16.weight",
-            ),
-        ];
-        for (component, path, telltale) in parts {
-            if let Some(path) = path {
-                packer.add_file(component, path, telltale)?;
-            }
+        for (component, config, file) in parts {
+            packer.add_file(component, config, file).await?;
         }
-        packer.finish(options, name).await
+        packer.finish(name).await
     }
 
-    fn add_tokenizer(&mut self, merges: &[u8]) -> Result<()> {
+    async fn add_tokenizer(&mut self, merges: &[u8]) -> Result<()> {
         self.components
             .insert("tokenizer".into(), json!({ "kind": "clip" }));
-        let shape = vec![merges.len()];
-        self.add_bytes("tokenizer.merges", StoredType::U8, shape, merges.to_vec())?;
+        let entry = TensorEntry {
+            stored: StoredType::U8,
+            group: None,
+            shape: vec![merges.len()],
+            shards: Vec::new(),
+        };
+        let rows = Rows {
+            name: "tokenizer.merges".into(),
+            dtype: Dtype::U8,
+            row: Vec::new(),
+            bytes: merges.to_vec(),
+        };
+        self.add_rows(entry, vec![rows]).await?;
         // A shard of its own lets the tokenizer be read without any weights.
-        self.write_shard()
+        self.write_shard().await
     }
 
-    fn add_checkpoint(
-        &mut self,
-        checkpoint: &mut Checkpoint,
-        progress: &mut impl FnMut(usize, usize),
-    ) -> Result<()> {
+    async fn add_checkpoint(&mut self, checkpoint: &mut Checkpoint) -> Result<()> {
         let scheduler = checkpoint.config("scheduler").cloned();
         self.components
             .insert("scheduler".into(), scheduler.unwrap_or_else(sd15_scheduler));
-        let names: Vec<(Component, String)> = Component::ALL
-            .into_iter()
-            .flat_map(|component| {
-                let names = checkpoint
-                    .tensors(component)
-                    .map(|(name, _)| name.to_string());
-                names.map(|name| (component, name)).collect::<Vec<_>>()
-            })
-            .collect();
         for component in Component::ALL {
-            let config = checkpoint
-                .config(component.name())
-                .cloned()
-                .unwrap_or_default();
+            let config = checkpoint.config(component.name()).cloned();
+            let config = config.unwrap_or_default();
             self.components.insert(component.name().into(), config);
-        }
-        for (index, (component, name)) in names.iter().enumerate() {
-            let tensor = checkpoint.read(*component, name)?;
-            self.add(&format!("{}.{name}", component.name()), tensor)?;
-            progress(index + 1, names.len());
+            let own = checkpoint.tensors(component);
+            let own: Vec<_> = own
+                .map(|(name, info)| (name.to_string(), info.byte_len()))
+                .collect();
+            for (name, bytes) in own {
+                let tensor = checkpoint.read(component, &name)?;
+                self.add(&format!("{}.{name}", component.name()), tensor)
+                    .await?;
+                self.report(bytes).await?;
+            }
         }
         Ok(())
     }
 
-    fn add_adapter(
+    async fn add_adapter(
         &mut self,
         kind: AdapterKind,
-        path: &Path,
+        adapter: &mut Adapter,
         checkpoint: &mut Checkpoint,
-        progress: &mut impl FnMut(usize, usize),
     ) -> Result<()> {
         let component = format!("layers.{}", kind.as_str());
-        let mut adapter = Adapter::open(kind, path, checkpoint)?;
         self.components.insert(component.clone(), json!({}));
         for (name, tensor) in adapter.shared()? {
-            self.add(&format!("{component}.{name}"), tensor)?;
+            self.add(&format!("{component}.{name}"), tensor).await?;
         }
+        let (bytes, units) = (adapter.tensor_bytes(), adapter.len() as u64);
         for unit in 0..adapter.len() {
             for (name, tensor) in adapter.unit(unit, checkpoint)? {
-                self.add(&format!("{component}.{name}"), tensor)?;
+                self.add(&format!("{component}.{name}"), tensor).await?;
             }
-            progress(unit + 1, adapter.len());
+            let until = |unit: u64| bytes * unit / units;
+            self.report(until(unit as u64 + 1) - until(unit as u64))
+                .await?;
         }
         Ok(())
     }
 
-    fn add_file(&mut self, component: &str, path: &Path, telltale: &str) -> Result<()> {
-        let mut file = SafetensorsFile::open(path)?;
-        if !file.tensors().contains_key(telltale) {
-            return Err(Error::new(
-                ErrorCode::ModelUnsupported,
-                format!(
-                    "{} is not a {component}: it has no {telltale}",
-                    path.display()
-                ),
-                "pass the file published for it",
-            ));
-        }
-        self.components.insert(component.into(), json!({}));
-        let names: Vec<String> = file.tensors().keys().cloned().collect();
-        for name in names {
-            let tensor = file.read(&name)?;
-            self.add(&format!("{component}.{name}"), tensor)?;
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, name: &str, tensor: HostTensor) -> Result<()> {
-        tensor.check_finite(name)?;
-        let stored = self.precision.stored();
-        let bytes: Vec<u8> = match stored {
-            StoredType::F16 => {
-                let mut halves = tensor.data.iter().map(|value| f16::from_f32(*value));
-                if let Some(value) = halves.clone().find(|value| !value.is_finite()) {
-                    return Err(Error::new(
-                        ErrorCode::BadOption,
-                        format!("{name} holds a value beyond the range of f16 ({value})"),
-                        "pack with --quantize f32",
-                    ));
-                }
-                halves.by_ref().flat_map(f16::to_le_bytes).collect()
-            }
-            _ => tensor
-                .data
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect(),
-        };
-        self.add_bytes(name, stored, tensor.shape, bytes)
-    }
-
-    /// Adds a tensor, split by rows where it is larger than a shard.
-    fn add_bytes(
+    async fn add_file(
         &mut self,
-        name: &str,
-        stored: StoredType,
-        shape: Vec<usize>,
-        bytes: Vec<u8>,
+        component: &str,
+        config: Value,
+        mut file: SafetensorsFile,
     ) -> Result<()> {
-        let limit = MAX_SHARD_BYTES - HEADER_ALLOWANCE;
-        let rows = shape.first().copied().unwrap_or(1).max(1);
-        let row_bytes = (bytes.len() / rows).max(1);
-        let rows_per_part = (limit as usize / row_bytes).max(1);
-        let mut entry = TensorEntry {
+        self.components.insert(component.into(), config);
+        let own = file.tensors().iter();
+        let own: Vec<_> = own
+            .map(|(name, info)| (name.clone(), info.byte_len()))
+            .collect();
+        for (name, bytes) in own {
+            let tensor = file.read(&name)?;
+            self.add(&format!("{component}.{name}"), tensor).await?;
+            self.report(bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&mut self, bytes: u64) -> Result<()> {
+        self.done.loaded_bytes += bytes;
+        match (self.progress)(self.done).await {
+            true => Ok(()),
+            false => Err(Error::new(ErrorCode::Aborted, "packing was aborted", "")),
+        }
+    }
+
+    async fn add(&mut self, name: &str, tensor: HostTensor) -> Result<()> {
+        tensor.check_finite(name)?;
+        let (stored, quantization) = stored_type(self.options.precision, name, &tensor.shape);
+        let row = tensor.shape.get(1..).unwrap_or_default().to_vec();
+        let out_of_range = || {
+            Error::new(
+                ErrorCode::BadOption,
+                format!("{name} holds values beyond the range of f16"),
+                "pack with --quantize f32",
+            )
+        };
+        let rows = match quantization {
+            Some(quantization) => {
+                quantized_rows(name, &tensor, quantization).ok_or_else(out_of_range)?
+            }
+            None => {
+                let bytes = match stored {
+                    StoredType::F16 => half_bytes(&tensor.data).ok_or_else(out_of_range)?,
+                    _ => tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                };
+                let (name, dtype) = (name.to_string(), stored.dtype());
+                vec![Rows {
+                    name,
+                    dtype,
+                    row,
+                    bytes,
+                }]
+            }
+        };
+        let entry = TensorEntry {
             stored,
-            shape: shape.clone(),
+            group: quantization.map(|quantization| quantization.group),
+            shape: tensor.shape,
             shards: Vec::new(),
         };
-        for part in bytes.chunks(rows_per_part * row_bytes) {
-            if self.pending_bytes + part.len() as u64 > limit {
-                self.write_shard()?;
+        self.add_rows(entry, rows).await
+    }
+
+    /// Adds the rows of a tensor, the first kind under its own name, and splits them where they
+    /// are larger than a shard.
+    async fn add_rows(&mut self, mut entry: TensorEntry, kinds: Vec<Rows>) -> Result<()> {
+        let header_bytes = kinds
+            .iter()
+            .map(|kind| kind.name.len() + HEADER_ENTRY_BYTES);
+        let header_bytes = header_bytes.sum::<usize>() as u64;
+        // What the header starts with and is padded by fits beside one entry more.
+        let limit = MAX_SHARD_BYTES - header_bytes - HEADER_ENTRY_BYTES as u64;
+        let rows = entry.shape.first().copied().unwrap_or(1).max(1);
+        let row_bytes: usize = kinds.iter().map(|kind| kind.bytes.len() / rows).sum();
+        // An even number, so that half floats of a part fill whole words.
+        let rows_per_part = (limit as usize / row_bytes.max(1) & !1).max(2);
+        for start in (0..rows).step_by(rows_per_part) {
+            let count = rows_per_part.min(rows - start);
+            let part_bytes = (count * row_bytes) as u64;
+            if self.pending_bytes + part_bytes > limit {
+                self.write_shard().await?;
             }
-            let mut part_shape = shape.clone();
-            if let Some(first) = part_shape.first_mut() {
-                *first = part.len() / row_bytes;
-            }
+            self.pending_bytes += part_bytes + header_bytes;
             entry.shards.push(self.shards.len());
-            self.pending_bytes += part.len() as u64;
-            self.pending
-                .push((name.to_string(), stored.dtype(), part_shape, part.to_vec()));
+            for kind in &kinds {
+                let length = kind.bytes.len() / rows;
+                let bytes = kind.bytes[start * length..(start + count) * length].to_vec();
+                let mut shape = kind.row.clone();
+                if !entry.shape.is_empty() {
+                    shape.insert(0, count);
+                }
+                self.pending
+                    .push((kind.name.clone(), kind.dtype, shape, bytes));
+            }
         }
-        self.tensors.insert(name.to_string(), entry);
+        self.tensors.insert(kinds[0].name.clone(), entry);
         Ok(())
     }
 
-    fn write_shard(&mut self) -> Result<()> {
+    async fn write_shard(&mut self) -> Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let bytes = write_safetensors(&self.pending);
-        let file = format!("shard-{:05}.safetensors", self.shards.len() + 1);
-        let path = self.folder.join(&file);
-        std::fs::write(&path, &bytes).map_err(|error| cannot_write(&path, error))?;
-        self.shards.push(ShardEntry {
-            file,
-            bytes: bytes.len() as u64,
-            sha256: hex(&Sha256::digest(&bytes)),
-        });
         self.pending.clear();
         self.pending_bytes = 0;
+        let shard = ShardEntry {
+            file: format!("shard-{:05}.safetensors", self.shards.len() + 1),
+            bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(&bytes)),
+        };
+        self.store.write(&shard.file, bytes).await?;
+        self.shards.push(shard);
         Ok(())
     }
 
-    async fn finish(mut self, options: &PackOptions, name: &str) -> Result<Manifest> {
-        self.write_shard()?;
+    async fn finish(mut self, name: &str) -> Result<Manifest> {
+        self.write_shard().await?;
+        let options = self.options;
         let mut manifest = Manifest {
             glassine: Manifest::format(),
             name: name.to_string(),
@@ -325,138 +340,91 @@ impl Packer {
         };
         let size = manifest.unet()?.sample_size * 8;
         (manifest.defaults.width, manifest.defaults.height) = (size, size);
-        write_manifest(&self.folder, &manifest)?;
-        manifest.preview = fit_preview(&self.folder).await?;
-        write_manifest(&self.folder, &manifest)?;
+        manifest.preview = fit_preview(&manifest, self.store).await?;
+        let json = serde_json::to_vec(&manifest).expect("a manifest is plain data");
+        self.store.write(MANIFEST_FILE, json).await?;
         Ok(manifest)
     }
 }
 
-fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<()> {
-    let json = serde_json::to_vec(manifest).expect("a manifest is plain data");
-    let path = folder.join(MANIFEST_FILE);
-    std::fs::write(&path, json).map_err(|error| cannot_write(&path, error))
-}
-
-/// Moves a finished pack to its place. Of a pack that is there already, only its own files go: what
-/// else lies beside them, such as a model card, stays.
-fn replace(finished: &Path, out: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(out)?;
-    // A pack without a manifest is none, so that an interruption leaves nothing that looks whole.
-    let old = out.join(MANIFEST_FILE);
-    if old.is_file() {
-        std::fs::remove_file(old)?;
-    }
-    for entry in std::fs::read_dir(out)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("shard-") && name.ends_with(".safetensors") {
-            std::fs::remove_file(entry.path())?;
+/// The companion files that `options` name, each with its component and config.
+fn open_parts(
+    options: &PackOptions,
+    files: &dyn Files,
+    base: &Checkpoint,
+) -> Result<Vec<(&'static str, Value, SafetensorsFile)>> {
+    // A tensor that only the right file holds stands beside each.
+    let named = [
+        (
+            "transparency_decoder",
+            &options.transparency_decoder,
+            "latent_conv_in.weight",
+        ),
+        (
+            "transparency_encoder",
+            &options.transparency_encoder,
+            "blocks.16.weight",
+        ),
+        ("taesd_decoder", &options.taesd_decoder, "19.weight"),
+        ("taesd_encoder", &options.taesd_encoder, "14.weight"),
+    ];
+    let mut parts = Vec::new();
+    for (component, path, telltale) in named {
+        let Some(path) = path else { continue };
+        let file = SafetensorsFile::open_in(files, path)?;
+        if !file.tensors().contains_key(telltale) {
+            return Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!(
+                    "{} is not a {component}: it has no {telltale}",
+                    path.display()
+                ),
+                "pass the file published for it",
+            ));
         }
+        parts.push((component, json!({}), file));
     }
-    let mut names: Vec<_> = std::fs::read_dir(finished)?
-        .map(|entry| Ok(entry?.file_name()))
-        .collect::<std::io::Result<_>>()?;
-    names.sort_by_key(|name| name == MANIFEST_FILE);
-    for name in names {
-        std::fs::rename(finished.join(&name), out.join(&name))?;
+    if let Some(folder) = &options.controlnet {
+        let (config, file) = control_net::open(files, folder, base)?;
+        parts.push(("controlnet", config, file));
     }
-    std::fs::remove_dir(finished)
+    Ok(parts)
 }
 
-fn cannot_write(path: &Path, error: std::io::Error) -> Error {
-    Error::new(
-        ErrorCode::Io,
-        format!("cannot write {}", path.display()),
-        error.to_string(),
-    )
-}
-
-/// Side of the flat patches that [`fit_preview`] decodes, in latent cells, and patches a side.
-const PATCH: usize = 4;
-const PATCHES: usize = 4;
-
-/// The linear map from latents to colours that comes nearest to the VAE.
-///
-/// Pictures of flat patches with random latents are decoded, and the colours at the patches'
-/// centres are fitted by least squares.
-async fn fit_preview(folder: &Path) -> Result<Vec<[f32; 3]>> {
-    let pack = Pack::open(FolderSource::new(folder)).await?;
-    let weights = Weights::new(&Device::flex());
-    pack.load(&weights, |name| name.starts_with("vae."), async |_| true)
-        .await?;
-    let config = pack.manifest().vae()?;
-    let decoder = VaeDecoder::load(&config, &weights.at("vae"))?;
-    let mut noise = crate::sampling::NoiseGenerator::new(0);
-    let mut equations = NormalEquations::default();
-    for _ in 0..4 {
-        let patches = noise.normal(4 * PATCHES * PATCHES);
-        let side = PATCH * PATCHES;
-        let cell = |index: usize| {
-            let (channel, y, x) = (index / (side * side), index / side % side, index % side);
-            patches[(channel * PATCHES + y / PATCH) * PATCHES + x / PATCH] / config.scaling_factor
-        };
-        let latent: Vec<f32> = (0..4 * side * side).map(cell).collect();
-        let latent = Tensor::from_data(
-            TensorData::new(latent, [1, 4, side, side]),
-            weights.device(),
-        );
-        let picture = decoder.forward(latent).into_data_async().await;
-        let picture = crate::pipeline::host_values(picture)?;
-        for patch in 0..PATCHES * PATCHES {
-            let (y, x) = (patch / PATCHES, patch % PATCHES);
-            let centre = |index: usize| (index * PATCH + PATCH / 2) * 8;
-            let pixel = |channel: usize| {
-                let value = picture[(channel * side * 8 + centre(y)) * side * 8 + centre(x)];
-                f64::from(value.clamp(-1.0, 1.0) * 0.5 + 0.5)
-            };
-            let latent = |channel: usize| f64::from(patches[channel * PATCHES * PATCHES + patch]);
-            equations.add(
-                [latent(0), latent(1), latent(2), latent(3), 1.0],
-                [pixel(0), pixel(1), pixel(2)],
-            );
+/// The values as half floats; `None` if one is beyond their range.
+fn half_bytes(values: &[f32]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(values.len() * 2);
+    for value in values {
+        let half = f16::from_f32(*value);
+        if !half.is_finite() {
+            return None;
         }
+        bytes.extend(half.to_le_bytes());
     }
-    Ok(equations.solve())
+    Some(bytes)
 }
 
-/// Least squares for five inputs and three outputs.
-#[derive(Default)]
-struct NormalEquations {
-    /// The symmetric matrix, and the right-hand sides beside it.
-    rows: [[f64; 8]; 5],
-}
-
-impl NormalEquations {
-    fn add(&mut self, inputs: [f64; 5], outputs: [f64; 3]) {
-        for (row, input) in self.rows.iter_mut().zip(inputs) {
-            for (sum, other) in row.iter_mut().zip(inputs.iter().chain(&outputs)) {
-                *sum += input * other;
-            }
-        }
-    }
-
-    /// Gauss-Jordan elimination; the matrix is positive definite for random inputs.
-    fn solve(mut self) -> Vec<[f32; 3]> {
-        for pivot in 0..5 {
-            let scale = 1.0 / self.rows[pivot][pivot].max(1e-12);
-            self.rows[pivot]
-                .iter_mut()
-                .for_each(|value| *value *= scale);
-            let pivot_row = self.rows[pivot];
-            for (index, row) in self.rows.iter_mut().enumerate() {
-                if index != pivot {
-                    let factor = row[pivot];
-                    row.iter_mut()
-                        .zip(pivot_row)
-                        .for_each(|(value, other)| *value -= factor * other);
-                }
-            }
-        }
-        self.rows
-            .iter()
-            .map(|row| [row[5] as f32, row[6] as f32, row[7] as f32])
-            .collect()
-    }
+/// Levels and scales of a tensor; `None` if a scale is beyond the range of half floats.
+fn quantized_rows(
+    name: &str,
+    tensor: &HostTensor,
+    quantization: Quantization,
+) -> Option<Vec<Rows>> {
+    let columns: usize = tensor.shape[1..].iter().product();
+    let quantized = quantize(tensor, quantization)?;
+    let scales = quantized.scales.iter();
+    Some(vec![
+        Rows {
+            name: name.to_string(),
+            dtype: Dtype::U8,
+            row: vec![quantization.row_bytes(columns)],
+            bytes: quantized.levels,
+        },
+        Rows {
+            name: format!("{name}{SCALES}"),
+            dtype: Dtype::F16,
+            row: vec![columns / quantization.group],
+            bytes: scales.flat_map(|scale| scale.to_le_bytes()).collect(),
+        },
+    ])
 }

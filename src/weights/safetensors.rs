@@ -5,14 +5,13 @@
 //! gigabytes costs the memory of its largest tensor.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use serde::Deserialize;
 
 use super::HostTensor;
+use super::files::{Disk, Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
 
 /// The reference implementation's cap on the header, which keeps a forged length from allocating.
@@ -174,29 +173,34 @@ pub(crate) fn header_length(prefix: [u8; 8], file_len: u64) -> std::result::Resu
     Ok(length)
 }
 
-/// A safetensors file on disk, read one tensor at a time.
+/// A safetensors file, read one tensor at a time.
 #[derive(Debug)]
 pub struct SafetensorsFile {
     path: PathBuf,
-    file: File,
+    file: Box<dyn ReadAt>,
     header: Header,
 }
 
 impl SafetensorsFile {
-    /// Opens `path` and checks its header.
+    /// Opens `path` on disk and checks its header.
     ///
     /// # Errors
     /// `model_not_found` if there is no such file, `model_damaged` if it breaks the format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        let mut file = File::open(&path).map_err(|error| {
+        Self::open_in(&Disk, path.as_ref())
+    }
+
+    /// As [`SafetensorsFile::open`], among `files`.
+    pub fn open_in(files: &dyn Files, path: &Path) -> Result<Self> {
+        let path = path.to_path_buf();
+        let mut file = files.open(&path).map_err(|error| {
             Error::new(
                 ErrorCode::ModelNotFound,
                 format!("cannot open {}", path.display()),
                 error.to_string(),
             )
         })?;
-        let header = read_header(&mut file).map_err(|reason| damaged(&path, &reason))?;
+        let header = read_header(file.as_mut()).map_err(|reason| damaged(&path, &reason))?;
         Ok(Self { path, file, header })
     }
 
@@ -210,6 +214,11 @@ impl SafetensorsFile {
         &self.header.tensors
     }
 
+    /// Bytes of all tensors together.
+    pub fn tensor_bytes(&self) -> u64 {
+        self.header.tensors.values().map(TensorInfo::byte_len).sum()
+    }
+
     /// The bytes of tensor `name` as they stand in the file.
     pub fn read_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
         let info = self
@@ -221,8 +230,7 @@ impl SafetensorsFile {
             .map_err(|_| damaged(&self.path, &format!("tensor {name:?} is too large")))?;
         let mut bytes = vec![0; length];
         self.file
-            .seek(SeekFrom::Start(self.header.data_start + info.start))
-            .and_then(|_| self.file.read_exact(&mut bytes))
+            .read_at(self.header.data_start + info.start, &mut bytes)
             .map_err(|error| damaged(&self.path, &error.to_string()))?;
         Ok(bytes)
     }
@@ -241,14 +249,14 @@ impl SafetensorsFile {
     }
 }
 
-fn read_header(file: &mut File) -> std::result::Result<Header, String> {
+fn read_header(file: &mut dyn ReadAt) -> std::result::Result<Header, String> {
     let to_text = |error: std::io::Error| error.to_string();
-    let file_len = file.metadata().map_err(to_text)?.len();
+    let file_len = file.length().map_err(to_text)?;
     let mut prefix = [0; 8];
-    file.read_exact(&mut prefix)
+    file.read_at(0, &mut prefix)
         .map_err(|_| "it is shorter than eight bytes".to_string())?;
     let mut json = vec![0; header_length(prefix, file_len)? as usize];
-    file.read_exact(&mut json).map_err(to_text)?;
+    file.read_at(8, &mut json).map_err(to_text)?;
     Header::parse(&json, file_len)
 }
 

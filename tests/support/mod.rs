@@ -6,6 +6,7 @@
 // Every test binary uses its own part of this module.
 #![allow(dead_code)]
 
+pub mod companions;
 pub mod model;
 
 use std::collections::HashMap;
@@ -313,12 +314,15 @@ fn largest_difference(got: &[f64], expected: &[f64]) -> (usize, f64) {
         .unwrap_or((0, 0.0))
 }
 
-/// The cosine of the angle between two vectors; 1 for two zero vectors.
-fn cosine(a: &[f64], b: &[f64]) -> f64 {
-    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(x, y)| x * y).sum() };
+/// The cosine of the angle between two vectors; 1 for two zero vectors, less where only one is zero.
+pub fn cosine<T: Copy + Into<f64>>(a: &[T], b: &[T]) -> f64 {
+    let dot = |a: &[T], b: &[T]| -> f64 {
+        let pairs = a.iter().zip(b);
+        pairs.map(|(x, y)| (*x).into() * (*y).into()).sum()
+    };
     let lengths = (dot(a, a) * dot(b, b)).sqrt();
-    if lengths == 0.0 && a == b {
-        return 1.0;
+    if lengths == 0.0 {
+        return 1.0 - dot(a, a) - dot(b, b);
     }
     dot(a, b) / lengths
 }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-use glassine::text::clip_vocabulary;
 use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, Pack, PackOptions, Packer, Precision, Weights,
+    AdapterKind, Dtype, FolderSource, Manifest, Pack, PackOptions, Precision, Weights, pack_folder,
     write_safetensors,
 };
 
-use super::{Tensors, golden, whole_golden};
+use super::{Tensors, companions, golden, whole_golden};
 
 /// Scratch space that lasts as long as the test binary.
 pub fn scratch() -> &'static Path {
@@ -91,8 +90,9 @@ fn whole_table(reduced: &Tensors) -> Vec<u8> {
     write_safetensors(&tensors)
 }
 
-/// What to pack of the tiny model, in f32 and with the golden transparency files.
-pub fn options(out: &str) -> PackOptions {
+/// What to pack of the tiny model, in f32, with the golden transparency files and with
+/// [`companions`].
+pub fn options() -> PackOptions {
     let companion = |name: &str| {
         golden(&format!(
             "layerdiffuse/weights/layer_sd15_{name}.safetensors"
@@ -110,23 +110,30 @@ pub fn options(out: &str) -> PackOptions {
         model: checkpoint(),
         transparency_decoder: Some(companion("vae_transparent_decoder")),
         transparency_encoder: whole_golden().then(|| companion("vae_transparent_encoder")),
+        controlnet: Some(companions::control_net()),
+        taesd_decoder: Some(companions::taesd_decoder()),
+        taesd_encoder: Some(companions::taesd_encoder()),
         adapters: BTreeMap::from_iter(adapters),
+        loras: Vec::new(),
         native_transparency: false,
         precision: Precision::F32,
-        fallback_merges: clip_vocabulary::merges().to_vec(),
         default_steps: 20,
         default_guidance: 7.0,
-        out: scratch().join(out),
     }
+}
+
+/// Packs into the folder `out`.
+pub fn pack_as(options: &PackOptions, out: &Path) -> glassine::Result<Manifest> {
+    pollster::block_on(pack_folder(options, out, async |_| true))
 }
 
 /// The folder of the tiny model's pack.
 pub fn pack() -> &'static FolderSource {
     static PACK: OnceLock<FolderSource> = OnceLock::new();
     PACK.get_or_init(|| {
-        let options = options("sd-tiny-pack");
-        pollster::block_on(Packer::pack(&options, |_, _| ())).expect("packing the tiny model");
-        FolderSource::new(options.out)
+        let out = scratch().join("sd-tiny-pack");
+        pack_as(&options(), &out).expect("packing the tiny model");
+        FolderSource::new(out)
     })
 }
 

@@ -16,6 +16,8 @@ import {
   pixelsFact,
   timeFact,
 } from "./page.ts";
+import "./models.ts";
+import { keepForOffline } from "./offline.ts";
 import { offer, readAddition, readRequest, readSize } from "./request.ts";
 import { keep, offerAdditions, resize, scene, showScene } from "./scene.ts";
 import { fail, setBusy, setStatus, showProgress } from "./status.ts";
@@ -63,6 +65,7 @@ async function start(): Promise<void> {
     setBusy(false);
     offerAdditions(engine.info);
     setStatus(`Ready, on the ${deviceName(engine)}`, 0);
+    keepForOffline();
   } catch (error) {
     first.reject(error);
     return fail(error);

@@ -1,23 +1,31 @@
 import { GlassineError } from "../public/errors.js";
 import { toImageData } from "../public/raster.js";
-import type { ModelSource, Progress, RequestOptions } from "../public/types.js";
-import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "./protocol.js";
+import type { Progress, StorageProgress } from "../public/types.js";
+import type { Calls, EngineEvent, FromWorker, RawError, StorageCall, ToWorker } from "./protocol.js";
 import { abortError } from "./queue.js";
+import type { PackSource } from "./sources.js";
+
+/** What a call of each type takes beside its request. Which progress it makes is for its caller to know. */
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?(progress: Progress | StorageProgress): void;
+}
 
 interface Pending {
   resolve(answer: Calls[keyof Calls]["answer"]): void;
   reject(error: GlassineError): void;
-  options: RequestOptions;
+  options: CallOptions;
 }
 
-/** One worker, with one model if it has a source for one. It makes one call at a time. */
+/** One worker, which makes one call at a time. */
 export class Connection {
   readonly #worker: Worker;
-  readonly #source: ModelSource | undefined;
+  readonly #source: PackSource | undefined;
   readonly #closing = new AbortController();
   #pending: Pending | undefined;
 
-  constructor(source?: ModelSource) {
+  /** `source` is the model that the worker loads; storing one needs none. */
+  constructor(source?: PackSource) {
     this.#source = source;
     this.#worker = startWorker();
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
@@ -42,7 +50,7 @@ export class Connection {
   async call<Type extends keyof Calls>(
     type: Type,
     request: Calls[Type]["request"],
-    options: RequestOptions,
+    options: CallOptions,
   ): Promise<Calls[Type]["answer"]> {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal.reason);
@@ -63,6 +71,7 @@ export class Connection {
       throw failure;
     } finally {
       this.#pending = undefined;
+      this.#source?.release?.();
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -74,7 +83,7 @@ export class Connection {
   #receive(message: FromWorker): void {
     switch (message.type) {
       case "read":
-        if (this.#source) void this.#read(this.#source, message.read, message.path);
+        void this.#read(message);
         break;
       case "progress":
         if (!this.#pending?.options.signal?.aborted) {
@@ -93,17 +102,32 @@ export class Connection {
     }
   }
 
-  async #read(source: ModelSource, read: number, path: string): Promise<void> {
+  async #read({ read, path, again }: Extract<FromWorker, { type: "read" }>): Promise<void> {
     try {
       // The name comes from a manifest that nobody has vouched for yet.
       if (!/^[\w-][\w.-]*$/.test(path)) {
         throw new GlassineError("model_damaged", `the model names a file that cannot be part of it: ${path}`);
       }
-      const bytes = await source.read(path, { signal: this.#closing.signal });
-      if (!this.closed) this.#post({ type: "bytes", read, bytes: bytes as Uint8Array<ArrayBuffer> }, [(bytes as Uint8Array<ArrayBuffer>).buffer]);
+      if (!this.#source) throw new Error("the worker has no model to read");
+      const bytes = await this.#source.read(path, { signal: this.#closing.signal, again });
+      if (!this.closed) this.#post({ type: "bytes", read, bytes }, [bytes.buffer]);
     } catch (error) {
       this.close(toGlassineError(error));
     }
+  }
+}
+
+/** Makes a call that needs no model, in a worker of its own. */
+export async function callOnce<Type extends StorageCall["type"]>(
+  type: Type,
+  request: Calls[Type]["request"],
+  options: CallOptions,
+): Promise<Calls[Type]["answer"]> {
+  const connection = new Connection();
+  try {
+    return await connection.call(type, request, options);
+  } finally {
+    connection.close(workerError("its work is done"));
   }
 }
 
@@ -138,7 +162,7 @@ function toGlassineError(error: unknown, signal?: AbortSignal | undefined): Glas
   return new GlassineError("internal", String(error), { cause: error });
 }
 
-function toProgress(event: EngineEvent): Progress {
+function toProgress(event: EngineEvent | StorageProgress): Progress | StorageProgress {
   if (event.phase !== "denoising") return event;
   const { preview, ...rest } = event;
   return preview ? { ...rest, preview: toImageData(preview) } : rest;

@@ -1,9 +1,19 @@
 // What the page and the worker say to each other, and the plain objects that
-// the engine gives. One call (such as load or generate) is under way at a time,
-// so calls carry no numbers; reads do, because several can be open at once.
+// the engine gives. One call is under way at a time, so calls carry no numbers;
+// reads do, because several can be open at once.
 
 import type { GlassineErrorCode } from "../public/errors.js";
-import type { Device, EngineInfo, GenerateOptions, Latent, RequestOptions, Role } from "../public/types.js";
+import type {
+  Device,
+  EngineInfo,
+  GenerateOptions,
+  Latent,
+  RequestOptions,
+  Role,
+  StorageProgress,
+  Vae,
+  Verification,
+} from "../public/types.js";
 
 export interface RawRaster {
   width: number;
@@ -38,7 +48,7 @@ export interface RawScene {
   pictures: Map<string, RawPicture>;
 }
 
-type PictureOptions = "foreground" | "background" | "init";
+type PictureOptions = "foreground" | "background" | "init" | "control";
 
 export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions> & {
   [Option in PictureOptions]?: RawPicture;
@@ -68,13 +78,26 @@ export interface Calls {
   load: { request: { device: Device | "auto" }; answer: EngineInfo };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
   encode: { request: { picture: RawPicture }; answer: RawLatent };
-  decode: { request: { latent: RawLatent; passes: number }; answer: RawLayer[] };
+  decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };
+  /** Stores the pack at `origin`; answers its name. */
+  import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: string };
+  verify: { request: { name: string; repair: boolean }; answer: Verification };
+  /** Fetches one file of a stored model again, unless it is whole. */
+  repair: { request: { name: string; file: string }; answer: void };
+}
+
+/** How a call that stores something is stopped, and who is told how far it is. */
+export interface StorageTask {
+  signal: AbortSignal;
+  report: (progress: StorageProgress) => void;
 }
 
 export type Call = {
   [Type in keyof Calls]: { type: Type } & Calls[Type]["request"];
 }[keyof Calls];
+
+export type StorageCall = Extract<Call, { type: "import" | "verify" | "repair" }>;
 
 export type ToWorker =
   | Call
@@ -82,8 +105,9 @@ export type ToWorker =
   | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> };
 
 export type FromWorker =
-  | { type: "read"; read: number; path: string }
-  | { type: "progress"; event: EngineEvent }
+  /** `again` if the file was read before and is damaged. */
+  | { type: "read"; read: number; path: string; again: boolean }
+  | { type: "progress"; event: EngineEvent | StorageProgress }
   | { type: "done"; answer: Calls[keyof Calls]["answer"] }
   | { type: "failed"; error: RawError }
   /** The GPU is gone, or the engine has trapped: this worker is of no more use. */

@@ -1,38 +1,58 @@
-// Where a model's files come from: the package, a URL, or the caller.
+// Where a model's files come from: the package, the browser's storage, a URL, or
+// the caller.
 
 import { GlassineError } from "../public/errors.js";
 import type { ModelSource } from "../public/types.js";
 import { miniFiles } from "./mini.js";
+import { fetchBytes } from "./storage/download.js";
+import { manifestFile } from "./storage/manifest.js";
+import { ModelFolder } from "./storage/store.js";
+import { StoredSource } from "./storage/stored.js";
 
-/** Turns the `model` option into a source that rejects with `GlassineError` only. */
-export function toSource(model: string | ModelSource): ModelSource {
-  if (model === "mini") return { read: (path, options) => fetchBytes(miniUrl(path), options.signal) };
+/** A source that gives bytes of its own, and rejects with `GlassineError` only. */
+export interface PackSource extends ModelSource {
+  read(path: string, options: { signal: AbortSignal; again: boolean }): Promise<Uint8Array<ArrayBuffer>>;
+  /** Is called after each call to the engine: nothing more is read for it. */
+  release?(): void;
+}
+
+/** Turns the `model` option into a source. */
+export async function toSource(model: string | ModelSource): Promise<PackSource> {
+  if (model === "mini") return fetching(miniUrl);
   if (typeof model === "string") {
+    if (await ModelFolder.find(model)) return new StoredSource(model);
     const base = packUrl(model);
-    return { read: (path, options) => fetchBytes(new URL(path, base), options.signal) };
+    return fetching((path) => new URL(path, base));
   }
   if (typeof model?.read !== "function") {
     throw new GlassineError("bad_option", "model must be a string or an object with a read function", {
       hint: 'The model in this package is "mini".',
     });
   }
-  return { read: (path, options) => readFrom(model, path, options.signal) };
+  return { read: (path, options) => readFrom(model, path, options) };
 }
 
 /** The URL of a pack's folder, given with or without a last slash or "manifest.json". */
-function packUrl(model: string): URL {
+export function packUrl(model: string | URL): URL {
   let url: URL;
   try {
     url = new URL(model, globalThis.document?.baseURI);
   } catch (cause) {
     throw new GlassineError("bad_option", `"${model}" is neither the name of a model nor a URL`, {
-      hint: 'The model in this package is "mini"; any other is given by the URL of its folder.',
+      hint: 'The model in this package is "mini"; any other is given by its name, once it is stored, or by the URL of its folder.',
       cause,
     });
   }
-  if (url.pathname.endsWith("/manifest.json")) return url;
+  if (url.pathname.endsWith(`/${manifestFile}`)) return new URL(".", url);
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url;
+}
+
+function fetching(urlOf: (path: string) => URL): PackSource {
+  return {
+    // What is damaged may be the copy in the browser's cache.
+    read: (path, { signal, again }) => fetchBytes(urlOf(path), { signal, cache: again ? "reload" : "default" }),
+  };
 }
 
 function miniUrl(path: string): URL {
@@ -45,14 +65,19 @@ function miniUrl(path: string): URL {
   return url;
 }
 
-async function readFrom(source: ModelSource, path: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+async function readFrom(
+  source: ModelSource,
+  path: string,
+  options: { signal: AbortSignal; again: boolean },
+): Promise<Uint8Array<ArrayBuffer>> {
   let bytes: Awaited<ReturnType<ModelSource["read"]>>;
   try {
-    bytes = await source.read(path, { signal });
+    bytes = await source.read(path, options);
     if (bytes instanceof Blob) return new Uint8Array(await bytes.arrayBuffer());
   } catch (cause) {
     if (cause instanceof GlassineError) throw cause;
-    throw new GlassineError("io", `the model source could not read ${path}: ${messageOf(cause)}`, { cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GlassineError("io", `the model source could not read ${path}: ${reason}`, { cause });
   }
   // Copied, because the bytes are about to be moved into the worker.
   if (bytes instanceof Uint8Array) return new Uint8Array(bytes);
@@ -60,46 +85,4 @@ async function readFrom(source: ModelSource, path: string, signal: AbortSignal):
   throw new GlassineError("io", `the model source gave no bytes for ${path}`, {
     hint: "read() must give a Uint8Array, an ArrayBuffer or a Blob.",
   });
-}
-
-async function fetchBytes(url: URL, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-  let response: Response;
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    response = await fetch(url, { signal });
-    if (!response.ok) throw httpError(url, response.status);
-    bytes = new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    if (cause instanceof GlassineError) throw cause;
-    throw new GlassineError("network", `cannot fetch ${url.href}: ${messageOf(cause)}`, {
-      hint: "Check the connection and, for another origin, that it allows this page to read it (CORS).",
-      recoverable: true,
-      cause,
-    });
-  }
-  // Many servers answer a path that they do not know with their start page.
-  if (response.headers.get("content-type")?.startsWith("text/html")) {
-    throw new GlassineError("model_not_found", `there is no model file at ${url.href}: the server answered with a web page`, {
-      hint: notFoundHint,
-    });
-  }
-  return bytes;
-}
-
-const notFoundHint = 'Check the URL: it must be that of a folder with a manifest.json. The model in this package is "mini".';
-
-function httpError(url: URL, status: number): GlassineError {
-  if (status === 404 || status === 410) {
-    return new GlassineError("model_not_found", `there is no model file at ${url.href} (HTTP ${status})`, {
-      hint: notFoundHint,
-    });
-  }
-  return new GlassineError("network", `${url.href} was refused (HTTP ${status})`, {
-    hint: status >= 500 ? "The server has a fault: try again later." : "Check that this page may read the file.",
-    recoverable: status >= 500 || status === 429,
-  });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,15 +1,29 @@
-// The package's worker: it holds the engine or flattens scenes, runs one call at
+// The package's worker: it holds the engine, flattens scenes or stores a model, runs one call at
 // a time and posts what happens to the page.
 
 import { GlassineError, errorCodes } from "../public/errors.js";
 import type { Device } from "../public/types.js";
 import init, { WasmEngine, WasmScene } from "../wasm/glassine.js";
 import { findAdapter, recommend } from "./gpu.js";
-import type { Call, Calls, EngineEvent, FromWorker, RawError, RawRaster, RawScene, ToWorker } from "./protocol.js";
+import { importPack } from "./storage/importing.js";
+import type {
+  Call,
+  Calls,
+  EngineEvent,
+  FromWorker,
+  RawError,
+  RawRaster,
+  RawScene,
+  StorageCall,
+  StorageTask,
+  ToWorker,
+} from "./protocol.js";
+import { abortError } from "./queue.js";
+import { repairFile, verifyModel } from "./storage/verifying.js";
 
 let started = false;
 let engine: WasmEngine | undefined;
-let aborted = false;
+let controller = new AbortController();
 let readCount = 0;
 const reads = new Map<number, (bytes: Uint8Array) => void>();
 const pause = new MessageChannel();
@@ -19,10 +33,10 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 }
 
 /** Asks the page for a file of the model. If that fails, the page ends this worker. */
-function read(path: string): Promise<Uint8Array> {
+function read(path: string, again = false): Promise<Uint8Array> {
   return new Promise((resolve) => {
     reads.set(++readCount, resolve);
-    post({ type: "read", read: readCount, path });
+    post({ type: "read", read: readCount, path, again });
   });
 }
 
@@ -37,7 +51,7 @@ async function report(event: EngineEvent): Promise<boolean> {
     pause.port1.onmessage = resolve;
     pause.port2.postMessage(undefined);
   });
-  return !aborted;
+  return !controller.signal.aborted;
 }
 
 /** The GPU's loss, once there is a GPU device: resolves with the browser's message. */
@@ -121,10 +135,32 @@ async function flatten({ scene: json, pictures }: RawScene): Promise<RawRaster> 
 }
 
 async function run(call: Call): Promise<void> {
-  aborted = false;
-  if (call.type === "load") {
-    return post({ type: "done", answer: await load(call.device) });
+  controller = new AbortController();
+  switch (call.type) {
+    case "load":
+      return post({ type: "done", answer: await load(call.device) });
+    case "import":
+    case "verify":
+    case "repair":
+      return post({ type: "done", answer: await store(call) });
+    default:
+      return compute(call);
   }
+}
+
+/** Calls that store something may fail in many ways once they are aborted: all of them mean the same. */
+async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["answer"]> {
+  const { signal } = controller;
+  const task: StorageTask = { signal, report: (event) => post({ type: "progress", event }) };
+  try {
+    if (call.type === "import") return await importPack(call, task);
+    return call.type === "verify" ? await verifyModel(call, task) : await repairFile(call, task);
+  } catch (error) {
+    throw signal.aborted ? abortError(signal.reason) : error;
+  }
+}
+
+async function compute(call: Exclude<Call, StorageCall | { type: "load" }>): Promise<void> {
   if (call.type === "flatten") {
     const answer = await flatten(call);
     return post({ type: "done", answer }, [answer.rgba.buffer, answer.png.buffer]);
@@ -138,7 +174,7 @@ async function run(call: Call): Promise<void> {
   if (call.type === "encode") {
     return post({ type: "done", answer: await engine.encode(call.picture, report) });
   }
-  const answer = await engine.decode(call.latent, call.passes, report);
+  const answer = await engine.decode(call.latent, call.vae, call.passes, report);
   post({ type: "done", answer }, answer.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]));
 }
 
@@ -171,7 +207,7 @@ async function fail(error: unknown): Promise<void> {
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   switch (data.type) {
     case "abort":
-      aborted = true;
+      controller.abort();
       break;
     case "bytes":
       reads.get(data.read)?.(data.bytes);

@@ -3,7 +3,7 @@ import { Connection } from "../internal/connection.js";
 import { toRawPicture } from "../internal/pictures.js";
 import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/protocol.js";
 import { abortError, Queue } from "../internal/queue.js";
-import { toSource } from "../internal/sources.js";
+import { toSource, type PackSource } from "../internal/sources.js";
 import { GlassineError } from "./errors.js";
 import { Layer } from "./layer.js";
 import type { Scene } from "./scene.js";
@@ -15,7 +15,6 @@ import type {
   EngineInfo,
   GenerateOptions,
   Latent,
-  ModelSource,
   Picture,
   Recipe,
   RequestOptions,
@@ -43,13 +42,13 @@ const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.f
 export class Engine {
   /** What this engine holds and what it does by default. */
   readonly info: EngineInfo;
-  readonly #source: ModelSource;
+  readonly #source: PackSource;
   readonly #queue = new Queue();
   #connection: Connection;
   #disposed = false;
 
   /** @internal Use `createEngine`. */
-  constructor(source: ModelSource, connection: Connection, info: EngineInfo) {
+  constructor(source: PackSource, connection: Connection, info: EngineInfo) {
     this.#source = source;
     this.#connection = connection;
     this.info = info;
@@ -132,7 +131,7 @@ export class Engine {
         hint: "Use decodeAll, which gives a layer for each frame.",
       });
     }
-    const request = { latent: toRaw(latent), passes: options.passes ?? 8 };
+    const request = { latent: toRaw(latent), vae: options.vae ?? "full", passes: options.passes ?? 8 };
     const layers = await this.#call("decode", request, options);
     return layers.map((raw) => new Layer(raw));
   }
@@ -212,7 +211,7 @@ export class Engine {
  */
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
-  const source = toSource(options?.model);
+  const source = await toSource(options?.model);
   const connection = new Connection(source);
   const info = await connection.call("load", { device }, options);
   return new Engine(source, connection, info);
@@ -262,6 +261,11 @@ const requestOptions: Record<keyof EngineRequest, true> = {
   background: true,
   init: true,
   strength: true,
+  control: true,
+  controlScale: true,
+  controlStart: true,
+  controlEnd: true,
+  vae: true,
   fit: true,
 };
 
@@ -273,12 +277,13 @@ async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
       hint: `There are ${Object.keys(requestOptions).join(", ")}, signal and onProgress.`,
     });
   }
-  const { foreground, background, init, ...others } = request;
+  const { foreground, background, init, control, ...others } = request;
   return {
     ...others,
     ...(foreground && { foreground: await toRawPicture(foreground) }),
     ...(background && { background: await toRawPicture(background) }),
     ...(init && { init: await toRawPicture(init) }),
+    ...(control && { control: await toRawPicture(control) }),
   };
 }
 

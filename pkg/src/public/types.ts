@@ -23,6 +23,12 @@ export type Sampler =
 /** Whose timesteps and noise levels a sampler follows, where there is a choice. */
 export type Convention = "k-diffusion" | "diffusers" | "layerdiffuse";
 
+/**
+ * What turns latents into pixels: the model's own VAE, or TAESD, which takes a
+ * small part of the time and loses fine detail.
+ */
+export type Vae = "full" | "tiny";
+
 /** What a layer is in the picture that its request made. */
 export type Role = "foreground" | "background" | "blended" | "image";
 
@@ -38,11 +44,12 @@ export interface ModelSource {
   /**
    * Gives the bytes of one file of the pack: `"manifest.json"` or the name of a
    * shard. Is called in the page, also again later, when the engine has to be
-   * rebuilt. The bytes are copied.
+   * rebuilt. The bytes are copied. If they are not what the manifest says, the
+   * file is asked for once more, with `again`.
    */
   read(
     path: string,
-    options: { signal: AbortSignal },
+    options: { signal: AbortSignal; again: boolean },
   ): Promise<Uint8Array | ArrayBuffer | Blob>;
 }
 
@@ -56,6 +63,28 @@ export type Progress =
   | { phase: "denoising"; step: number; steps: number; preview?: ImageData }
   | { phase: "decoding"; pass: number; passes: number };
 
+/**
+ * How far storing or verifying a model is, as exactly as {@link Progress}: it
+ * waits for somebody else, in this tab or another, who is storing the same
+ * model; hashes what is stored already; fetches what is not. Bytes are those of
+ * the model's shards. When an import goes on where another stopped,
+ * `loadedBytes` begins there.
+ */
+export type StorageProgress =
+  | { phase: "waiting" }
+  | { phase: "checking"; checkedBytes: number; totalBytes: number }
+  | { phase: "downloading"; loadedBytes: number; totalBytes: number };
+
+/** What `models.verify` found, by file names of the pack. */
+export interface Verification {
+  /** Whether the stored model is whole now. */
+  readonly intact: boolean;
+  /** Files that were not there. */
+  readonly missing: string[];
+  /** Files that were not what the manifest says. */
+  readonly damaged: string[];
+}
+
 /** What every request takes. */
 export interface RequestOptions {
   /** Stops the request within one shard, denoising step or decode pass. */
@@ -65,7 +94,10 @@ export interface RequestOptions {
 
 /** The options of `createEngine`. */
 export interface CreateEngineOptions extends RequestOptions {
-  /** `"mini"`, the small model in this package, or the URL of a pack's folder, or your own source. */
+  /**
+   * `"mini"`, the small model in this package, or the name of a stored model, or
+   * the URL of a pack's folder, or your own source.
+   */
   model: string | ModelSource;
   /**
    * `"auto"`, the default, is what `checkSupport` recommends: WebGPU where there
@@ -82,6 +114,10 @@ export type Picture = Raster | ImageData | Blob;
 
 /** The options of `engine.generate`. What is left out is the model's default. */
 export interface GenerateOptions extends RequestOptions {
+  /**
+   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
+   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+   */
   prompt: string;
   negativePrompt?: string | undefined;
   mode?: Mode | undefined;
@@ -99,6 +135,17 @@ export interface GenerateOptions extends RequestOptions {
   init?: Picture | undefined;
   /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
   strength?: number | undefined;
+  /**
+   * A picture for the model's ControlNet, if it has one: edges, depth, a pose,
+   * whatever the ControlNet was trained on.
+   */
+  control?: Picture | undefined;
+  /** How strongly `control` steers, 0 to 10; 1 if left out. */
+  controlScale?: number | undefined;
+  /** The part of the steps that goes by before `control` steers; 0 if left out. */
+  controlStart?: number | undefined;
+  /** The part of the steps after which `control` steers no more; 1 if left out. */
+  controlEnd?: number | undefined;
   /** Scale and crop given pictures that are not of the output's size, instead of refusing them. */
   fit?: boolean | undefined;
   /** In pixels; a multiple of `engine.info.sizeMultiple`. */
@@ -112,9 +159,14 @@ export interface GenerateOptions extends RequestOptions {
   seed?: number | undefined;
   sampler?: Sampler | undefined;
   convention?: Convention | undefined;
+  /** `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out. */
+  vae?: Vae | undefined;
   /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
   decodePasses?: number | undefined;
-  /** Adds a small preview to the progress of every n-th step. */
+  /**
+   * Adds a preview to the progress of every n-th step: opaque, and of the
+   * output's size if the model has TAESD, else an eighth of it.
+   */
   previewEvery?: number | undefined;
   /** Starting noise instead of the seed's: frames x 4 x height/8 x width/8 values. */
   noise?: Float32Array | undefined;
@@ -122,6 +174,8 @@ export interface GenerateOptions extends RequestOptions {
 
 /** The options of `engine.decode` and `engine.decodeAll`. */
 export interface DecodeOptions extends RequestOptions {
+  /** `"tiny"` needs a model with TAESD, and a latent of a mode without a transparent layer. */
+  vae?: Vae | undefined;
   /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
   passes?: number | undefined;
 }

@@ -1,7 +1,7 @@
 // The exports of the engine (built from the Rust crate by scripts/build into
 // dist/wasm), as its src/web promises them.
 
-import type { EngineInfo } from "../public/types.js";
+import type { EngineInfo, Vae } from "../public/types.js";
 import type {
   EngineEvent,
   EngineRequest,
@@ -12,8 +12,11 @@ import type {
   RawRaster,
 } from "../internal/protocol.js";
 
-/** Reads one file of the model pack: "manifest.json" or the name of a shard. */
-export type Read = (path: string) => Promise<Uint8Array>;
+/**
+ * Reads one file of the model pack: "manifest.json" or the name of a shard;
+ * `again` if the file was read before and is damaged.
+ */
+export type Read = (path: string, again?: boolean) => Promise<Uint8Array>;
 
 /** Is awaited at least once per shard, denoising step and decode pass; `false` aborts. */
 export type Report = (event: EngineEvent) => Promise<boolean>;
@@ -28,7 +31,7 @@ export class WasmEngine {
   info(): EngineInfo;
   generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
   encode(picture: RawPicture, report: Report): Promise<RawLatent>;
-  decode(latent: RawLatent, passes: number, report: Report): Promise<RawLayer[]>;
+  decode(latent: RawLatent, vae: Vae, passes: number, report: Report): Promise<RawLayer[]>;
   free(): void;
 }
 

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use glassine::pipeline::Mode;
+use glassine::pipeline::{Mode, VaeSize};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::transparency::OFFSET_GAIN;
-use glassine::weights::Precision;
+use glassine::weights::{PackOptions, Precision};
 
 /// Transparent image layers, generated natively.
 #[derive(Parser)]
@@ -24,11 +24,11 @@ pub enum Command {
     Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
-    /// Flatten a scene of layers into a picture.
+    /// Turn a scene of layers into a picture, or into a file of layers for other programs.
     Compose {
         /// A scene file; its image paths are relative to it.
         scene: PathBuf,
-        /// The PNG to write.
+        /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
         #[arg(long)]
         out: PathBuf,
     },
@@ -53,6 +53,18 @@ pub struct Pack {
     /// An attention-sharing adapter: attn, joint, fg2bg or bg2fg.
     #[arg(long = "layers", value_name = "KIND=FILE")]
     pub layers: Vec<String>,
+    /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
+    #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
+    pub loras: Vec<String>,
+    /// A ControlNet's folder in diffusers' layout.
+    #[arg(long, value_name = "DIR")]
+    pub controlnet: Option<PathBuf>,
+    /// A taesd_decoder file, for previews and for --vae tiny.
+    #[arg(long)]
+    pub taesd_decoder: Option<PathBuf>,
+    /// A taesd_encoder file, for --init with --vae tiny.
+    #[arg(long)]
+    pub taesd_encoder: Option<PathBuf>,
     /// The UNet was trained on transparent latents and needs no adapter.
     #[arg(long)]
     pub native_transparency: bool,
@@ -60,10 +72,10 @@ pub struct Pack {
     #[arg(long, value_enum, default_value_t = Quantize::F16)]
     pub quantize: Quantize,
     /// Denoising steps that suit the model.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = PackOptions::DEFAULT_STEPS)]
     pub default_steps: usize,
     /// The guidance scale that suits the model.
-    #[arg(long, default_value_t = 7.0)]
+    #[arg(long, default_value_t = PackOptions::DEFAULT_GUIDANCE)]
     pub default_guidance: f32,
     /// The folder to create.
     #[arg(long)]
@@ -72,6 +84,8 @@ pub struct Pack {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Quantize {
+    Q4,
+    Q8,
     F16,
     F32,
 }
@@ -79,6 +93,8 @@ pub enum Quantize {
 impl From<Quantize> for Precision {
     fn from(quantize: Quantize) -> Self {
         match quantize {
+            Quantize::Q4 => Self::Q4,
+            Quantize::Q8 => Self::Q8,
             Quantize::F16 => Self::F16,
             Quantize::F32 => Self::F32,
         }
@@ -90,7 +106,10 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
-    /// What the picture shows.
+    /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
+    #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
+    pub loras: Vec<String>,
+    /// What the picture shows; (word:1.2) or (word) count more, [word] counts less.
     #[arg(long)]
     pub prompt: String,
     /// What it is to keep away from.
@@ -123,6 +142,18 @@ pub struct Generate {
     /// Gain on the transparency encoder's offset for --init.
     #[arg(long, default_value_t = OFFSET_GAIN)]
     pub offset_gain: f32,
+    /// A picture for the pack's ControlNet: edges, depth, a pose, whatever it was trained on.
+    #[arg(long)]
+    pub control: Option<PathBuf>,
+    /// How strongly --control steers.
+    #[arg(long, default_value_t = 1.0)]
+    pub control_scale: f32,
+    /// The part of the steps that goes by before --control steers.
+    #[arg(long, default_value_t = 0.0)]
+    pub control_start: f64,
+    /// The part of the steps after which --control steers no more.
+    #[arg(long, default_value_t = 1.0)]
+    pub control_end: f64,
     /// Scale and crop given pictures to the output's size.
     #[arg(long)]
     pub fit: bool,
@@ -150,6 +181,9 @@ pub struct Generate {
     /// Unit normal noise to use instead, as tensor `noise`.
     #[arg(long)]
     pub noise: Option<PathBuf>,
+    /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture.
+    #[arg(long, default_value_t)]
+    pub vae: VaeSize,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,
@@ -189,6 +223,9 @@ pub struct Decode {
     pub model: PathBuf,
     /// A file with tensor `latent` or `latent.final`.
     pub latent: PathBuf,
+    /// full, or tiny: TAESD, faster and less exact, which makes an opaque picture.
+    #[arg(long, default_value_t)]
+    pub vae: VaeSize,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use glassine::compose::{Scene, flatten};
-use glassine::pipeline::{Engine, Init, Latent, Layer, Mode, Request};
-use glassine::text::clip_vocabulary;
-use glassine::weights::{AdapterKind, FolderSource, HostTensor, PackOptions, Packer, inspect};
+use glassine::compose::{Scene, flatten, to_ora, to_psd};
+use glassine::pipeline::{Control, Engine, Init, Latent, Layer, Mode, Request, VaeSize};
+use glassine::weights::{
+    AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
+};
 use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
@@ -50,25 +51,47 @@ async fn pack(arguments: Pack) -> Result<()> {
         model: arguments.model,
         transparency_decoder: arguments.transparency_decoder,
         transparency_encoder: arguments.transparency_encoder,
+        controlnet: arguments.controlnet,
+        taesd_decoder: arguments.taesd_decoder,
+        taesd_encoder: arguments.taesd_encoder,
         adapters,
+        loras: arguments
+            .loras
+            .iter()
+            .map(|lora| split_lora(lora))
+            .collect(),
         native_transparency: arguments.native_transparency,
         precision: arguments.quantize.into(),
-        fallback_merges: clip_vocabulary::merges().to_vec(),
         default_steps: arguments.default_steps,
         default_guidance: arguments.default_guidance,
-        out: arguments.out,
     };
     let progress = Progress::new();
-    let show = |done: usize, total: usize| progress.show("packing", done as u64, total as u64);
-    Packer::pack(&options, show).await?;
+    let show = async |event: LoadEvent| {
+        progress.show("packing", event.loaded_bytes, event.total_bytes);
+        true
+    };
+    pack_folder(&options, &arguments.out, show).await?;
     Ok(())
+}
+
+/// `FILE` or `FILE:STRENGTH`.
+fn split_lora(lora: &str) -> (PathBuf, f32) {
+    let split = lora.rsplit_once(':');
+    let parsed = split.and_then(|(file, strength)| Some((file, strength.parse().ok()?)));
+    let (file, strength) = parsed.unwrap_or((lora, 1.0));
+    (file.into(), strength)
 }
 
 async fn generate(arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
     let request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
-    let mut engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
+    let device = device(arguments.device).await?;
+    let loras = arguments.loras.iter().map(|lora| split_lora(lora));
+    let loras = loras
+        .map(|(file, strength)| Lora::open(&file, strength))
+        .collect::<Result<_>>()?;
+    let mut engine = Engine::load_adapted(source, device, loras, &mut progress).await?;
     let generation = engine.generate(&request, &mut progress).await?;
     if let Some(path) = &arguments.dump {
         files::write_tensors(path, &generation.dump)?;
@@ -103,6 +126,12 @@ fn request(arguments: &Generate) -> Result<Request> {
             }
             path => picture(path)?.map(Init::Picture),
         },
+        control: picture(&arguments.control)?.map(|picture| Control {
+            picture,
+            scale: arguments.control_scale,
+            start: arguments.control_start,
+            end: arguments.control_end,
+        }),
         fit: arguments.fit,
         strength: arguments.strength,
         offset_gain: arguments.offset_gain,
@@ -115,6 +144,7 @@ fn request(arguments: &Generate) -> Result<Request> {
         convention: arguments.convention,
         seed: arguments.seed,
         noise: noise.transpose()?,
+        vae: arguments.vae,
         decode_passes: arguments.decode_passes,
         preview_every: None,
         dump: arguments.dump.is_some(),
@@ -161,7 +191,7 @@ async fn decode(arguments: Decode) -> Result<()> {
     let transparent = Mode::Single.missing_part(engine.manifest()).is_none();
     let latent = Latent {
         values,
-        mode: if transparent {
+        mode: if transparent && arguments.vae == VaeSize::Full {
             Mode::Single
         } else {
             Mode::Opaque
@@ -169,20 +199,25 @@ async fn decode(arguments: Decode) -> Result<()> {
         seed: 0,
     };
     let decoded = engine
-        .decode(&latent, arguments.decode_passes, false, &mut progress)
+        .decode(
+            &latent,
+            arguments.vae,
+            arguments.decode_passes,
+            false,
+            &mut progress,
+        )
         .await?;
     files::write(&arguments.out, &decoded.layers[0].picture.to_png()?)
 }
 
 fn compose(path: &Path, out: &Path) -> Result<()> {
-    if out
-        .extension()
-        .is_none_or(|extension| !extension.eq_ignore_ascii_case("png"))
-    {
+    let extension = out.extension().unwrap_or_default().to_ascii_lowercase();
+    let extension = extension.to_string_lossy();
+    if !["png", "ora", "psd"].contains(&&*extension) {
         return Err(Error::new(
             ErrorCode::BadOption,
             format!("{} cannot be written", out.display()),
-            "this version writes scenes as .png",
+            "name a .png, .ora or .psd file",
         ));
     }
     let json = std::fs::read_to_string(path).map_err(|error| {
@@ -194,8 +229,13 @@ fn compose(path: &Path, out: &Path) -> Result<()> {
     })?;
     let scene = Scene::from_json(&json)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let picture = flatten(&scene, |image| files::read_picture(&folder.join(image)))?;
-    files::write(out, &picture.to_png()?)
+    let resolve = |image: &str| files::read_picture(&folder.join(image));
+    let bytes = match &*extension {
+        "ora" => to_ora(&scene, resolve)?,
+        "psd" => to_psd(&scene, resolve)?,
+        _ => flatten(&scene, resolve)?.to_png()?,
+    };
+    files::write(out, &bytes)
 }
 
 async fn device(name: DeviceName) -> Result<Device> {

@@ -20,6 +20,7 @@ test("bad options are refused by name and the engine stays usable", async (t) =>
       prompt: await attempt({ prompt: undefined }),
       function: await attempt({ negativePrompt: () => "blurry" }),
       seed: await attempt({ seed: -1 }),
+      vae: await attempt({ vae: "small" }),
       latent: await failureOf(engine.decode({})),
     };
     await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
@@ -42,6 +43,25 @@ test("createEngine refuses what it does not know", async (t) => {
   for (const { code, hint } of [device, model, none]) {
     assert.equal(code, "bad_option");
     assert.ok(hint.length > 0);
+  }
+});
+
+test("a ControlNet and TAESD are refused where the model has none", async (t) => {
+  const page = await open(t);
+  const failures = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini" });
+    const options = { prompt: "a red apple", mode: "opaque", steps: 1 };
+    const control = new ImageData(64, 64);
+    const { latent } = await engine.generate(options);
+    return {
+      ControlNet: await failureOf(engine.generate({ ...options, control, controlScale: 0.5, controlEnd: 0.5 })),
+      TAESD: await failureOf(engine.generate({ ...options, vae: "tiny" })),
+      "the tiny VAE": await failureOf(engine.decode(latent, { vae: "tiny" })),
+    };
+  });
+  for (const [part, { code, message }] of Object.entries(failures)) {
+    assert.equal(code, "unsupported_mode", message);
+    assert.ok(message.includes(part), message);
   }
 });
 

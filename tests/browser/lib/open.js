@@ -2,8 +2,10 @@ import { launch } from "./chromium.js";
 import { serveTests } from "./site.js";
 
 /**
- * Opens the test page for the length of one test, or of a file of them. `pack` is the folder of a
- * model, which is then at /pack/. In the page, `glassine` is the built package and `failureOf(promise)` gives the fields of a rejection.
+ * Opens the test page for the length of one test, or of a file of them. In it,
+ * `glassine` is the built package, `models` that of "glassine/models", and `failureOf(promise)`
+ * gives the fields of a rejection. Under /pack/ is `pack`: a model's folder, or
+ * what a pack server answers.
  */
 export async function open(t, { gpu = "none", pack } = {}) {
   const site = await serveTests(pack);
@@ -12,10 +14,15 @@ export async function open(t, { gpu = "none", pack } = {}) {
     await close();
     await site.close();
   });
+  return openTab(t, browser, site.url);
+}
+
+/** Opens the test page once more, in a browser that has it open. */
+export async function openTab(t, browser, url) {
   const page = await browser.newPage();
   page.on("pageerror", (error) => t.diagnostic(`page: ${error.message}`));
-  await page.goto(site.url);
-  await page.waitForFunction(() => window.glassine);
+  await page.goto(url);
+  await page.waitForFunction(() => window.models);
   await page.evaluate(() => {
     window.failureOf = (promise) =>
       promise.then(

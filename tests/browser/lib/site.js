@@ -21,7 +21,11 @@ const types = {
 };
 
 const page = `<!doctype html><title>glassine</title><script type="module" src="/page.js"></script>`;
-const script = `import * as glassine from "/glassine/dist/index.js"; window.glassine = glassine;`;
+const script = `
+import * as glassine from "/glassine/dist/index.js";
+import { models } from "/glassine/dist/models.js";
+Object.assign(window, { glassine, models });
+`;
 
 // What the README says a strict page has to allow, and the address that no test server has.
 const policy = [
@@ -31,14 +35,14 @@ const policy = [
   "connect-src 'self' http://localhost:9",
 ].join("; ");
 
-/** Serves the package's own test page, and under /pack/ a model pack if there is one. */
+/** Serves the package's own test page and, under /pack/, a model's folder or a pack server's files. */
 export function serveTests(pack) {
-  return serve(async (path, response) => {
+  return serve(async (path, response, request) => {
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
-    if (pack && path.startsWith(packPrefix)) return sendFile(response, join(pack, path.slice(packPrefix.length)));
+    if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
     // Answers everything with its start page, as single-page applications do.
     if (path.startsWith("/start-page/")) return send(response, 200, "text/html", page);
     // The built-in model with one bit of one shard changed.
@@ -47,10 +51,10 @@ export function serveTests(pack) {
   });
 }
 
-/** Serves a folder, and under /pack/ a model pack if there is one. */
+/** Serves a folder and, like `serveTests`, a model. */
 export function serveFolder(folder, pack) {
-  return serve((path, response) => {
-    if (pack && path.startsWith(packPrefix)) return sendFile(response, join(pack, path.slice(packPrefix.length)));
+  return serve((path, response, request) => {
+    if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
     return sendFile(response, join(folder, path === "/" ? "index.html" : path));
   });
 }
@@ -58,13 +62,18 @@ export function serveFolder(folder, pack) {
 async function serve(answer) {
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
-    Promise.resolve(answer(path, response)).catch(() => send(response, 404, "text/plain", "not found"));
+    Promise.resolve(answer(path, response, request)).catch(() => send(response, 404, "text/plain", "not found"));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://localhost:${server.address().port}/`,
     close: () => new Promise((resolve) => server.close(resolve).closeAllConnections()),
   };
+}
+
+/** `pack` is a model's folder or a pack server. */
+function answerPack(pack, file, request, response) {
+  return typeof pack === "string" ? sendFile(response, join(pack, file)) : pack.answer(file, request, response);
 }
 
 async function sendFile(response, file) {

@@ -1,0 +1,198 @@
+// Files over HTTP. Every failure is a `GlassineError`; those that may pass are
+// `recoverable`.
+
+import { GlassineError } from "../../public/errors.js";
+import type { ShardEntry } from "./manifest.js";
+import { sha256 } from "./sha256.js";
+
+/** Milliseconds to wait before each further attempt at a shard. */
+const delays = [500, 1000, 2000, 4000];
+
+/** Fetches a whole file. */
+export async function fetchBytes(url: URL, options: RequestInit): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await request(url, options);
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    throw networkError(url, cause);
+  }
+}
+
+/** How shards are fetched. */
+export interface ShardDownloads {
+  /** The URL of the pack's folder. */
+  origin: string;
+  /** How many at a time. */
+  concurrency: number;
+  signal: AbortSignal;
+  /** Is told how many bytes of all shards have arrived; never goes back. */
+  onBytes: (received: number) => void;
+  /** Is given each shard once it has been checked. */
+  store: (shard: ShardEntry, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+}
+
+/** Fetches shards, several at a time. The first failure stops the others. */
+export async function downloadShards(
+  shards: readonly ShardEntry[],
+  { origin, concurrency, signal, onBytes, store }: ShardDownloads,
+): Promise<void> {
+  const received = new Map<ShardEntry, number>();
+  let most = 0;
+  const count = (shard: ShardEntry, bytes: number): void => {
+    received.set(shard, bytes);
+    const sum = [...received.values()].reduce((sum, bytes) => sum + bytes, 0);
+    // A download that had to start from zero counts again when it is past where it was.
+    if (sum > most) onBytes((most = sum));
+  };
+  onBytes(0);
+
+  const failure = new AbortController();
+  const stop = AbortSignal.any([signal, failure.signal]);
+  const waiting = [...shards];
+  const work = async (): Promise<void> => {
+    for (let shard = waiting.shift(); shard && !stop.aborted; shard = waiting.shift()) {
+      const entry = shard;
+      const onBytes = (bytes: number): void => count(entry, bytes);
+      await store(entry, await downloadShard(new URL(entry.file, origin), entry, { signal: stop, onBytes }));
+    }
+  };
+  const workers = Array.from({ length: concurrency }, () => work().catch((error: unknown) => failure.abort(error)));
+  await Promise.all(workers);
+  stop.throwIfAborted();
+}
+
+/**
+ * Fetches a shard and checks its length and SHA-256. A fault that may pass is
+ * tried again, from the byte where it happened if the server can do that.
+ * `onBytes` is told how many bytes are there; a start from zero takes it back.
+ */
+async function downloadShard(
+  url: URL,
+  shard: ShardEntry,
+  { signal, onBytes }: { signal: AbortSignal; onBytes: (received: number) => void },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const download = new ShardDownload(url, shard, onBytes);
+  for (const delay of delays) {
+    try {
+      return await download.attempt(signal);
+    } catch (error) {
+      if (!(error instanceof GlassineError && error.recoverable)) throw error;
+    }
+    // Many visitors who lost the same server must not come back at the same moment.
+    await pause(delay * (0.5 + Math.random()), signal);
+  }
+  return download.attempt(signal);
+}
+
+class ShardDownload {
+  readonly #url: URL;
+  readonly #shard: ShardEntry;
+  readonly #onBytes: (received: number) => void;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #received = 0;
+
+  constructor(url: URL, shard: ShardEntry, onBytes: (received: number) => void) {
+    this.#url = url;
+    this.#shard = shard;
+    this.#onBytes = onBytes;
+    this.#bytes = new Uint8Array(shard.bytes);
+  }
+
+  /** Fetches what is missing, and gives the shard if it is right. */
+  async attempt(signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const begin = this.#received < this.#bytes.length ? this.#received : 0;
+    const headers: HeadersInit = begin > 0 ? { range: `bytes=${begin}-` } : {};
+    // The shard is about to be stored: the HTTP cache need not keep it, too.
+    const response = await request(this.#url, { signal, headers, cache: "no-store" });
+    const resumed = begin > 0 && response.status === 206;
+    if (!resumed) this.#received = 0;
+    await this.#receive(response);
+
+    const { bytes, sha256: expected } = this.#shard;
+    if (this.#received < bytes) throw this.#damaged(`has ${this.#received} bytes instead of ${bytes}`, resumed);
+    if ((await sha256(this.#bytes)) === expected) return this.#bytes;
+    // Two answers that do not belong together: the next attempt starts from zero.
+    this.#received = 0;
+    throw this.#damaged("does not have the SHA-256 that the manifest says", resumed);
+  }
+
+  async #receive(response: Response): Promise<void> {
+    const reader = response.body?.getReader();
+    for (;;) {
+      const chunk = await reader?.read().catch((cause: unknown) => {
+        throw networkError(this.#url, cause);
+      });
+      if (!chunk?.value) return;
+      if (this.#received + chunk.value.length > this.#bytes.length) {
+        void reader?.cancel();
+        throw this.#damaged(`has more than ${this.#bytes.length} bytes`);
+      }
+      this.#bytes.set(chunk.value, this.#received);
+      this.#received += chunk.value.length;
+      this.#onBytes(this.#received);
+    }
+  }
+
+  #damaged(reason: string, recoverable = false): GlassineError {
+    return new GlassineError("model_damaged", `${this.#url.href} ${reason}`, {
+      hint: "What the server has is not what the pack's manifest says: publish the pack again.",
+      recoverable,
+    });
+  }
+}
+
+async function request(url: URL, options: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url, options);
+  } catch (cause) {
+    throw networkError(url, cause);
+  }
+  if (!response.ok) throw httpError(url, response.status);
+  // Many servers answer a path that they do not know with their start page.
+  if (response.headers.get("content-type")?.startsWith("text/html")) {
+    throw new GlassineError("model_not_found", `there is no model file at ${url.href}: the server answered with a web page`, {
+      hint: notFoundHint,
+    });
+  }
+  return response;
+}
+
+const notFoundHint = 'Check the URL: it must be that of a folder with a manifest.json. The model in this package is "mini".';
+
+function httpError(url: URL, status: number): GlassineError {
+  if (status === 404 || status === 410) {
+    return new GlassineError("model_not_found", `there is no model file at ${url.href} (HTTP ${status})`, {
+      hint: notFoundHint,
+    });
+  }
+  return new GlassineError("network", `${url.href} was refused (HTTP ${status})`, {
+    hint: status >= 500 ? "The server has a fault: try again later." : "Check that this page may read the file.",
+    recoverable: status >= 500 || status === 429,
+  });
+}
+
+function networkError(url: URL, cause: unknown): GlassineError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new GlassineError("network", `cannot fetch ${url.href}: ${reason}`, {
+    hint: "Check the connection and, for another origin, that it allows this page to read it (CORS).",
+    recoverable: true,
+    cause,
+  });
+}
+
+/** Waits; rejects with the signal's reason as soon as it fires. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,52 @@
+// Storing the pack at a URL, in the worker.
+
+import { GlassineError } from "../../public/errors.js";
+import { downloadShards, fetchBytes } from "./download.js";
+import { withLock } from "./locks.js";
+import { manifestFile, parseManifest, totalBytes, type Manifest } from "./manifest.js";
+import type { Calls, StorageTask } from "../protocol.js";
+import { Staging } from "./staging.js";
+import { isModelName, modelNameOf } from "./store.js";
+
+/** Stores a pack, and gives the name that it has from then on. */
+export async function importPack(request: Calls["import"]["request"], task: StorageTask): Promise<string> {
+  const { origin } = request;
+  const bytes = await fetchBytes(new URL(manifestFile, origin), { signal: task.signal, cache: "no-cache" });
+  const manifest = parseManifest(bytes, origin);
+  const name = request.name ?? modelNameOf(manifest.name);
+  if (!isModelName(name)) {
+    throw new GlassineError("bad_option", `the pack calls itself "${manifest.name}", and no stored model can be called that`, {
+      hint: "Give a name of letters, digits, dots and hyphens.",
+    });
+  }
+  const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
+  await withLock(name, lock, async () => {
+    const staging = await Staging.open(name, origin);
+    await addShards(staging, manifest, request, task);
+    await staging.commit(bytes);
+  });
+  return name;
+}
+
+/** Brings in what an earlier import has not left here already. */
+async function addShards(
+  staging: Staging,
+  { shards }: Manifest,
+  { origin, concurrency }: { origin: string; concurrency: number },
+  { signal, report }: StorageTask,
+): Promise<void> {
+  const missing = await staging.missing(shards, {
+    signal,
+    onBytes: (checkedBytes, totalBytes) => report({ phase: "checking", checkedBytes, totalBytes }),
+  });
+  await staging.checkRoom(totalBytes(missing));
+  const all = totalBytes(shards);
+  const here = all - totalBytes(missing);
+  await downloadShards(missing, {
+    origin,
+    concurrency,
+    signal,
+    onBytes: (received) => report({ phase: "downloading", loadedBytes: here + received, totalBytes: all }),
+    store: (shard, bytes) => staging.write(shard.sha256, bytes),
+  });
+}

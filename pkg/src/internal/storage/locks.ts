@@ -1,0 +1,29 @@
+// One writer or several readers of a model, in all tabs together.
+
+import { storageUnavailable } from "./store.js";
+
+/** Runs `work` once the lock is had, and holds it until that has finished. `onWait` is told if others have it. */
+export async function withLock<T>(
+  name: string,
+  { mode, signal, onWait }: { mode: LockMode; signal: AbortSignal; onWait?: () => void },
+  work: () => Promise<T>,
+): Promise<T> {
+  // Pages without storage have no locks either.
+  if (!navigator.locks) throw storageUnavailable();
+  const lock = lockName(name);
+  const { held } = await navigator.locks.query();
+  if (held?.some((other) => other.name === lock && (other.mode === "exclusive" || mode === "exclusive"))) onWait?.();
+  return navigator.locks.request(lock, { mode, signal }, work);
+}
+
+/** Waits until nobody writes this model, and keeps writers away until the given function is called. */
+export function holdForReading(name: string, signal: AbortSignal): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    const work = (): Promise<void> => new Promise((release) => resolve(release));
+    withLock(name, { mode: "shared", signal }, work).catch(reject);
+  });
+}
+
+function lockName(name: string): string {
+  return `glassine/models/${name}`;
+}

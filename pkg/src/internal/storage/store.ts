@@ -1,0 +1,237 @@
+// Models in the browser's private file system (OPFS). Each is a folder of
+//
+//   model.json    the record: where the model came from, and which manifest is its own
+//   <sha256>      the manifest and the shards, each named by its content
+//
+// A model exists once its record names a manifest, which is written last. Until
+// then the folder is an interrupted import, and what it holds is used by the
+// next one. Because files are named by their content, a model can be replaced
+// while the one before is still whole, and a half-written file gives itself away.
+
+import { GlassineError } from "../../public/errors.js";
+import { sha256 } from "./sha256.js";
+
+/** What a model's folder says about itself. */
+export interface ModelRecord {
+  /** The URL of the pack's folder. */
+  readonly origin: string;
+  /** The SHA-256 of the manifest; null until the import is complete. */
+  readonly manifest: string | null;
+}
+
+/** The record of a model that is complete. */
+export type CompleteRecord = ModelRecord & { readonly manifest: string };
+
+const recordFile = "model.json";
+const roomFile = "room";
+
+/** Whether a model can be stored under this name. The package's own model has its name to itself. */
+export function isModelName(name: string): boolean {
+  return /^[a-z\d][\w.-]{0,63}$/i.test(name) && name !== "mini";
+}
+
+/** The name under which a pack is stored that calls itself `title`, if that can be made a name at all. */
+export function modelNameOf(title: string): string {
+  return title.replace(/[^\w.-]+/g, "-").replace(/^[^a-z\d]+/i, "").slice(0, 64);
+}
+
+/** The folder of one model. Writing works in workers only. */
+export class ModelFolder {
+  readonly name: string;
+  readonly #folder: FileSystemDirectoryHandle;
+
+  private constructor(name: string, folder: FileSystemDirectoryHandle) {
+    this.name = name;
+    this.#folder = folder;
+  }
+
+  /** The folder of that name, if there is one. */
+  static async find(name: string): Promise<ModelFolder | undefined> {
+    if (!isModelName(name)) return undefined;
+    const models = await findModels();
+    const folder = await orUndefined(models?.getDirectoryHandle(name));
+    return folder && new ModelFolder(name, folder);
+  }
+
+  /** The folder of that name, made if there is none. */
+  static async create(name: string): Promise<ModelFolder> {
+    const models = await createModels();
+    return new ModelFolder(name, await models.getDirectoryHandle(name, { create: true }));
+  }
+
+  /** Every folder, by name. */
+  static async all(): Promise<ModelFolder[]> {
+    const folders: ModelFolder[] = [];
+    for await (const [name, handle] of (await findModels()) ?? []) {
+      if (handle.kind === "directory") folders.push(new ModelFolder(name, handle));
+    }
+    return folders.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Removes the folder of that name with everything in it. */
+  static async remove(name: string): Promise<void> {
+    await (await findModels())?.removeEntry(name, { recursive: true });
+  }
+
+  /** The record; undefined where there is none that can be read, as after an import that hardly began. */
+  async record(): Promise<ModelRecord | undefined> {
+    const bytes = await this.read(recordFile);
+    try {
+      return bytes && JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async writeRecord(record: ModelRecord): Promise<void> {
+    await this.write(recordFile, new TextEncoder().encode(JSON.stringify(record)));
+  }
+
+  /** The bytes of a file; undefined where it is missing or cannot be read. */
+  async read(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const handle = await orUndefined(this.#folder.getFileHandle(file));
+    const bytes = await orUndefined(handle?.getFile().then((file) => file.arrayBuffer()));
+    return bytes && new Uint8Array(bytes);
+  }
+
+  /** The bytes of a file that is named by its content; undefined where they are not what the name says. */
+  async readIntact(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const bytes = await this.read(name);
+    return bytes && (await sha256(bytes)) === name ? bytes : undefined;
+  }
+
+  async write(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    try {
+      const access = await this.#open(file);
+      try {
+        access.write(bytes, { at: 0 });
+        access.truncate(bytes.length);
+        access.flush();
+      } finally {
+        access.close();
+      }
+    } catch (cause) {
+      throw writeError(this.name, bytes.length, cause);
+    }
+  }
+
+  /**
+   * How many of `wanted` bytes the browser lets this origin store. It is found
+   * out by asking for them, because `navigator.storage.estimate()` need not say:
+   * Chromium answers the same in private windows, where the quota is far smaller.
+   * Browsers grant room in steps of up to 128 MiB, so that less than one more may fit.
+   */
+  async room(wanted: number): Promise<number> {
+    const access = await this.#open(roomFile);
+    const fits = (bytes: number): boolean => {
+      try {
+        access.truncate(bytes);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    try {
+      if (fits(wanted)) return wanted;
+      let [fitting, failing] = [0, wanted];
+      while (failing - fitting > 1) {
+        const middle = Math.floor((fitting + failing) / 2);
+        if (fits(middle)) fitting = middle;
+        else failing = middle;
+      }
+      return fitting;
+    } finally {
+      access.close();
+      await this.#folder.removeEntry(roomFile);
+    }
+  }
+
+  async #open(file: string): Promise<SyncAccessHandle> {
+    const handle = await this.#folder.getFileHandle(file, { create: true });
+    return (handle as WorkerFileHandle).createSyncAccessHandle();
+  }
+
+  /** The length of every file. */
+  async sizes(): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>();
+    for await (const [name, handle] of this.#folder) {
+      if (handle.kind === "file") sizes.set(name, (await handle.getFile()).size);
+    }
+    return sizes;
+  }
+
+  /** Removes the files that neither are the record nor among `wanted`. */
+  async removeOthers(wanted: ReadonlySet<string>): Promise<void> {
+    for (const file of (await this.sizes()).keys()) {
+      if (file !== recordFile && !wanted.has(file)) await this.#folder.removeEntry(file);
+    }
+  }
+}
+
+/** A model that is completely stored. Rejects where there is none of that name. */
+export async function findStored(name: string): Promise<{ folder: ModelFolder; record: CompleteRecord }> {
+  const folder = await ModelFolder.find(name);
+  const record = await folder?.record();
+  if (folder && isComplete(record)) return { folder, record };
+  throw new GlassineError(
+    "model_not_found",
+    folder ? `the model "${name}" is not completely stored` : `no model is stored as "${name}"`,
+    { hint: `${folder ? "Import it again: it goes on where it stopped" : "Import it first"}, with models.import.` },
+  );
+}
+
+/** Whether the import that began this record has come to its end. */
+export function isComplete(record: ModelRecord | undefined): record is CompleteRecord {
+  return typeof record?.manifest === "string";
+}
+
+// TypeScript's library for pages leaves out what only workers have.
+type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
+
+interface SyncAccessHandle {
+  write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
+  truncate(size: number): void;
+  flush(): void;
+  close(): void;
+}
+
+/** The folder of all models; undefined where there is none. */
+async function findModels(): Promise<FileSystemDirectoryHandle | undefined> {
+  const root = await orUndefined(globalThis.navigator?.storage?.getDirectory?.());
+  const own = await orUndefined(root?.getDirectoryHandle("glassine"));
+  return orUndefined(own?.getDirectoryHandle("models"));
+}
+
+async function createModels(): Promise<FileSystemDirectoryHandle> {
+  try {
+    const root = await navigator.storage.getDirectory();
+    const own = await root.getDirectoryHandle("glassine", { create: true });
+    return await own.getDirectoryHandle("models", { create: true });
+  } catch (cause) {
+    throw storageUnavailable(cause);
+  }
+}
+
+export function storageUnavailable(cause?: unknown): GlassineError {
+  return new GlassineError("storage_unavailable", "this browser stores no models for this page", {
+    hint: "Storage needs a secure page (HTTPS or localhost), and some browsers have none in private windows. A model can be used without being stored: give its URL to createEngine.",
+    cause,
+  });
+}
+
+/** What a promise gives; undefined where it rejects. */
+async function orUndefined<T>(promise: Promise<T> | undefined): Promise<T | undefined> {
+  return promise?.catch(() => undefined);
+}
+
+function writeError(name: string, bytes: number, cause: unknown): GlassineError {
+  if (cause instanceof DOMException && cause.name === "QuotaExceededError") {
+    return new GlassineError("quota_exceeded", `the browser's storage was full before another ${bytes} bytes of ${name}`, {
+      hint: "Remove other models or free space on the disk, then import again: it goes on where it stopped.",
+      recoverable: true,
+      cause,
+    });
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new GlassineError("io", `a file of ${name} could not be stored: ${reason}`, { recoverable: true, cause });
+}

@@ -1,0 +1,61 @@
+import { GlassineError } from "../../public/errors.js";
+import { callOnce } from "../connection.js";
+import { holdForReading } from "./locks.js";
+import { manifestFile, parseManifest, type ShardEntry } from "./manifest.js";
+import type { PackSource } from "../sources.js";
+import { findStored } from "./store.js";
+
+/**
+ * Reads a stored model. From the first read of a call to the engine until its
+ * end nobody can replace or remove the model. A file that is missing or damaged
+ * is first fetched again from where the model came from.
+ */
+export class StoredSource implements PackSource {
+  readonly #name: string;
+  #hold: Promise<() => void> | undefined;
+  /** The manifest that the engine was loaded by. */
+  #manifest: { sha256: string; shards: readonly ShardEntry[] } | undefined;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  async read(path: string, { signal, again }: { signal: AbortSignal; again: boolean }): Promise<Uint8Array<ArrayBuffer>> {
+    await (this.#hold ??= holdForReading(this.#name, signal));
+    const { folder, record } = await findStored(this.#name);
+    if (path === manifestFile) {
+      const bytes = (await folder.readIntact(record.manifest)) ?? (await this.#repaired(path, record.manifest, signal));
+      this.#manifest = { sha256: record.manifest, shards: parseManifest(bytes, this.#name).shards };
+      return bytes;
+    }
+    if (this.#manifest?.sha256 !== record.manifest) throw this.#replaced();
+    const shard = this.#manifest.shards.find(({ file }) => file === path);
+    if (!shard) throw new GlassineError("model_damaged", `the manifest of "${this.#name}" has no ${path}`);
+    const bytes = again ? undefined : await folder.read(shard.sha256);
+    // The engine itself computes the hash of what it reads: here the length is enough.
+    return bytes?.length === shard.bytes ? bytes : this.#repaired(path, shard.sha256, signal);
+  }
+
+  release(): void {
+    this.#hold?.then(
+      (release) => release(),
+      () => {},
+    );
+    this.#hold = undefined;
+  }
+
+  async #repaired(file: string, sha256: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    await callOnce("repair", { name: this.#name, file }, { signal });
+    const { folder } = await findStored(this.#name);
+    const bytes = await folder.read(sha256);
+    if (bytes) return bytes;
+    throw new GlassineError("io", `${file} of "${this.#name}" could not be read`, { recoverable: true });
+  }
+
+  #replaced(): GlassineError {
+    return new GlassineError("io", `the stored model "${this.#name}" was replaced since it was loaded`, {
+      hint: "Call again: the engine is rebuilt from the new one.",
+      recoverable: true,
+    });
+  }
+}

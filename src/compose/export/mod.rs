@@ -1,0 +1,142 @@
+//! Scenes as files of layers for other programs.
+//!
+//! Such a file holds every layer with its name, place, opacity, blend mode and visibility, groups as
+//! groups, and the flattened scene. Layers that only lie elsewhere keep their bytes, colour under
+//! alpha 0 included; those that are scaled, turned, mirrored or moved by parts of a pixel are drawn
+//! as they appear. The scene's background, if it has one, is the lowest layer. What a format cannot
+//! express is refused, by the layer's name.
+
+mod ora;
+mod pack_bits;
+mod place;
+mod psd;
+
+use std::borrow::{Borrow, Cow};
+
+pub use ora::to_ora;
+use place::place;
+pub use psd::to_psd;
+
+use super::blend::BlendMode;
+use super::color::ColorSpace;
+use super::flatten::{Pictures, flatten_with, pictures, placement, transparent_bytes};
+use super::operator::Operator;
+use super::scene::{Layer, Scene};
+use super::transform::Transform;
+use crate::image::Picture;
+use crate::{Error, ErrorCode, Result};
+
+/// A layer of a file.
+struct Sheet<'a> {
+    name: &'a str,
+    visible: bool,
+    /// 0 to 1.
+    opacity: f64,
+    blend: BlendMode,
+    operator: Operator,
+    content: Content<'a>,
+}
+
+enum Content<'a> {
+    Picture(Cow<'a, Picture>, Transform),
+    /// Bottom first.
+    Group(Vec<Sheet<'a>>),
+}
+
+/// Checks the scene, gets its pictures and hands `write` the layers, bottom first, and the flattened
+/// scene.
+fn export<P: Borrow<Picture>>(
+    scene: &Scene,
+    format: &str,
+    resolve: impl FnMut(&str) -> Result<P>,
+    write: impl FnOnce(&[Sheet], &Picture) -> Result<Vec<u8>>,
+) -> Result<Vec<u8>> {
+    scene.validate()?;
+    if scene.space == ColorSpace::Linear {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("{format} has no layers that mix in linear light"),
+            "set the scene's space to srgb, or write a PNG",
+        ));
+    }
+    let pictures = pictures(scene.all_image_paths(), resolve)?;
+    let mut sheets = Vec::new();
+    sheets.extend(background(scene)?);
+    sheets.extend(stack(scene, &pictures, &scene.layers, &Transform::IDENTITY));
+    write(&sheets, &flatten_with(scene, &pictures)?)
+}
+
+/// The scene's background as a layer, unless it is transparent.
+fn background(scene: &Scene) -> Result<Option<Sheet<'static>>> {
+    let color = scene.background.rgba;
+    if color[3] == 0 {
+        return Ok(None);
+    }
+    let mut rgba = transparent_bytes(4 * scene.width * scene.height)?;
+    rgba.as_chunks_mut().0.fill(color);
+    let picture = Picture {
+        width: scene.width,
+        height: scene.height,
+        rgba,
+    };
+    Ok(Some(Sheet {
+        name: "background",
+        visible: true,
+        opacity: 1.0,
+        blend: BlendMode::Normal,
+        operator: Operator::SourceOver,
+        content: Content::Picture(Cow::Owned(picture), Transform::IDENTITY),
+    }))
+}
+
+/// Sheets of `layers`, in a space that `outer` carries into the scene.
+fn stack<'a, P: Borrow<Picture>>(
+    scene: &Scene,
+    pictures: &'a Pictures<P>,
+    layers: &'a [Layer],
+    outer: &Transform,
+) -> Vec<Sheet<'a>> {
+    let size = [scene.width, scene.height].map(|side| side as f64);
+    let content = |layer: &'a Layer| {
+        if let Some(layers) = &layer.layers {
+            let transform = outer.after(&placement(layer, size));
+            return Some(Content::Group(stack(scene, pictures, layers, &transform)));
+        }
+        let picture: &Picture = pictures.get(layer.image.as_deref()?)?.borrow();
+        let size = [picture.width, picture.height].map(|side| side as f64);
+        let transform = outer.after(&placement(layer, size));
+        Some(Content::Picture(Cow::Borrowed(picture), transform))
+    };
+    let sheets = layers.iter().filter_map(|layer| {
+        let name = [&layer.name, &layer.role, &layer.image];
+        let name = name.into_iter().flatten().next();
+        Some(Sheet {
+            name: name.map_or("group", String::as_str),
+            visible: layer.visible,
+            opacity: layer.opacity,
+            blend: layer.blend,
+            operator: layer.operator,
+            content: content(layer)?,
+        })
+    });
+    sheets.collect()
+}
+
+impl Sheet<'_> {
+    /// The error for a layer whose blend mode and operator `format` cannot express.
+    fn inexpressible(&self, format: &str) -> Error {
+        let Self {
+            name,
+            blend,
+            operator,
+            ..
+        } = self;
+        Error::new(
+            ErrorCode::BadOption,
+            format!(
+                "layer {name:?}: {format} cannot express blend mode {blend} with operator {operator} here"
+            ),
+            "change them, or write a PNG",
+        )
+    }
+}

@@ -1,0 +1,94 @@
+//! PackBits, the run-length encoding of PSD and TIFF files.
+//!
+//! A header from 0 to 127 is followed by one more byte than it says, as they are; one from 129 to 255
+//! by a byte that stands 257 minus the header times.
+
+/// The longest run and the longest stretch of other bytes.
+const LONGEST: usize = 128;
+
+/// Appends the encoding of `bytes` to `out`.
+pub(super) fn pack_bits(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while let Some(&first) = rest.first() {
+        let run = run_length(rest, first);
+        if run > 1 {
+            out.extend([(257 - run) as u8, first]);
+            rest = &rest[run..];
+        } else {
+            let (literal, tail) = rest.split_at(literal_length(rest));
+            out.push((literal.len() - 1) as u8);
+            out.extend(literal);
+            rest = tail;
+        }
+    }
+}
+
+/// How often `first` stands at the start of `bytes`.
+fn run_length(bytes: &[u8], first: u8) -> usize {
+    let end = bytes.len().min(LONGEST);
+    let other = bytes[..end].iter().position(|byte| *byte != first);
+    other.unwrap_or(end)
+}
+
+/// How many bytes come before a run that is worth a header of its own, which takes three.
+fn literal_length(bytes: &[u8]) -> usize {
+    let run = bytes
+        .windows(3)
+        .position(|three| three[0] == three[1] && three[1] == three[2]);
+    run.unwrap_or(bytes.len()).clamp(1, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pack_bits;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        pack_bits(bytes, &mut out);
+        out
+    }
+
+    fn unpacked(mut packed: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let [header, rest @ ..] = packed {
+            let length = match header {
+                129.. => {
+                    out.extend(vec![rest[0]; 257 - usize::from(*header)]);
+                    1
+                }
+                _ => {
+                    let length = usize::from(*header) + 1;
+                    out.extend(&rest[..length]);
+                    length
+                }
+            };
+            packed = &rest[length..];
+        }
+        out
+    }
+
+    #[test]
+    fn runs_and_others_have_headers() {
+        assert!(packed(&[]).is_empty());
+        assert_eq!(packed(&[7]), [0, 7]);
+        assert_eq!(packed(&[7; 5]), [252, 7]);
+        assert_eq!(packed(&[1, 2, 2, 3]), [3, 1, 2, 2, 3]);
+        assert_eq!(packed(&[1, 2, 2, 2]), [0, 1, 254, 2]);
+    }
+
+    #[test]
+    fn everything_comes_back_and_grows_little() {
+        let mut state = 1u32;
+        for length in 0..600usize {
+            let bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8 & (1 + (length % 3) as u8)
+                })
+                .collect();
+            let packed = packed(&bytes);
+            assert_eq!(unpacked(&packed), bytes);
+            assert!(packed.len() <= length + length.div_ceil(128));
+        }
+    }
+}

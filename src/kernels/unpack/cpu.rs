@@ -1,0 +1,93 @@
+use burn::backend::Flex;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::tensor::TensorData;
+use half::f16;
+#[cfg(feature = "cli")]
+use rayon::prelude::*;
+
+use super::Unpack;
+
+impl Unpack for Flex {
+    fn unpack_words(
+        words: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        bits: usize,
+        group: usize,
+    ) -> FloatTensor<Self> {
+        let (words, scales) = (words.to_contiguous(), scales.to_contiguous());
+        let (words, scales) = (words.storage::<i32>(), scales.storage::<i32>());
+        let values = match bits {
+            4 => unpack::<4, 8>(words, scales, group),
+            _ => unpack::<8, 4>(words, scales, group),
+        };
+        let length = values.len();
+        FloatTensor::<Self>::from_data(TensorData::new(values, [length]))
+    }
+}
+
+fn unpack<const BITS: u32, const LEVELS: usize>(
+    words: &[i32],
+    scales: &[i32],
+    group: usize,
+) -> Vec<f32> {
+    let mut values = vec![0f32; words.len() * LEVELS];
+    let unpack_group = |(index, (values, words)): (usize, (&mut [f32], &[i32]))| {
+        let half = (scales[index / 2] as u32 >> (index % 2 * 16)) as u16;
+        let scale = f16::from_bits(half).to_f32();
+        let (values, _) = values.as_chunks_mut::<LEVELS>();
+        for (values, word) in values.iter_mut().zip(words) {
+            for (index, value) in values.iter_mut().enumerate() {
+                let level = *word as u32 >> (index as u32 * BITS) & ((1 << BITS) - 1);
+                *value = (level as i32 - (1 << (BITS - 1))) as f32 * scale;
+            }
+        }
+    };
+    #[cfg(feature = "cli")]
+    values
+        .par_chunks_mut(group)
+        .zip(words.par_chunks(group / LEVELS))
+        .enumerate()
+        .with_min_len(1 << 10)
+        .for_each(unpack_group);
+    #[cfg(not(feature = "cli"))]
+    values
+        .chunks_mut(group)
+        .zip(words.chunks(group / LEVELS))
+        .enumerate()
+        .for_each(unpack_group);
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, Tensor, TensorData};
+
+    use crate::kernels::unpack;
+
+    fn values(words: Vec<u32>, scales: [f32; 2], bits: usize, group: usize) -> Vec<f32> {
+        let device = Device::flex();
+        let word = |words: Vec<i32>| {
+            let length = words.len();
+            Tensor::from_data(TensorData::new(words, [length]), (&device, DType::I32))
+        };
+        let halves = scales.map(|scale| u32::from(half::f16::from_f32(scale).to_bits()));
+        let scales = vec![(halves[0] | halves[1] << 16) as i32];
+        let words = words.into_iter().map(|word| word as i32).collect();
+        let unpacked = unpack(word(words), word(scales), bits, group);
+        unpacked.into_data().try_into_vec().unwrap()
+    }
+
+    #[test]
+    fn four_bit_levels_run_from_the_lowest_bits_up() {
+        let unpacked = values(vec![0x7654_3210, 0xfedc_ba98], [1.0, -0.5], 4, 8);
+        let first = [-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0];
+        let second = [0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5];
+        assert_eq!(unpacked, [first, second].concat());
+    }
+
+    #[test]
+    fn eight_bit_levels_are_bytes_in_order() {
+        let unpacked = values(vec![0xff80_8100, 0x0180_8080], [2.0, 1.0], 8, 4);
+        assert_eq!(unpacked, [-256.0, 2.0, 0.0, 254.0, 0.0, 0.0, 0.0, -127.0]);
+    }
+}

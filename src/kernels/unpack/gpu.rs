@@ -1,0 +1,80 @@
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Cube, DType};
+use burn_cubecl::ops::numeric::empty_device_dtype;
+use cubecl::prelude::*;
+use cubecl::{calculate_cube_count_elemwise, cube};
+
+use super::Unpack;
+
+impl Unpack for Cube {
+    fn unpack_words(
+        words: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        bits: usize,
+        group: usize,
+    ) -> FloatTensor<Self> {
+        let count = words.meta.num_elements();
+        let levels = 32 / bits;
+        let (client, device) = (words.client.clone(), words.device.clone());
+        let values =
+            empty_device_dtype(client.clone(), device, [count * levels].into(), DType::F32);
+        let cube_dim = CubeDim::new(&client, count);
+        let cube_count = calculate_cube_count_elemwise(&client, count, cube_dim);
+        unpack_word::launch(
+            &client,
+            cube_count,
+            cube_dim,
+            words.into_buffer_arg(),
+            scales.into_buffer_arg(),
+            values.clone().into_buffer_arg(),
+            bits as u32,
+            (group / levels) as u32,
+        );
+        values
+    }
+}
+
+/// One word an invocation. Half floats are widened by hand, so that nothing depends on the device's
+/// knowing them.
+#[cube(launch)]
+fn unpack_word(
+    words: &[i32],
+    scales: &[i32],
+    values: &mut [f32],
+    #[comptime] bits: u32,
+    #[comptime] words_a_group: u32,
+) {
+    if ABSOLUTE_POS >= words.len() {
+        terminate!();
+    }
+    let group = ABSOLUTE_POS / words_a_group as usize;
+    let shift = (group % 2) as u32 * 16;
+    let half = (u32::reinterpret(scales[group / 2]) >> shift) & 0xffff;
+    let scale = widen(half);
+    let word = u32::reinterpret(words[ABSOLUTE_POS]);
+    let levels = comptime!(32 / bits);
+    #[unroll]
+    for index in 0..levels {
+        let level = (word >> (index * bits)) & comptime!((1u32 << bits) - 1);
+        let centred = i32::cast_from(level) - comptime!(1i32 << (bits - 1));
+        values[ABSOLUTE_POS * levels as usize + index as usize] = f32::cast_from(centred) * scale;
+    }
+}
+
+/// The value of a half float given by its bits.
+#[cube]
+fn widen(half: u32) -> f32 {
+    let exponent = (half >> 10) & 31;
+    let mantissa = half & 1023;
+    let magnitude = if exponent == 0 {
+        // 2^-24 is the step of the subnormal ones.
+        f32::cast_from(mantissa) * 5.960_464_5e-8
+    } else {
+        f32::reinterpret(((exponent + 112) << 23) | (mantissa << 13))
+    };
+    if half >> 15 == 1 {
+        -magnitude
+    } else {
+        magnitude
+    }
+}

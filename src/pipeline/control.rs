@@ -1,0 +1,103 @@
+use burn::tensor::{Device, Tensor};
+
+use super::to_device;
+use crate::image::Picture;
+use crate::unet::{ControlNet, Residuals};
+use crate::weights::{HostTensor, Manifest};
+use crate::{Error, ErrorCode, Result};
+
+/// A picture that the pack's ControlNet steers a generation by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Control {
+    /// What the ControlNet was trained to see: edges, depth, a pose. Where it is transparent, it
+    /// counts as black.
+    pub picture: Picture,
+    /// How strongly it steers, 0 to 10; 1 is as trained.
+    pub scale: f32,
+    /// The part of the steps that goes by before it steers, 0 up to `end`.
+    pub start: f64,
+    /// The part of the steps after which it steers no more, up to 1.
+    pub end: f64,
+}
+
+impl Control {
+    /// Steers all steps, as strongly as the ControlNet was trained to.
+    pub fn new(picture: Picture) -> Self {
+        Self {
+            picture,
+            scale: 1.0,
+            start: 0.0,
+            end: 1.0,
+        }
+    }
+
+    /// Rejects values out of range, and packs without a ControlNet.
+    pub(super) fn check(&self, manifest: &Manifest) -> Result<()> {
+        if !manifest.has("controlnet") {
+            return Err(Error::new(
+                ErrorCode::UnsupportedMode,
+                "a control picture needs a ControlNet (pack with --controlnet DIR)",
+                "the loaded pack does not hold one",
+            ));
+        }
+        let bad = |message, hint| Err(Error::new(ErrorCode::BadOption, message, hint));
+        if !(0.0..=10.0).contains(&self.scale) {
+            let message = format!("control scale {} is not possible", self.scale);
+            return bad(message, "use a number from 0 to 10; 1 is usual");
+        }
+        let (start, end) = (self.start, self.end);
+        if !(start >= 0.0 && start < end && end <= 1.0) {
+            let message = format!("control from {start} to {end} is not possible");
+            return bad(message, "use a start and a later end between 0 and 1");
+        }
+        Ok(())
+    }
+
+    /// Whether it steers this step; a step counts if it lies in the range as a whole, as in
+    /// diffusers.
+    fn covers(&self, step: usize, steps: usize) -> bool {
+        let part = |step: usize| step as f64 / steps as f64;
+        part(step) >= self.start && part(step + 1) <= self.end
+    }
+}
+
+/// A ControlNet and what it sees during one generation.
+pub(super) struct Steering<'a> {
+    network: &'a ControlNet,
+    control: &'a Control,
+    embedding: Tensor<4>,
+}
+
+impl<'a> Steering<'a> {
+    /// `picture` is the control's in the output's size.
+    pub fn new(
+        network: &'a ControlNet,
+        control: &'a Control,
+        picture: &Picture,
+        device: &Device,
+    ) -> Self {
+        let shape = [1, 3, picture.height, picture.width];
+        let picture = HostTensor::new(shape, picture.on_black());
+        Self {
+            network,
+            control,
+            embedding: network.embed(to_device(&picture, device)),
+        }
+    }
+
+    /// What to add inside of the UNet at this step, for rows that it is about to see; nothing at
+    /// steps that are not to be steered.
+    pub fn residuals(
+        &self,
+        (step, steps): (usize, usize),
+        latent: &Tensor<4>,
+        timesteps: &[f32],
+        context: &Tensor<3>,
+    ) -> Option<Residuals> {
+        let scale = self.control.scale;
+        self.control.covers(step, steps).then(|| {
+            self.network
+                .forward(latent.clone(), timesteps, context, &self.embedding, scale)
+        })
+    }
+}

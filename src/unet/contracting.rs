@@ -1,0 +1,97 @@
+use burn::tensor::{Tensor, TensorData};
+
+use super::UnetConfig;
+use super::blocks::{DownBlock, MidBlock, Site};
+use crate::Result;
+use crate::nn::{Conv2d, Linear, silu, timestep_embedding};
+use crate::weights::Weights;
+
+/// The UNet's way down and its middle. A ControlNet has one of its own.
+pub struct ContractingPath {
+    time_features: usize,
+    time_linear_1: Linear,
+    time_linear_2: Linear,
+    conv_in: Conv2d,
+    down: Vec<DownBlock>,
+    mid: MidBlock,
+}
+
+/// What a [`ContractingPath`] makes of a latent.
+pub struct Contracted {
+    /// The time embedding through SiLU, `[batch, features]`.
+    pub time: Tensor<2>,
+    /// Feature maps for the way up, finest first.
+    pub skips: Vec<Tensor<4>>,
+    /// The middle's output.
+    pub middle: Tensor<4>,
+}
+
+impl ContractingPath {
+    /// Takes `time_embedding`, `conv_in`, `down_blocks` and `mid_block`, with an `adapter` as in
+    /// [`Unet::load`](super::Unet::load).
+    pub fn load(config: &UnetConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+        let levels = weights.count("down_blocks");
+        let adapter_at = |name: &str| adapter.map(|adapter| adapter.at(name));
+        let down = (0..levels).map(|level| {
+            let name = format!("down_blocks.{level}");
+            let (site, adapter) = (Site::new(config, level)?, adapter_at(&name));
+            DownBlock::load(config, site, &weights.at(&name), adapter.as_ref())
+        });
+        Ok(Self {
+            time_features: weights.shape("time_embedding.linear_1.weight")?[1],
+            time_linear_1: Linear::load(&weights.at("time_embedding.linear_1"))?,
+            time_linear_2: Linear::load(&weights.at("time_embedding.linear_2"))?,
+            conv_in: Conv2d::load(&weights.at("conv_in"))?,
+            down: down.collect::<Result<_>>()?,
+            mid: MidBlock::load(
+                config,
+                // The middle stays at the coarsest level's size.
+                Site::new(config, levels.saturating_sub(1))?,
+                &weights.at("mid_block"),
+                adapter_at("mid_block").as_ref(),
+            )?,
+        })
+    }
+
+    /// Prepares a condition from the hint maps of all levels.
+    pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
+        for block in &mut self.down {
+            block.set_condition(hints);
+        }
+        self.mid.set_condition(hints);
+    }
+
+    /// `latent`, `timesteps` and `context` are as in [`Unet::forward`](super::Unet::forward). An
+    /// `embedding` is added to the first feature maps of every row.
+    pub fn forward(
+        &self,
+        latent: Tensor<4>,
+        timesteps: &[f32],
+        context: &Tensor<3>,
+        embedding: Option<&Tensor<4>>,
+    ) -> Contracted {
+        let time = silu(self.time_embedding(timesteps, &latent));
+        let mut x = self.conv_in.forward(latent);
+        if let Some(embedding) = embedding {
+            x = x + embedding.clone();
+        }
+        let mut skips = vec![x.clone()];
+        for block in &self.down {
+            x = block.forward(x, &time, context, &mut skips);
+        }
+        let middle = self.mid.forward(x, &time, context);
+        Contracted {
+            time,
+            skips,
+            middle,
+        }
+    }
+
+    fn time_embedding(&self, timesteps: &[f32], like: &Tensor<4>) -> Tensor<2> {
+        let features = timestep_embedding(timesteps, self.time_features);
+        let data = TensorData::new(features.data, features.shape);
+        let features = Tensor::from_data(data, &like.device());
+        self.time_linear_2
+            .forward(silu(self.time_linear_1.forward(features)))
+    }
+}

@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use js_sys::{Array, Function, Reflect, Uint8Array};
+use serde::Deserialize;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::convert::{bytes_from_js, error_from_js, event_to_js};
+use super::engine::{JsResult, plain, settled};
+use crate::pipeline::Event;
+use crate::weights::{
+    AdapterKind, Files, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision, ReadAt,
+};
+use crate::{Error, ErrorCode, Result};
+
+/// Files that a page was given.
+#[derive(Debug)]
+struct JsFiles {
+    /// Position and length by path.
+    files: BTreeMap<PathBuf, (usize, u64)>,
+    read: Function,
+}
+
+/// One of them, read in slices by a function that answers at once, as a worker's can.
+#[derive(Debug)]
+struct JsFile {
+    index: usize,
+    length: u64,
+    read: Function,
+}
+
+impl Files for JsFiles {
+    fn is_file(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        let inside = |file: &PathBuf| file != path && file.starts_with(path);
+        self.files.keys().any(inside)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+        let file = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let (index, length) = *file;
+        let read = self.read.clone();
+        Ok(Box::new(JsFile {
+            index,
+            length,
+            read,
+        }))
+    }
+}
+
+impl ReadAt for JsFile {
+    fn length(&mut self) -> io::Result<u64> {
+        Ok(self.length)
+    }
+
+    fn read_at(&mut self, start: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let end = start as f64 + buffer.len() as f64;
+        let (index, start) = (self.index as f64, start as f64);
+        let slice = self
+            .read
+            .call3(&JsValue::NULL, &index.into(), &start.into(), &end.into());
+        let slice = slice.map_err(|error| io::Error::other(error_from_js(&error).message))?;
+        match slice.dyn_into::<Uint8Array>() {
+            Ok(bytes) if bytes.length() as usize == buffer.len() => {
+                bytes.copy_to(buffer);
+                Ok(())
+            }
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// A store behind an object with the functions `read` and `write`.
+struct JsStore {
+    read: Function,
+    write: Function,
+}
+
+impl PackSource for JsStore {
+    async fn read(&self, file: &str) -> Result<Vec<u8>> {
+        let bytes = settled(self.read.call1(&JsValue::NULL, &file.into())).await;
+        bytes_from_js(file, bytes.map_err(|error| error_from_js(&error))?)
+    }
+}
+
+impl PackStore for JsStore {
+    async fn write(&mut self, file: &str, bytes: Vec<u8>) -> Result<()> {
+        let bytes = Uint8Array::from(bytes.as_slice());
+        let written = self
+            .write
+            .call2(&JsValue::NULL, &file.into(), &bytes.into());
+        let written = settled(written).await;
+        written.map(|_| ()).map_err(|error| error_from_js(&error))
+    }
+}
+
+/// What to pack, with paths among the given files.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    model: PathBuf,
+    transparency_decoder: Option<PathBuf>,
+    transparency_encoder: Option<PathBuf>,
+    controlnet: Option<PathBuf>,
+    taesd_decoder: Option<PathBuf>,
+    taesd_encoder: Option<PathBuf>,
+    #[serde(default)]
+    layers: BTreeMap<String, PathBuf>,
+    #[serde(default)]
+    loras: Vec<(PathBuf, f32)>,
+    #[serde(default)]
+    native_transparency: bool,
+    quantize: Precision,
+}
+
+/// Packs files of a page as model `name`.
+///
+/// `files` is an array of `{path, length}`; `read(index, start, end)` gives bytes of one at once.
+/// `store` has `write(file, bytes)` and `read(file)`, which may return promises. `report` hears
+/// loading events over the files' bytes and stops the packing by answering false. The manifest is
+/// what is written last.
+#[wasm_bindgen]
+pub async fn pack_files(
+    name: String,
+    options: JsValue,
+    files: Array,
+    read: Function,
+    store: JsValue,
+    report: Function,
+) -> JsResult {
+    let packed = pack(&name, options, &files, read, &store, report).await;
+    packed.map(|()| JsValue::UNDEFINED).map_err(plain)
+}
+
+async fn pack(
+    name: &str,
+    options: JsValue,
+    files: &Array,
+    read: Function,
+    store: &JsValue,
+    report: Function,
+) -> Result<()> {
+    let options = options_from_js(options)?;
+    let files = files.iter().enumerate().map(|(index, file)| {
+        let property = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
+        let path = property("path").as_string().unwrap_or_default();
+        let length = property("length").as_f64().unwrap_or_default();
+        (PathBuf::from(path), (index, length as u64))
+    });
+    let files = JsFiles {
+        files: files.collect(),
+        read,
+    };
+    let method = |name: &str| {
+        let method = Reflect::get(store, &name.into()).unwrap_or_default();
+        let method = method.dyn_into::<Function>().ok();
+        method.ok_or_else(|| bad_options(format!("the store has no {name}")))
+    };
+    let mut store = JsStore {
+        read: method("read")?,
+        write: method("write")?,
+    };
+    let progress = async |event: LoadEvent| {
+        let LoadEvent {
+            loaded_bytes,
+            total_bytes,
+        } = event;
+        let event = event_to_js(&Event::Loading {
+            loaded_bytes,
+            total_bytes,
+        });
+        let answer = settled(report.call1(&JsValue::NULL, &event)).await;
+        answer.is_ok_and(|answer| answer.is_truthy())
+    };
+    Packer::pack(&options, name, &files, &mut store, progress).await?;
+    Ok(())
+}
+
+fn options_from_js(value: JsValue) -> Result<PackOptions> {
+    let fields: Fields = serde_wasm_bindgen::from_value(value)
+        .map_err(|error| bad_options(format!("the options cannot be used: {error}")))?;
+    let adapters = fields.layers.into_iter().map(|(name, path)| {
+        let kind = AdapterKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == name);
+        let kind = kind.ok_or_else(|| bad_options(format!("there are no layers {name:?}")))?;
+        Ok((kind, path))
+    });
+    Ok(PackOptions {
+        model: fields.model,
+        transparency_decoder: fields.transparency_decoder,
+        transparency_encoder: fields.transparency_encoder,
+        controlnet: fields.controlnet,
+        taesd_decoder: fields.taesd_decoder,
+        taesd_encoder: fields.taesd_encoder,
+        adapters: adapters.collect::<Result<_>>()?,
+        loras: fields.loras,
+        native_transparency: fields.native_transparency,
+        precision: fields.quantize,
+        default_steps: PackOptions::DEFAULT_STEPS,
+        default_guidance: PackOptions::DEFAULT_GUIDANCE,
+    })
+}
+
+fn bad_options(reason: String) -> Error {
+    Error::new(
+        ErrorCode::BadOption,
+        reason,
+        "see the documentation of models.import",
+    )
+}

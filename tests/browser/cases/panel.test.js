@@ -1,0 +1,64 @@
+// The demo page's panel of models, used as a visitor would.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { launch } from "../lib/chromium.js";
+import { PackServer, stall } from "../lib/pack.js";
+import { serveFolder } from "../lib/site.js";
+
+async function openPanel(t, pack) {
+  const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
+  const { browser, close } = await launch("none");
+  t.after(async () => {
+    await close();
+    await site.close();
+  });
+  const page = await browser.newPage();
+  await page.goto(site.url);
+  await page.click("#models summary");
+  return page;
+}
+
+const statusIs = (page, pattern) =>
+  page.waitForFunction((source) => new RegExp(source).test(document.querySelector("#modelStatus").textContent), {}, pattern);
+
+/** The rows of the list, each with its buttons. */
+const rows = (page) => page.$$eval("#modelList li", (items) => items.map((item) => item.innerText.replace(/\s+/g, " ")));
+
+const press = (page, label) => page.click(`[aria-label="${label}"]`);
+
+test("a model is imported, interrupted, resumed, verified and removed", async (t) => {
+  const pack = new PackServer();
+  const page = await openPanel(t, pack);
+  await page.waitForFunction(() => document.querySelector("#storage").textContent.includes("MB"));
+  assert.match((await rows(page)).join(), /^mini 29\.\d MB, part of this page Use$/);
+
+  pack.faults.set("shard-00003.safetensors", stall());
+  await page.type("#importForm [name=url]", "/pack/");
+  await page.type("#importForm [name=name]", "apple");
+  await page.click("#importForm button");
+  await statusIs(page, "2[0-9]\\.\\d of 29\\.3 MB");
+  await page.click("#modelCancel");
+  await statusIs(page, "Cancelled");
+  await page.waitForSelector('[aria-label="Resume apple"]');
+  assert.match((await rows(page))[1], /^apple .* not complete Resume Remove$/);
+
+  pack.faults.clear();
+  await press(page, "Resume apple");
+  await statusIs(page, "apple is stored");
+  await page.waitForSelector('[aria-label="Verify apple"]');
+  await press(page, "Verify apple");
+  await statusIs(page, "apple is whole");
+  assert.equal(await page.$eval('[aria-label="Use apple"]', (link) => new URL(link.href).search), "?model=apple");
+  await press(page, "Remove apple");
+  await statusIs(page, "apple is removed");
+  await page.waitForFunction(() => document.querySelectorAll("#modelList li").length === 1);
+});
+
+test("what goes wrong is said, with what to do", async (t) => {
+  const page = await openPanel(t, new PackServer());
+  await page.type("#importForm [name=url]", "/nothing/");
+  await page.click("#importForm button");
+  await statusIs(page, "404.*Check the URL");
+});

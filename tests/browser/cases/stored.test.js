@@ -1,0 +1,289 @@
+// A stored model is loaded, checked, mended, removed, and shared between tabs.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { open, openTab } from "../lib/open.js";
+import { PackServer, send, stall } from "../lib/pack.js";
+
+const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
+
+/** A page with the pack stored as "apple", and a server that has forgotten being asked. */
+async function openWithModel(t) {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  pack.requests.length = 0;
+  return { pack, page };
+}
+
+const sha256Of = (pack, name) => pack.manifest.shards.find(({ file }) => file === name).sha256;
+
+/** Changes a stored file behind the package's back: one bit of it, or all of it is gone. */
+async function damage(page, file, how) {
+  await page.evaluate(
+    async (file, how) => {
+      let folder = await navigator.storage.getDirectory();
+      for (const name of ["glassine", "models", "apple"]) folder = await folder.getDirectoryHandle(name);
+      if (how === "gone") return folder.removeEntry(file);
+      const handle = await folder.getFileHandle(file);
+      const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+      bytes[bytes.length - 1] ^= 1;
+      const writable = await handle.createWritable();
+      await writable.write(how === "cut" ? bytes.subarray(1) : bytes);
+      await writable.close();
+    },
+    file,
+    how,
+  );
+}
+
+const verify = (page, options) => page.evaluate((options) => models.verify("apple", options), options);
+
+/** Loads the stored model; gives the failure and how its loading went on. */
+const load = (page) =>
+  page.evaluate(async () => {
+    const loaded = [];
+    const onProgress = ({ loadedBytes }) => loaded.push(loadedBytes);
+    const failure = await failureOf(
+      glassine.createEngine({ model: "apple", device: "cpu", onProgress }).then((engine) => engine.dispose()),
+    );
+    return { failure, loaded };
+  });
+
+const whole = { intact: true, missing: [], damaged: [] };
+
+test("a shard that is found damaged on loading is fetched again, alone", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  for (const how of ["flipped", "cut", "gone"]) {
+    pack.requests.length = 0;
+    await damage(page, sha256Of(pack, second), how);
+    const { failure, loaded } = await load(page);
+    assert.equal(failure.code, "none", failure.message);
+    assert.deepEqual(pack.requests.map(({ name }) => name), [second], how);
+    assert.deepEqual(loaded, [...loaded].sort((a, b) => a - b));
+    assert.deepEqual(await verify(page), whole);
+  }
+});
+
+test("a manifest that is found damaged on loading is fetched again, if it is the same", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  const name = await page.evaluate(async () => {
+    const folders = await (await navigator.storage.getDirectory()).getDirectoryHandle("glassine");
+    const apple = await (await folders.getDirectoryHandle("models")).getDirectoryHandle("apple");
+    const record = await (await apple.getFileHandle("model.json")).getFile();
+    return JSON.parse(await record.text()).manifest;
+  });
+  await damage(page, name, "flipped");
+  assert.deepEqual(await verify(page), { intact: false, missing: [], damaged: ["manifest.json"] });
+  assert.equal((await load(page)).failure.code, "none");
+  assert.deepEqual(pack.requests.map(({ name }) => name), ["manifest.json"]);
+  assert.deepEqual(await verify(page), whole);
+
+  await damage(page, name, "flipped");
+  pack.changeShard(second);
+  const { failure } = await load(page);
+  assert.equal(failure.code, "model_damaged");
+  assert.match(failure.message, /another version/);
+});
+
+test("damage that cannot be mended says what to do", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  await damage(page, sha256Of(pack, second), "flipped");
+  pack.faults.set("*", (response) => response.writeHead(403).end());
+  const { failure } = await load(page);
+  assert.equal(failure.code, "model_damaged");
+  assert.match(failure.message, /403/);
+  assert.match(failure.hint, /models\.verify\("apple".*import/);
+});
+
+test("verify says what is missing and damaged, and repairs it when asked to", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  assert.deepEqual(await verify(page), whole);
+  await damage(page, sha256Of(pack, small), "gone");
+  await damage(page, sha256Of(pack, second), "flipped");
+  const found = { intact: false, missing: [small], damaged: [second] };
+  assert.deepEqual(await verify(page), found);
+  assert.deepEqual(await verify(page), found, "looking changes nothing");
+  assert.deepEqual(pack.requests, []);
+
+  const events = await page.evaluate(async () => {
+    const events = [];
+    await models.verify("apple", { repair: true, onProgress: (event) => events.push(event) });
+    return events;
+  });
+  assert.deepEqual([...new Set(events.map(({ phase }) => phase))], ["checking", "downloading"]);
+  const { loadedBytes, totalBytes } = events.at(-1);
+  assert.equal(loadedBytes, totalBytes);
+  assert.deepEqual(pack.requests.map(({ name }) => name).sort(), [small, second]);
+  assert.deepEqual(await verify(page), whole);
+});
+
+test("importing again finds damage, too", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  await damage(page, sha256Of(pack, second), "flipped");
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  assert.deepEqual(pack.shardsAskedFor, [second]);
+  assert.deepEqual(await verify(page), whole);
+});
+
+test("estimate says what is to come, and what there is room for", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const estimate = (model) => page.evaluate((model) => models.estimate(model), model);
+  const { usage, quota, persisted } = await estimate();
+  assert.ok(quota > usage);
+  assert.equal(typeof persisted, "boolean");
+  const before = await estimate("/pack/");
+  assert.deepEqual([before.name, before.totalBytes, before.downloadBytes], ["mini", pack.bytes, pack.bytes]);
+
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  await damage(page, sha256Of(pack, first), "gone");
+  const { bytes } = pack.manifest.shards.find(({ file }) => file === first);
+  pack.requests.length = 0;
+  assert.equal((await estimate("apple")).downloadBytes, bytes);
+  assert.deepEqual(pack.requests, [], "a stored model is estimated without its server");
+});
+
+test("a removed model is gone", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  const { removed, again, names, failure } = await page.evaluate(async () => ({
+    removed: await models.remove("apple"),
+    again: await models.remove("apple"),
+    names: (await models.list()).map(({ name }) => name),
+    failure: await failureOf(models.verify("apple")),
+  }));
+  assert.deepEqual([removed, again, names], [true, false, ["mini"]]);
+  assert.equal(failure.code, "model_not_found");
+  assert.equal((await load(page)).failure.code, "model_not_found");
+  assert.deepEqual(pack.requests, []);
+});
+
+test("an engine whose model was replaced meanwhile takes up the new one", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "apple", device: "cpu" })));
+  pack.changeShard(second);
+  const codes = await page.evaluate(async () => {
+    await models.import("/pack/", { name: "apple" });
+    const picture = new ImageData(64, 64);
+    // Encoding is the first to need the encoders' shards.
+    return [await failureOf(engine.encode(picture)), await failureOf(engine.encode(picture))].map(({ code }) => code);
+  });
+  assert.deepEqual(codes, ["io", "none"]);
+});
+
+/** Starts an import that the server does not end before `go` is called. */
+async function startImport(page, pack) {
+  let held;
+  const asked = new Promise((resolve) => {
+    pack.faults.set(second, async (response, bytes) => {
+      await new Promise((go) => {
+        held = go;
+        resolve();
+      });
+      pack.faults.clear();
+      send(response, bytes);
+    });
+  });
+  await page.evaluate(() => (window.importing = failureOf(models.import("/pack/", { name: "apple" }))) && undefined);
+  await asked;
+  return () => held();
+}
+
+test("of two tabs that import a model, the second waits and finds it complete", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const other = await openTab(t, page.browser(), page.url());
+  const go = await startImport(page, pack);
+  await other.evaluate(() => {
+    window.phases = [];
+    window.importing = failureOf(
+      models.import("/pack/", { name: "apple", onProgress: ({ phase }) => phases.push(phase) }),
+    );
+  });
+  await other.waitForFunction(() => phases.includes("waiting"));
+  go();
+  for (const tab of [page, other]) assert.equal((await tab.evaluate(() => importing)).code, "none");
+  assert.equal(pack.requests.filter(({ name }) => name !== "manifest.json").length, 3, "each shard is fetched once");
+  assert.deepEqual(await verify(other), whole);
+});
+
+test("loading and removing in one tab wait for an import in another", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  pack.changeShard(second);
+  const other = await openTab(t, page.browser(), page.url());
+  const go = await startImport(page, pack);
+  await other.evaluate(() => {
+    window.order = [];
+    window.loading = glassine
+      .createEngine({ model: "apple", device: "cpu", onProgress: () => order.push("loading") })
+      .then(() => order.push("loaded"));
+  });
+  await other.waitForFunction(async () => (await navigator.locks.query()).pending.length === 1);
+  const stopped = await other.evaluate(() => {
+    window.removing = models.remove("apple").then(() => order.push("removed"));
+    return failureOf(models.remove("apple", { signal: AbortSignal.timeout(300) }));
+  });
+  assert.equal(stopped.code, "aborted");
+  assert.deepEqual(await other.evaluate(() => order), []);
+  go();
+  assert.equal((await page.evaluate(() => importing)).code, "none");
+  const order = await other.evaluate(() => Promise.all([loading, removing]).then(() => order));
+  assert.deepEqual([...new Set(order)], ["loading", "loaded", "removed"]);
+});
+
+test("two tabs that find the same damage fetch the shard once", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  await damage(page, sha256Of(pack, second), "flipped");
+  const other = await openTab(t, page.browser(), page.url());
+  const results = await Promise.all([load(page), load(other)]);
+  assert.deepEqual(results.map(({ failure }) => failure.code), ["none", "none"]);
+  assert.deepEqual(pack.requests.map(({ name }) => name), [second]);
+});
+
+test("an engine is disposed while its model is being mended", async (t) => {
+  const { pack, page } = await openWithModel(t);
+  await damage(page, sha256Of(pack, second), "gone");
+  const stalled = new Promise((resolve) => pack.faults.set(second, stall(resolve)));
+  await page.evaluate(() => {
+    window.controller = new AbortController();
+    window.loading = failureOf(glassine.createEngine({ model: "apple", device: "cpu", signal: controller.signal }));
+  });
+  await stalled;
+  const failure = await page.evaluate(async () => {
+    controller.abort();
+    return loading;
+  });
+  assert.equal(failure.code, "aborted");
+  assert.equal(await page.evaluate(() => models.remove("apple")), true, "nobody holds it any more");
+});
+
+test("a page without storage says so, and still loads by URL", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  // Not a secure address, unlike localhost.
+  await page.goto(page.url().replace("localhost", "0.0.0.0"));
+  await page.waitForFunction(() => window.models);
+  const result = await page.evaluate(async () => {
+    const codeOf = (promise) => promise.then(() => "none", ({ code }) => code);
+    return {
+      names: (await models.list()).map(({ name }) => name),
+      import: await codeOf(models.import("/pack/", { name: "apple" })),
+      verify: await codeOf(models.verify("apple")),
+      removed: await models.remove("apple"),
+      quota: (await models.estimate()).quota,
+      bytes: (await models.estimate("/pack/")).downloadBytes,
+      load: await codeOf(glassine.createEngine({ model: "/pack/", device: "cpu" })),
+    };
+  });
+  assert.deepEqual(result, {
+    names: ["mini"],
+    import: "storage_unavailable",
+    verify: "storage_unavailable",
+    removed: false,
+    quota: 0,
+    bytes: pack.bytes,
+    load: "none",
+  });
+});

@@ -1,0 +1,85 @@
+// A server for one pack, the built-in model, that can be told to misbehave and
+// remembers what it was asked for.
+
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageFolder } from "./site.js";
+
+const model = join(packageFolder, "models/mini");
+
+export class PackServer {
+  /** What was asked for: `{ name, range }`. */
+  requests = [];
+  /** For a file's name, or "*" for all, what answers in the place of `send`. */
+  faults = new Map();
+  #files = new Map(
+    readdirSync(model)
+      .filter((name) => /\.(json|safetensors)$/.test(name))
+      .map((name) => [name, readFileSync(join(model, name))]),
+  );
+
+  get manifest() {
+    return JSON.parse(this.#files.get("manifest.json"));
+  }
+
+  /** The length of all shards. */
+  get bytes() {
+    return this.manifest.shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** The names of the shards that were asked for, each once. */
+  get shardsAskedFor() {
+    return [...new Set(this.requests.map(({ name }) => name))].filter((name) => name !== "manifest.json").sort();
+  }
+
+  /** Publishes another version of a shard, as whole as the first. */
+  changeShard(name) {
+    const bytes = Buffer.from(this.#files.get(name));
+    bytes[bytes.length - 1] ^= 1;
+    this.#files.set(name, bytes);
+    const manifest = this.manifest;
+    manifest.shards.find(({ file }) => file === name).sha256 = createHash("sha256").update(bytes).digest("hex");
+    this.#files.set("manifest.json", Buffer.from(JSON.stringify(manifest)));
+  }
+
+  async answer(name, request, response) {
+    const { range } = request.headers;
+    this.requests.push({ name, range });
+    const bytes = this.#files.get(name);
+    const fault = this.faults.get(name) ?? this.faults.get("*") ?? send;
+    await fault(response, bytes, range);
+  }
+}
+
+/** Sends a file, or the rest of one from the byte that was asked for. */
+export function send(response, bytes, range) {
+  const start = range ? Number(/^bytes=(\d+)-$/.exec(range)[1]) : 0;
+  response.writeHead(range ? 206 : 200, {
+    "content-type": "application/octet-stream",
+    "content-length": bytes.length - start,
+    ...(range && { "content-range": `bytes ${start}-${bytes.length - 1}/${bytes.length}` }),
+  });
+  response.end(bytes.subarray(start));
+}
+
+/** Sends everything as a web page, as hotels' networks and many start pages do. */
+export function sendPage(response) {
+  response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+  response.end("<!doctype html><title>Welcome</title>");
+}
+
+/** Sends half of a file, then breaks the connection. */
+export function breakOff(response, bytes) {
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length });
+  response.write(bytes.subarray(0, bytes.length / 2), () => setTimeout(() => response.destroy(), 50));
+}
+
+/** Sends half of a file and then nothing more. `reached` is called when the half is out. */
+export const stall = (reached) => (response, bytes) => {
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length });
+  response.write(bytes.subarray(0, bytes.length / 2), reached);
+};
+
+/** Breaks every connection at once: the server is down. */
+export const hangUp = (response) => response.destroy();

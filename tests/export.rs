@@ -1,0 +1,419 @@
+//! Scenes written as OpenRaster and PSD files, read back.
+
+use std::io::{Cursor, Read};
+
+use glassine::ErrorCode;
+use glassine::compose::{
+    BlendMode, Color, ColorSpace, Layer, Operator, Scene, flatten, to_ora, to_psd,
+};
+use glassine::image::Picture;
+use rawpsd::LayerInfo;
+use zip::{CompressionMethod, ZipArchive};
+
+/// A picture with soft edges, and colour where it is transparent.
+fn picture(width: usize, height: usize) -> Picture {
+    let pixel = |x: usize, y: usize| {
+        let edge = x.min(y).min(width - 1 - x).min(height - 1 - y);
+        let color = [x * 255 / width, y * 255 / height, (x * 7 + y * 3) % 256];
+        let [red, green, blue] = color.map(|channel| channel as u8);
+        [red, green, blue, (edge * 40).min(255) as u8]
+    };
+    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y)));
+    Picture {
+        width,
+        height,
+        rgba: pixels.flatten().collect(),
+    }
+}
+
+/// The scene's pictures are called by their sizes.
+fn resolve(path: &str) -> glassine::Result<Picture> {
+    let (width, height) = path.split_once('x').expect("a size");
+    Ok(picture(width.parse().unwrap(), height.parse().unwrap()))
+}
+
+fn scene(layers: Vec<Layer>) -> Scene {
+    Scene {
+        layers,
+        ..Scene::new(40, 30)
+    }
+}
+
+/// A scene with a bit of everything that both formats can express.
+fn example() -> Scene {
+    let group = Layer {
+        name: Some("group".into()),
+        rotate: 10.0,
+        opacity: 0.6,
+        blend: BlendMode::HardLight,
+        ..Layer::group(vec![
+            Layer::picture("16x16"),
+            Layer {
+                x: 5.0,
+                y: 5.0,
+                blend: BlendMode::Luminosity,
+                ..Layer::picture("20x10")
+            },
+        ])
+    };
+    scene(vec![
+        Layer {
+            name: Some("Äpfel & \"Birnen\" 🍐".into()),
+            x: -4.0,
+            y: 3.0,
+            ..Layer::picture("30x20")
+        },
+        Layer {
+            role: Some("foreground".into()),
+            x: 8.0,
+            scale: 1.3,
+            rotate: 30.0,
+            flip: true,
+            opacity: 0.8,
+            blend: BlendMode::Multiply,
+            ..Layer::picture("20x10")
+        },
+        Layer {
+            visible: false,
+            ..Layer::picture("16x16")
+        },
+        group,
+    ])
+}
+
+/// The file `path` in an OpenRaster file.
+fn entry(ora: &[u8], path: &str) -> Vec<u8> {
+    let mut archive = ZipArchive::new(Cursor::new(ora)).unwrap();
+    let mut file = archive.by_name(path).unwrap();
+    assert_eq!(file.compression(), CompressionMethod::Stored);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn png(ora: &[u8], path: &str) -> Picture {
+    Picture::from_file(&entry(ora, path)).unwrap()
+}
+
+fn layers(psd: &[u8]) -> Vec<LayerInfo> {
+    rawpsd::parse_layer_records(psd)
+        .map_err(|(_, error)| error)
+        .unwrap()
+}
+
+fn pixels(layer: &LayerInfo) -> Picture {
+    Picture {
+        width: layer.w as usize,
+        height: layer.h as usize,
+        rgba: layer.image_data_rgba.clone(),
+    }
+}
+
+/// The merged image of a PSD file, whose colours lie on white.
+fn merged_on_white(psd: &[u8]) -> Picture {
+    let about = rawpsd::parse_psd_metadata(psd).unwrap();
+    let (width, height) = (about.width as usize, about.height as usize);
+    // Palette, resources and layers, each with its length in front.
+    let start = (0..3).fold(26, |at, _| {
+        let length: [u8; 4] = psd[at..][..4].try_into().unwrap();
+        at + 4 + u32::from_be_bytes(length) as usize
+    });
+    let (pixels, rest) = (width * height, &psd[start..]);
+    let mut planes = vec![0; 4 * pixels];
+    // Also fails if anything follows.
+    rawpsd::copy_img_data(rest, &mut planes, 1, rest.len() as u64, 4 * height as u64).unwrap();
+    let rgba = (0..4 * pixels).map(|index| planes[index % 4 * pixels + index / 4]);
+    Picture {
+        width,
+        height,
+        rgba: rgba.collect(),
+    }
+}
+
+/// Fails unless two pictures look the same on white and on black, up to `tolerance` of 255.
+fn assert_alike(got: &Picture, expected: &Picture, tolerance: f32, what: &str) {
+    assert_eq!((got.width, got.height), (expected.width, expected.height));
+    let premultiplied = |picture: &Picture| -> Vec<f32> {
+        let pixels = picture.rgba.chunks(4);
+        pixels
+            .flat_map(|pixel| {
+                let alpha = f32::from(pixel[3]);
+                [0, 1, 2]
+                    .map(|channel| f32::from(pixel[channel]) * alpha / 255.0)
+                    .into_iter()
+                    .chain([alpha])
+            })
+            .collect()
+    };
+    let differences = premultiplied(got).into_iter().zip(premultiplied(expected));
+    let worst = differences.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= tolerance, "{what}: off by {worst}");
+}
+
+#[test]
+fn open_raster_begins_with_its_type() {
+    let ora = to_ora(&example(), resolve).unwrap();
+    assert_eq!(&ora[30..54], b"mimetypeimage/openraster");
+}
+
+#[test]
+fn open_raster_stacks_layers_top_first() {
+    let ora = to_ora(&example(), resolve).unwrap();
+    let xml = String::from_utf8(entry(&ora, "stack.xml")).unwrap();
+    let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
+<image version="0.0.5" w="40" h="30">
+<stack>
+<stack isolation="isolate" name="group" opacity="0.6" visibility="visible" composite-op="svg:hard-light">
+<layer src="data/layer001.png" x="5" y="2" name="20x10" opacity="1" visibility="visible" composite-op="svg:luminosity"/>
+<layer src="data/layer002.png" x="0" y="-4" name="16x16" opacity="1" visibility="visible" composite-op="svg:src-over"/>
+</stack>
+<layer src="data/layer003.png" x="0" y="0" name="16x16" opacity="1" visibility="hidden" composite-op="svg:src-over"/>
+<layer src="data/layer004.png" x="3" y="-8" name="foreground" opacity="0.8" visibility="visible" composite-op="svg:multiply"/>
+<layer src="data/layer005.png" x="-4" y="3" name="Äpfel &amp; &quot;Birnen&quot; 🍐" opacity="1" visibility="visible" composite-op="svg:src-over"/>
+</stack>
+</image>
+"#;
+    assert_eq!(xml, expected);
+}
+
+#[test]
+fn open_raster_has_every_picture() {
+    let scene = example();
+    let ora = to_ora(&scene, resolve).unwrap();
+    let unchanged = png(&ora, "data/layer005.png");
+    assert!(unchanged == picture(30, 20), "colour under alpha 0 is kept");
+    let merged = flatten(&scene, resolve).unwrap();
+    assert!(png(&ora, "mergedimage.png") == merged);
+    assert!(png(&ora, "Thumbnails/thumbnail.png") == merged);
+}
+
+#[test]
+fn thumbnails_are_small() {
+    let wide = Scene::new(1000, 10);
+    let ora = to_ora(&wide, resolve).unwrap();
+    let thumbnail = png(&ora, "Thumbnails/thumbnail.png");
+    assert_eq!((thumbnail.width, thumbnail.height), (256, 3));
+}
+
+#[test]
+fn psd_lists_layers_bottom_first() {
+    let psd = to_psd(&example(), resolve).unwrap();
+    let about = rawpsd::parse_psd_metadata(&psd).unwrap();
+    assert_eq!((about.width, about.height), (40, 30));
+    assert_eq!((about.depth, about.channel_count), (8, 4));
+    let layers = layers(&psd);
+    let names: Vec<_> = layers.iter().map(|layer| layer.name.as_str()).collect();
+    let apples = "Äpfel & \"Birnen\" 🍐";
+    let (start, end) = ("</Layer group>", "group");
+    assert_eq!(
+        names,
+        [apples, "foreground", "16x16", start, "16x16", "20x10", end]
+    );
+    assert!(layers[3].group_closer && layers[6].group_opener);
+    let visible: Vec<_> = layers.iter().map(|layer| layer.is_visible).collect();
+    assert_eq!(visible, [true, true, false, true, true, true, true]);
+    let blends = [1, 5, 6].map(|index| layers[index].blend_mode.as_str());
+    assert_eq!(blends, ["mul ", "lum ", "hLit"]);
+    assert_eq!(layers[1].opacity, 204.0 / 255.0);
+    assert_eq!((layers[0].x, layers[0].y), (-4, 3));
+    assert!(
+        pixels(&layers[0]) == picture(30, 20),
+        "colour under alpha 0 is kept"
+    );
+    assert_eq!((layers[1].x, layers[1].y), (3, -8));
+}
+
+#[test]
+fn psd_has_the_merged_image_on_white() {
+    let scene = example();
+    let mut merged = merged_on_white(&to_psd(&scene, resolve).unwrap());
+    let flat = flatten(&scene, resolve).unwrap();
+    let alpha =
+        |picture: &Picture| -> Vec<u8> { picture.rgba.chunks(4).map(|pixel| pixel[3]).collect() };
+    assert_eq!(alpha(&merged), alpha(&flat));
+    merged.rgba.chunks_mut(4).for_each(|pixel| pixel[3] = 255);
+    let on_white = Scene {
+        background: "#ffffff".parse().unwrap(),
+        ..Scene::new(40, 30)
+    };
+    let on_white = Scene {
+        layers: vec![Layer::picture("flat")],
+        ..on_white
+    };
+    let expected = flatten(&on_white, |_| Ok(&flat)).unwrap();
+    assert_alike(&merged, &expected, 0.0, "the merged image");
+}
+
+/// The layers of a PSD file without groups as a scene, and their pictures.
+fn scene_of_psd(psd: &[u8]) -> (Scene, Vec<Picture>) {
+    let layers = layers(psd);
+    let sheets = layers.iter().enumerate().map(|(index, layer)| Layer {
+        x: layer.x.into(),
+        y: layer.y.into(),
+        opacity: layer.opacity.into(),
+        visible: layer.is_visible,
+        operator: if layer.is_clipped {
+            Operator::SourceAtop
+        } else {
+            Operator::SourceOver
+        },
+        ..Layer::picture(index.to_string())
+    });
+    let pictures = layers.iter().map(pixels).collect();
+    (scene(sheets.collect()), pictures)
+}
+
+#[test]
+fn drawn_layers_look_as_in_the_scene() {
+    let turned = |rotate: f64, scale: f64, flip: bool, x: f64| Layer {
+        rotate,
+        scale,
+        flip,
+        x,
+        y: 4.0,
+        ..Layer::picture("20x10")
+    };
+    for layer in [
+        turned(0.0, 1.0, true, 3.0),
+        turned(0.0, 1.0, false, 3.5),
+        turned(90.0, 1.0, false, 3.0),
+        turned(33.0, 1.7, true, 25.25),
+        turned(-120.0, 0.3, false, 6.0),
+        turned(5.0, 3000.0, false, 0.0),
+        turned(0.0, 1.0, false, 1e15),
+    ] {
+        let what = format!("{layer:?}");
+        let original = scene(vec![layer]);
+        let psd = to_psd(&original, resolve).unwrap();
+        let (again, pictures) = scene_of_psd(&psd);
+        let again = flatten(&again, |path| Ok(&pictures[path.parse::<usize>().unwrap()]));
+        let expected = flatten(&original, resolve).unwrap();
+        assert_alike(&again.unwrap(), &expected, 0.0, &what);
+    }
+}
+
+#[test]
+fn a_background_is_the_lowest_layer() {
+    let scene = Scene {
+        background: Color {
+            rgba: [10, 20, 30, 128],
+        },
+        ..scene(vec![Layer::picture("16x16")])
+    };
+    let psd = to_psd(&scene, resolve).unwrap();
+    let layers = layers(&psd);
+    assert_eq!(layers[0].name, "background");
+    assert_eq!(layers[0].image_data_rgba, [10, 20, 30, 128].repeat(40 * 30));
+    let xml = entry(&to_ora(&scene, resolve).unwrap(), "stack.xml");
+    let xml = String::from_utf8(xml).unwrap();
+    assert!(xml.find("16x16") < xml.find("background"), "{xml}");
+}
+
+#[test]
+fn psd_has_every_blend_mode() {
+    let blend = |blend| Layer {
+        blend,
+        ..Layer::picture("16x16")
+    };
+    let psd = to_psd(&scene(BlendMode::ALL.map(blend).to_vec()), resolve).unwrap();
+    let keys: Vec<_> = layers(&psd)
+        .into_iter()
+        .map(|layer| layer.blend_mode)
+        .collect();
+    let expected =
+        "norm mul  scrn over dark lite div  idiv hLit sLit diff smud hue  sat  colr lum ";
+    assert_eq!(keys.join(" "), expected);
+}
+
+#[test]
+fn psd_clips_what_is_atop_of_the_lowest_layer() {
+    let atop = |x| Layer {
+        x,
+        opacity: 0.5,
+        operator: Operator::SourceAtop,
+        ..Layer::picture("16x16")
+    };
+    let original = scene(vec![Layer::picture("20x10"), atop(4.0), atop(9.0)]);
+    let psd = to_psd(&original, resolve).unwrap();
+    let clipped: Vec<_> = layers(&psd).iter().map(|layer| layer.is_clipped).collect();
+    assert_eq!(clipped, [false, true, true]);
+    let (again, pictures) = scene_of_psd(&psd);
+    let again = flatten(&again, |path| Ok(&pictures[path.parse::<usize>().unwrap()]));
+    assert_alike(
+        &again.unwrap(),
+        &flatten(&original, resolve).unwrap(),
+        1.0,
+        "clipped",
+    );
+
+    for layers in [
+        vec![atop(0.0)],
+        vec![Layer::picture("20x10"), Layer::picture("16x16"), atop(0.0)],
+    ] {
+        let error = to_psd(&scene(layers), resolve).unwrap_err();
+        assert!(error.message.contains("source-atop"), "{error}");
+    }
+}
+
+#[test]
+fn open_raster_has_some_operators() {
+    let operation = |blend, operator| {
+        let layer = Layer {
+            blend,
+            operator,
+            ..Layer::picture("16x16")
+        };
+        let ora = to_ora(&scene(vec![layer]), resolve).ok()?;
+        let xml = String::from_utf8(entry(&ora, "stack.xml")).unwrap();
+        let (_, rest) = xml.split_once("composite-op=\"svg:")?;
+        Some(rest.split('"').next()?.to_string())
+    };
+    for (operator, expected) in [
+        (Operator::SourceOver, "src-over"),
+        (Operator::Lighter, "plus"),
+        (Operator::DestinationIn, "dst-in"),
+        (Operator::DestinationOut, "dst-out"),
+        (Operator::SourceAtop, "src-atop"),
+        (Operator::DestinationAtop, "dst-atop"),
+    ] {
+        assert_eq!(
+            operation(BlendMode::Normal, operator).as_deref(),
+            Some(expected)
+        );
+    }
+    assert_eq!(operation(BlendMode::Normal, Operator::Xor), None);
+    assert_eq!(operation(BlendMode::Multiply, Operator::SourceAtop), None);
+    assert_eq!(operation(BlendMode::Exclusion, Operator::SourceOver), None);
+}
+
+#[test]
+fn what_a_format_cannot_express_is_refused_by_name() {
+    let refused = |scene: &Scene, words: &[&str]| {
+        let errors = [
+            to_ora(scene, resolve).unwrap_err(),
+            to_psd(scene, resolve).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.code, ErrorCode::BadOption);
+            for word in words {
+                assert!(error.message.contains(word), "{error}");
+            }
+        }
+    };
+    let xor = Layer {
+        name: Some("moon".into()),
+        operator: Operator::Xor,
+        ..Layer::picture("16x16")
+    };
+    refused(&scene(vec![Layer::group(vec![xor])]), &["moon", "xor"]);
+    let linear = Scene {
+        space: ColorSpace::Linear,
+        ..example()
+    };
+    refused(&linear, &["linear"]);
+    refused(&scene(vec![Layer::default()]), &["picture"]);
+
+    let crowd = scene(vec![Layer::picture("1x1"); 40_000]);
+    let error = to_psd(&crowd, resolve).unwrap_err();
+    assert!(error.message.contains("layers"), "{error}");
+}
