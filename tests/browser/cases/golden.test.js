@@ -2,7 +2,7 @@
 // LayerDiffuse code makes of the same noise.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { loadCase, packTinyModel, partsMissing } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
 import { open } from "../lib/open.js";
@@ -17,24 +17,24 @@ const cases = [
   { name: "e2e_img2img", mode: "single", bytes: { equal: 0.85, largest: 3 }, pictures: { init: "init.rgba" }, skip: partsMissing },
 ];
 
-test("each mode makes the golden latents and layers in Chromium on WebGPU", async (t) => {
-  const page = await open(t, { gpu: "software", pack: packTinyModel(scratch(t)) });
-  // One engine for all, since building its shaders takes most of the time.
-  const device = await page.evaluate(async () => {
-    window.engine = await glassine.createEngine({ model: "/pack/", device: "webgpu" });
-    return engine.info.device;
-  });
-  assert.equal(device, "webgpu");
-  for (const { name, mode, bytes, pictures = {}, skip = false } of cases) {
-    await t.test(name, { skip }, async (t) => {
-      const golden = loadCase(`layerdiffuse/${name}`);
-      const given = Object.entries(pictures).map(([option, tensor]) => [option, golden.shape(tensor), golden.values(tensor)]);
-      const { latent, layers } = await page.evaluate(generate, optionsOf(golden, mode), given, golden.values("noise"));
-      checkLatent(t, golden, latent);
-      for (const layer of layers) checkBytes(t, golden, layer, bytes);
-    });
-  }
+// One engine for all, since building its shaders takes much of the time.
+const file = { after, diagnostic: console.log };
+const page = await open(file, { gpu: "software", pack: packTinyModel(scratch(file)) });
+const device = await page.evaluate(async () => {
+  window.engine = await glassine.createEngine({ model: "/pack/", device: "webgpu" });
+  return engine.info.device;
 });
+
+for (const { name, mode, bytes, pictures = {}, skip = false } of cases) {
+  test(`${name} in Chromium on WebGPU`, { skip }, async (t) => {
+    assert.equal(device, "webgpu");
+    const golden = loadCase(`layerdiffuse/${name}`);
+    const given = Object.entries(pictures).map(([option, tensor]) => [option, golden.shape(tensor), golden.values(tensor)]);
+    const { latent, layers } = await page.evaluate(generate, optionsOf(golden, mode), given, golden.values("noise"));
+    checkLatent(t, golden, latent);
+    for (const layer of layers) checkBytes(t, golden, layer, bytes);
+  });
+}
 
 /** The options that a case describes, without what is no plain data. */
 function optionsOf({ description: { settings, img2img } }, mode) {

@@ -14,7 +14,7 @@ export function glassine(...args) {
   execFileSync(binary, args, { stdio: ["ignore", "ignore", "pipe"] });
 }
 
-/** A folder that is there for the length of one test. */
+/** A folder that is there for the length of one test, or of a file of them. */
 export function scratch(t) {
   const folder = mkdtempSync(join(tmpdir(), "glassine-test-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
