@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Packer,
-    Precision, SafetensorsFile, Weights, write_safetensors,
+    AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource,
+    Packer, Precision, SafetensorsFile, Weights, write_safetensors,
 };
 use support::{golden, golden_bytes, model};
 
@@ -17,9 +17,9 @@ fn pack(options: &PackOptions) -> glassine::Result<Manifest> {
     pollster::block_on(Packer::pack(options, |_, _| ()))
 }
 
-fn load(folder: &Path) -> glassine::Result<()> {
+fn load(source: impl PackSource) -> glassine::Result<()> {
     pollster::block_on(async {
-        let pack = Pack::open(FolderSource::new(folder)).await?;
+        let pack = Pack::open(source).await?;
         let weights = Weights::new(&Device::flex());
         pack.load(&weights, |_| true, async |_| true).await
     })
@@ -106,7 +106,7 @@ fn large_tensors_are_split_over_shards_of_sixteen_mebibytes() {
         SafetensorsFile::open(options.out.join(&shard.file))
             .expect("every shard is a safetensors file");
     }
-    load(&options.out).unwrap();
+    load(FolderSource::new(&options.out)).unwrap();
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn packing_again_replaces_the_pack_and_nothing_else() {
         ..options.clone()
     };
     let manifest = pack(&half).unwrap();
-    load(&options.out).unwrap();
+    load(FolderSource::new(&options.out)).unwrap();
     assert!(options.out.join("MODEL_CARD.md").is_file());
     let files = std::fs::read_dir(&options.out).unwrap().count();
     assert_eq!(
@@ -170,20 +170,48 @@ fn a_flipped_byte_is_found_wherever_it_is() {
         let mut damaged = sound.clone();
         damaged[position] ^= 1;
         std::fs::write(&shard, damaged).unwrap();
-        let error = load(&options.out).unwrap_err();
+        let error = load(FolderSource::new(&options.out)).unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelDamaged, "{error}");
         assert!(error.message.contains(&manifest.shards[1].file), "{error}");
     }
     std::fs::write(&shard, &sound[..sound.len() - 1]).unwrap();
     assert_eq!(
-        load(&options.out).unwrap_err().code,
+        load(FolderSource::new(&options.out)).unwrap_err().code,
         ErrorCode::ModelDamaged
     );
     std::fs::remove_file(&shard).unwrap();
     assert_eq!(
-        load(&options.out).unwrap_err().code,
+        load(FolderSource::new(&options.out)).unwrap_err().code,
         ErrorCode::ModelDamaged
     );
+}
+
+/// A store whose copies are all damaged, and which has whole ones elsewhere.
+struct MendingSource(FolderSource);
+
+impl PackSource for MendingSource {
+    async fn read(&self, file: &str) -> glassine::Result<Vec<u8>> {
+        let mut bytes = self.0.read(file).await?;
+        if file != MANIFEST_FILE {
+            bytes[0] ^= 1;
+        }
+        Ok(bytes)
+    }
+
+    async fn read_again(&self, file: &str) -> glassine::Result<Vec<u8>> {
+        self.0.read(file).await
+    }
+}
+
+#[test]
+fn a_damaged_shard_is_read_again_from_a_source_that_mends_it() {
+    let options = PackOptions {
+        transparency_decoder: None,
+        adapters: BTreeMap::new(),
+        ..model::options("mended")
+    };
+    pack(&options).unwrap();
+    load(MendingSource(FolderSource::new(&options.out))).unwrap();
 }
 
 #[test]

@@ -64,6 +64,7 @@ test("Node can import it without a window, and createEngine says why it cannot r
     assert.match(error.hint, /browser/);
     return true;
   });
+  await assert.rejects(models.import("https://example.com/dreamshaper/"), { code: "worker_failed" });
   const support = await checkSupport();
   assert.equal(support.ok, false);
   assert.ok(support.reasons.length > 0);
