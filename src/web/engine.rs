@@ -1,7 +1,7 @@
 use burn::tensor::Device;
 use js_sys::{Array, Date, Function, Promise};
-use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 
 use super::convert::{
