@@ -131,7 +131,7 @@ async function importModel(url: string | URL, options?: ImportOptions): Promise<
 /**
  * Packs a checkpoint of Stable Diffusion 1.5 here in the browser, a
  * `.safetensors` file or the files of a diffusers folder, and stores the pack:
- * byte for byte what `glassine pack` makes. Files are read piece by piece, and
+ * the shards that `glassine pack` makes, byte for byte. Files are read in pieces, and
  * nothing leaves the page. A model of the same name is replaced once the new one
  * is complete; an import that fails leaves nothing.
  *
