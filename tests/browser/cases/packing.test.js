@@ -148,7 +148,7 @@ test("what cannot be packed is refused by name", async (t) => {
 test("a quota that is too small is refused before anything is packed, with what is missing", async (t) => {
   const page = await openWithFiles(t, checkpoint(scratch(t)));
   const client = await page.createCDPSession();
-  await client.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, quotaSize: 1e6 });
+  await client.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, quotaSize: 10e6 });
   const { failure, events } = await page.evaluate(async () => {
     const events = [];
     const onProgress = (event) => events.push(event);
