@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use glassine::compose::{
-    BlendMode, Color, ColorSpace, Layer, Operator, Scene, composite, composite_rgba8,
+    BlendMode, Color, ColorSpace, Layer, Operator, Scene, Transform, composite, composite_rgba8,
     composite_rgba8_premultiplied, composite_straight, flatten, premultiply,
 };
 use glassine::image::Picture;
@@ -579,6 +579,70 @@ fn half_a_pixel_of_shift_is_half_covered_at_the_edge() {
     let flat = flatten_with(&scene_of(3, 1, vec![layer]), &picture);
     let (half, full) = ([40, 50, 60, 128], [40, 50, 60, 255]);
     assert_eq!(flat.rgba, [half, full, half].concat());
+}
+
+/// The premultiplied colour, 0 to 255, between the pixels around a point of `picture`.
+fn interpolated(picture: &Picture, [x, y]: [f64; 2]) -> [f64; 4] {
+    let (left, top) = ((x - 0.5).floor(), (y - 0.5).floor());
+    let mut sum = [0.0; 4];
+    for (column, row) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+        let (column, row) = (left + column, top + row);
+        let weight = (1.0 - (x - 0.5 - column).abs()) * (1.0 - (y - 0.5 - row).abs());
+        let [color @ .., alpha] = pixel(picture, column as usize, row as usize).map(f64::from);
+        let premultiplied = color.map(|channel| channel * alpha / 255.0);
+        for (sum, value) in sum.iter_mut().zip(premultiplied.into_iter().chain([alpha])) {
+            *sum += weight * value;
+        }
+    }
+    sum
+}
+
+#[test]
+fn turned_and_enlarged_pictures_are_interpolated() {
+    let picture = Numbers(8).picture(24, 20);
+    for (rotate, scale, flip, x) in [
+        (33.0, 1.0, false, 12.0),
+        (-100.0, 1.4, true, 10.25),
+        (0.0, 1.0, false, 9.5),
+        (180.0, 2.0, false, 11.0),
+    ] {
+        let layer = Layer {
+            rotate,
+            scale,
+            flip,
+            x,
+            y: 14.0,
+            ..Layer::picture("")
+        };
+        let flat = flatten_with(&scene_of(48, 48, vec![layer]), &picture);
+        let place = Transform::about([12.0, 10.0], flip, scale, rotate, [x, 14.0]);
+        let mut seen = 0;
+        for (column, row) in (0..48).flat_map(|x| (0..48).map(move |y| (x, y))) {
+            // From the centre of the pixel back to the picture.
+            let away = [
+                column as f64 + 0.5 - place.origin[0],
+                row as f64 + 0.5 - place.origin[1],
+            ];
+            let along = |[x, y]: [f64; 2]| (away[0] * x + away[1] * y) / (scale * scale);
+            let point = [along(place.x_axis), along(place.y_axis)];
+            let inside = |position: f64, length: f64| (1.0..length - 1.0).contains(&position);
+            if !inside(point[0], 24.0) || !inside(point[1], 20.0) {
+                continue;
+            }
+            seen += 1;
+            let expected = interpolated(&picture, point);
+            let [color @ .., alpha] = pixel(&flat, column, row).map(f64::from);
+            let got = color.map(|channel| channel * alpha / 255.0);
+            for (got, expected) in got.into_iter().chain([alpha]).zip(expected) {
+                let difference = (got - expected).abs();
+                assert!(
+                    difference <= 1.0,
+                    "rotate {rotate}, scale {scale}: {difference}"
+                );
+            }
+        }
+        assert!(seen > 300, "rotate {rotate}, scale {scale}: {seen}");
+    }
 }
 
 #[test]

@@ -143,10 +143,8 @@ fn mixing(blend: impl Fn(Rgb, Rgb) -> Rgb) -> impl Fn(Rgba, Rgba) -> Rgb {
 /// The straight colours; black where alpha is 0.
 #[inline(always)]
 fn straight([red, green, blue, alpha]: Rgba) -> Rgb {
-    // A division, not a product with 1 / alpha: equal channels must give exactly 1, where the
-    // burn and dodge modes jump.
-    let divisor = alpha.at_most(0.0).choose(1.0, alpha);
-    each([red, green, blue], |channel| (channel / divisor).least(1.0))
+    let scale = alpha.at_most(0.0).choose(0.0, 1.0 / alpha);
+    each([red, green, blue], |channel| (channel * scale).least(1.0))
 }
 
 /// How far rounding may carry a colour away from 0 or 1, where dodge and burn jump; a hundredth of
@@ -242,12 +240,14 @@ fn clip_color(color: Rgb) -> Rgb {
     // Rounding may carry grey out of [0, 1], too; inside it no divisor that counts is 0.
     let grey = luminosity(color).least(1.0).greatest(0.0);
     let (low, high) = (smallest(color), largest(color));
-    let too_low = grey / (grey - low);
-    let raise = Lanes::splat(0.0).at_most(low).choose(1.0, too_low);
-    let too_high = (1.0 - grey) / (high - grey);
-    let lower = high.at_most(1.0).choose(1.0, too_high);
+    let not_low = Lanes::splat(0.0).at_most(low);
+    let not_high = high.at_most(1.0);
+    // The factors for too low and too high ones, as one quotient.
+    let numerator = not_low.choose(1.0, grey) * not_high.choose(1.0, 1.0 - grey);
+    let denominator = not_low.choose(1.0, grey - low) * not_high.choose(1.0, high - grey);
+    let factor = numerator / denominator;
     each(color, |channel| {
-        let clipped = grey + (channel - grey) * raise * lower;
+        let clipped = grey + (channel - grey) * factor;
         // What rounding leaves outside.
         clipped.least(1.0).greatest(0.0)
     })

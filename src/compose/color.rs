@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use super::blend::Rgba;
+use super::lanes::{Lanes, Words};
 use super::named::{by_name, serde_as_text};
 use crate::{Error, ErrorCode, Result};
 
@@ -30,17 +32,6 @@ impl ColorSpace {
             Self::Srgb => "srgb",
             Self::Linear => "linear",
         }
-    }
-
-    /// The value in this space of every byte of an sRGB channel.
-    pub(super) fn decoding(self) -> [f32; 256] {
-        std::array::from_fn(|byte| {
-            let value = byte as f32 / 255.0;
-            match self {
-                Self::Srgb => value,
-                Self::Linear => linear_from_srgb(value),
-            }
-        })
     }
 }
 
@@ -138,8 +129,7 @@ pub fn premultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
 /// A premultiplied colour, straight; black where alpha is 0. Channels in [0, 1] stay there.
 #[inline(always)]
 pub fn unpremultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
-    // A division, not a product with 1 / alpha: equal channels must give exactly 1, where the
-    // burn and dodge modes jump.
+    // A division, not a product with 1 / alpha: equal channels give exactly 1.
     let divisor = if alpha > 0.0 { alpha } else { 1.0 };
     let straight = |channel: f32| least(channel / divisor, 1.0);
     [straight(red), straight(green), straight(blue), alpha]
@@ -152,10 +142,71 @@ pub(super) fn least(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
+/// What the bytes of straight sRGB pixels are in a colour space.
+pub(super) struct Decoder {
+    space: ColorSpace,
+    /// The value of every byte of a colour.
+    values: [f32; 256],
+}
+
+impl Decoder {
+    pub(super) fn new(space: ColorSpace) -> Self {
+        let value = |byte: usize| {
+            let value = byte as f32 / 255.0;
+            match space {
+                ColorSpace::Srgb => value,
+                ColorSpace::Linear => linear_from_srgb(value),
+            }
+        };
+        Self {
+            space,
+            values: std::array::from_fn(value),
+        }
+    }
+
+    /// One pixel as lanes of red, green, blue and alpha, premultiplied.
+    #[inline(always)]
+    pub(super) fn pixel(&self, [red, green, blue, alpha]: [u8; 4]) -> Lanes {
+        let value = |byte: u8| self.values[usize::from(byte)];
+        let straight = [value(red), value(green), value(blue), 1.0];
+        Lanes::new(straight) * (f32::from(alpha) / 255.0)
+    }
+
+    /// Four pixels times `factor`, premultiplied.
+    #[inline(always)]
+    pub(super) fn four(&self, words: Words, factor: impl Into<Lanes>) -> Rgba {
+        let alpha = words.channel::<24>() * (factor.into() * (1.0 / 255.0));
+        match self.space {
+            ColorSpace::Srgb => {
+                let weight = alpha * (1.0 / 255.0);
+                let [red, green, blue] = [
+                    words.channel::<0>(),
+                    words.channel::<8>(),
+                    words.channel::<16>(),
+                ];
+                [red * weight, green * weight, blue * weight, alpha]
+            }
+            ColorSpace::Linear => {
+                let pixels = words.to_pixels();
+                let value = |index: usize| self.values[usize::from(pixels[index])];
+                let four = |first: usize| {
+                    Lanes::new([
+                        value(first),
+                        value(first + 4),
+                        value(first + 8),
+                        value(first + 12),
+                    ])
+                };
+                [four(0) * alpha, four(1) * alpha, four(2) * alpha, alpha]
+            }
+        }
+    }
+}
+
 /// The nearest sRGB bytes of linear light, without a power for each pixel.
 pub(super) struct SrgbEncoder {
-    /// A byte that is not above the right one, for every 4096th of linear light.
-    floor: Vec<u8>,
+    /// For every 4096th of linear light, the byte for half a 4096th less.
+    below: Vec<u8>,
     /// The linear light from which on the next byte is nearer, for each byte.
     end: [f32; 256],
 }
@@ -164,29 +215,32 @@ pub(super) struct SrgbEncoder {
 pub(super) static SRGB_ENCODER: LazyLock<SrgbEncoder> = LazyLock::new(SrgbEncoder::new);
 
 impl SrgbEncoder {
-    const STEPS: usize = 4096;
+    /// Bytes end at least a 3295th apart: between two halves there is at most one end.
+    const STEPS: u16 = 4096;
 
     fn new() -> Self {
         let mut end = std::array::from_fn(|byte| linear_from_srgb((byte as f32 + 0.5) / 255.0));
         end[255] = f32::INFINITY;
-        let floor = (0..=Self::STEPS)
+        let below = (0..=Self::STEPS)
             .map(|step| {
-                let light = step as f32 / Self::STEPS as f32;
+                let light = (f32::from(step) - 0.5) / f32::from(Self::STEPS);
                 end.iter().take_while(|&&end| end <= light).count() as u8
             })
             .collect();
-        Self { floor, end }
+        Self { below, end }
     }
 
-    /// The nearest byte for a linear light; the nearest end for one outside [0, 1].
-    #[inline]
-    pub(super) fn byte(&self, light: f32) -> u8 {
-        let light = light.clamp(0.0, 1.0);
-        let mut byte = self.floor[(light * Self::STEPS as f32) as usize];
-        while light >= self.end[byte as usize] {
-            byte += 1;
-        }
-        byte
+    /// The nearest bytes for four linear lights; the nearest end for those outside [0, 1].
+    #[inline(always)]
+    pub(super) fn bytes(&self, lights: Lanes) -> Words {
+        let lights = lights.greatest(0.0).least(1.0);
+        let steps = (lights * f32::from(Self::STEPS)).nearest().to_array();
+        let lights = lights.to_array();
+        let byte = |lane: usize| {
+            let below = self.below[steps[lane] as usize];
+            u32::from(below) + u32::from(lights[lane] >= self.end[usize::from(below)])
+        };
+        Words::new([byte(0), byte(1), byte(2), byte(3)])
     }
 }
 
@@ -194,20 +248,26 @@ impl SrgbEncoder {
 mod tests {
     use super::*;
 
+    fn byte(light: f32) -> u32 {
+        SRGB_ENCODER.bytes(Lanes::splat(light)).to_array()[0]
+    }
+
     #[test]
     fn encoder_gives_the_nearest_byte() {
         for step in 0..=100_000 {
             let light = step as f32 / 100_000.0;
             let exact = srgb_from_linear(light) * 255.0;
-            let byte = f32::from(SRGB_ENCODER.byte(light));
+            let byte = byte(light) as f32;
             assert!((byte - exact).abs() <= 0.5001, "{light}: {byte}, {exact}");
         }
+        assert_eq!((byte(-1.0), byte(2.0)), (0, 255));
     }
 
     #[test]
     fn encoder_returns_every_byte() {
-        for (byte, light) in ColorSpace::Linear.decoding().into_iter().enumerate() {
-            assert_eq!(SRGB_ENCODER.byte(light) as usize, byte);
+        let values = Decoder::new(ColorSpace::Linear).values;
+        for (expected, light) in values.into_iter().enumerate() {
+            assert_eq!(byte(light) as usize, expected);
         }
     }
 }

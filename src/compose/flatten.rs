@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use super::blend::BlendMode;
-use super::color::{ColorSpace, premultiply};
+use super::color::Decoder;
 use super::operator::Operator;
 use super::row::Row;
 use super::sample::PlacedPicture;
@@ -51,15 +51,15 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
     scene: &Scene,
     pictures: &Pictures<P>,
 ) -> Result<Picture> {
-    let decoding = scene.space.decoding();
+    let decoder = Decoder::new(scene.space);
     let surroundings = Surroundings {
         scene_size: [scene.width, scene.height].map(|side| side as f64),
         pictures,
-        decoding: &decoding,
+        decoder: &decoder,
     };
     let stack = surroundings.stack(&scene.layers, &Transform::IDENTITY);
     let mut rgba = transparent_bytes(4 * scene.width * scene.height)?;
-    paint(scene, &stack, &decoding, &mut rgba);
+    paint(scene, &stack, &decoder, &mut rgba);
     Ok(Picture {
         width: scene.width,
         height: scene.height,
@@ -116,7 +116,7 @@ enum Content<'a> {
 struct Surroundings<'a, P> {
     scene_size: [f64; 2],
     pictures: &'a Pictures<'a, P>,
-    decoding: &'a [f32; 256],
+    decoder: &'a Decoder,
 }
 
 impl<'a, P: Borrow<Picture>> Surroundings<'a, P> {
@@ -144,7 +144,7 @@ impl<'a, P: Borrow<Picture>> Surroundings<'a, P> {
         let picture: &Picture = self.pictures.get(layer.image.as_deref()?)?.borrow();
         let size = [picture.width, picture.height].map(|side| side as f64);
         let transform = outer.after(&placement(layer, size));
-        let placed = PlacedPicture::new(picture, self.decoding, &transform);
+        let placed = PlacedPicture::new(picture, self.decoder, &transform);
         Some(Content::Picture(placed))
     }
 }
@@ -161,10 +161,8 @@ pub(super) fn placement(layer: &Layer, size: [f64; 2]) -> Transform {
     )
 }
 
-fn paint(scene: &Scene, stack: &[Sheet], decoding: &[f32; 256], rgba: &mut [u8]) {
-    let [red, green, blue, alpha] = scene.background.rgba;
-    let [red, green, blue] = [red, green, blue].map(|byte| decoding[usize::from(byte)]);
-    let background = premultiply([red, green, blue, f32::from(alpha) / 255.0]);
+fn paint(scene: &Scene, stack: &[Sheet], decoder: &Decoder, rgba: &mut [u8]) {
+    let background = decoder.pixel(scene.background.rgba).to_array();
     let mut backdrop = Row::new(scene.width);
     let mut scratch: Vec<Row> = (0..=depth(stack)).map(|_| Row::new(scene.width)).collect();
     for (y, bytes) in rgba.chunks_exact_mut(4 * scene.width).enumerate() {
@@ -172,7 +170,6 @@ fn paint(scene: &Scene, stack: &[Sheet], decoding: &[f32; 256], rgba: &mut [u8])
         let line = Line {
             y,
             width: scene.width,
-            space: scene.space,
         };
         line.paint(stack, &mut backdrop, &mut scratch);
         backdrop.write(scene.space, bytes);
@@ -192,7 +189,6 @@ fn depth(stack: &[Sheet]) -> usize {
 struct Line {
     y: usize,
     width: usize,
-    space: ColorSpace,
 }
 
 impl Line {
@@ -222,14 +218,13 @@ impl Line {
         backdrop: &mut Row,
         source: &mut Row,
     ) {
-        if self.space == ColorSpace::Srgb
-            && sheet.blend == BlendMode::Normal
-            && sheet.operator == Operator::SourceOver
-            && let Some((start, rgba)) = picture.bytes_in_row(self.y, self.width)
-        {
-            return backdrop.draw_over(start, rgba, sheet.opacity);
+        if sheet.blend == BlendMode::Normal && sheet.operator == Operator::SourceOver {
+            let draw = |x, pixels| backdrop.draw_four_over(x, pixels);
+            picture.read_row(self.y, self.width, sheet.opacity, draw);
+            return;
         }
-        let span = picture.read_row(self.y, self.width, sheet.opacity, source);
+        let set = |x, pixels| source.set_four(x, pixels);
+        let span = picture.read_row(self.y, self.width, sheet.opacity, set);
         backdrop.composite(source, span.clone(), sheet.blend, sheet.operator);
         if sheet.operator.erases_outside() {
             backdrop.keep_only(span);

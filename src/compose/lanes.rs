@@ -68,9 +68,15 @@ impl Lanes {
     /// The whole number nearest to each number in [0, 255]; larger ones count as 255.
     #[inline(always)]
     pub(super) fn nearest_bytes(self) -> Words {
+        self.least(255.0).nearest()
+    }
+
+    /// The whole number nearest to each number in [0, 2^22].
+    #[inline(always)]
+    pub(super) fn nearest(self) -> Words {
         // Beside 2^23 the last bit of a float is worth 1: the addition rounds, and the low bits
         // are the number. A cast would have to treat NaN and overflow.
-        Words(backend::low_bytes((self.least(255.0) + 8_388_608.0).0))
+        Words(backend::low_bits((self + 8_388_608.0).0))
     }
 }
 
@@ -87,6 +93,45 @@ impl Words {
     #[inline(always)]
     pub(super) fn from_pixels(bytes: &[u8; 16]) -> Self {
         Self(backend::from_bytes(*bytes))
+    }
+
+    /// These four, first to last.
+    #[inline(always)]
+    pub(super) fn new(words: [u32; 4]) -> Self {
+        Self(backend::words(words))
+    }
+
+    /// The same word four times.
+    #[inline(always)]
+    pub(super) fn splat(word: u32) -> Self {
+        Self::new([word; 4])
+    }
+
+    /// The left and the right ones of four pairs of pixels.
+    #[inline(always)]
+    pub(super) fn pairs(pairs: [[u8; 8]; 4]) -> (Self, Self) {
+        let (left, right) = backend::pairs(pairs.map(u64::from_le_bytes));
+        (Self(left), Self(right))
+    }
+
+    /// Each word as a fraction of 2^32, to 24 binary places.
+    #[inline(always)]
+    pub(super) fn fractions(self) -> Lanes {
+        Lanes(backend::high_bits(self.0)) * (1.0 / (1 << 24) as f32)
+    }
+
+    /// Up to three pixels and transparent ones.
+    #[inline(always)]
+    pub(super) fn from_some_pixels(bytes: &[u8]) -> Self {
+        let mut pixels = [0; 16];
+        pixels[..bytes.len()].copy_from_slice(bytes);
+        Self::from_pixels(&pixels)
+    }
+
+    /// The four, first to last.
+    #[inline(always)]
+    pub(super) fn to_array(self) -> [u32; 4] {
+        backend::word_array(self.0)
     }
 
     /// The bytes of the four pixels.
@@ -112,6 +157,16 @@ impl From<f32> for Lanes {
     #[inline(always)]
     fn from(value: f32) -> Self {
         Self::splat(value)
+    }
+}
+
+impl Add for Words {
+    type Output = Self;
+
+    /// Wraps around.
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(backend::add_words(self.0, other.0))
     }
 }
 
@@ -171,6 +226,23 @@ mod portable {
     }
 
     #[inline(always)]
+    pub fn words(words: [u32; 4]) -> Words {
+        words
+    }
+
+    #[inline(always)]
+    pub fn word_array(words: Words) -> [u32; 4] {
+        words
+    }
+
+    #[inline(always)]
+    pub fn pairs([a, b, c, d]: [u64; 4]) -> (Words, Words) {
+        let left = [a as u32, b as u32, c as u32, d as u32];
+        let right = [a, b, c, d].map(|pair| (pair >> 32) as u32);
+        (left, right)
+    }
+
+    #[inline(always)]
     pub fn from_bytes(bytes: [u8; 16]) -> Words {
         let (words, _) = bytes.as_chunks();
         [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]))
@@ -208,7 +280,9 @@ mod portable {
         at_most(a: Numbers, limit: Numbers) -> Answers = if a <= limit { u32::MAX } else { 0 };
         choose(answer: Answers, yes: Numbers, no: Numbers) -> Numbers =
             f32::from_bits(yes.to_bits() & answer | no.to_bits() & !answer);
-        low_bytes(a: Numbers) -> Words = a.to_bits() & 0xff;
+        low_bits(a: Numbers) -> Words = a.to_bits() & 0x7f_ffff;
+        add_words(a: Words, b: Words) -> Words = a.wrapping_add(b);
+        high_bits(word: Words) -> Numbers = (word >> 8) as i32 as f32;
         byte_at<SHIFT>(word: Words) -> Numbers = (word >> SHIFT & 0xff) as i32 as f32;
         or_shifted<SHIFT>(word: Words, bytes: Words) -> Words = word | bytes << SHIFT;
     }
@@ -220,11 +294,11 @@ mod simd128 {
     pub use std::arch::wasm32::{
         f32x4_add as add, f32x4_div as div, f32x4_le as at_most, f32x4_mul as mul,
         f32x4_pmax as greatest, f32x4_pmin as least, f32x4_splat as splat, f32x4_sqrt as sqrt,
-        f32x4_sub as sub,
+        f32x4_sub as sub, u32x4_add as add_words,
     };
     use std::arch::wasm32::{
-        f32x4_convert_i32x4, i32x4_splat, u32x4_shl, u32x4_shr, v128, v128_and, v128_bitselect,
-        v128_or,
+        f32x4_convert_i32x4, i32x4_shuffle, i32x4_splat, u32x4, u32x4_shl, u32x4_shr, u64x2, v128,
+        v128_and, v128_bitselect, v128_or,
     };
     use std::mem::transmute;
 
@@ -232,7 +306,7 @@ mod simd128 {
     pub type Answers = v128;
     pub type Words = v128;
 
-    // SAFETY, for the next four: both types are 16 bytes, and any bytes are a value of either.
+    // SAFETY, for the next five: both types are 16 bytes, and any bytes are a value of either.
 
     #[inline(always)]
     pub fn numbers(values: [f32; 4]) -> Numbers {
@@ -242,6 +316,11 @@ mod simd128 {
     #[inline(always)]
     pub fn array(numbers: Numbers) -> [f32; 4] {
         unsafe { transmute(numbers) }
+    }
+
+    #[inline(always)]
+    pub fn word_array(words: Words) -> [u32; 4] {
+        unsafe { transmute(words) }
     }
 
     #[inline(always)]
@@ -255,18 +334,35 @@ mod simd128 {
     }
 
     #[inline(always)]
+    pub fn words([a, b, c, d]: [u32; 4]) -> Words {
+        u32x4(a, b, c, d)
+    }
+
+    #[inline(always)]
+    pub fn pairs([a, b, c, d]: [u64; 4]) -> (Words, Words) {
+        let (first, last) = (u64x2(a, b), u64x2(c, d));
+        let left = i32x4_shuffle::<0, 2, 4, 6>(first, last);
+        (left, i32x4_shuffle::<1, 3, 5, 7>(first, last))
+    }
+
+    #[inline(always)]
+    pub fn high_bits(words: Words) -> Numbers {
+        f32x4_convert_i32x4(u32x4_shr(words, 8))
+    }
+
+    #[inline(always)]
     pub fn choose(answers: Answers, yes: Numbers, no: Numbers) -> Numbers {
         v128_bitselect(yes, no, answers)
     }
 
     #[inline(always)]
-    pub fn low_bytes(numbers: Numbers) -> Words {
-        v128_and(numbers, i32x4_splat(0xff))
+    pub fn low_bits(numbers: Numbers) -> Words {
+        v128_and(numbers, i32x4_splat(0x7f_ffff))
     }
 
     #[inline(always)]
     pub fn byte_at<const SHIFT: u32>(words: Words) -> Numbers {
-        f32x4_convert_i32x4(low_bytes(u32x4_shr(words, SHIFT)))
+        f32x4_convert_i32x4(v128_and(u32x4_shr(words, SHIFT), i32x4_splat(0xff)))
     }
 
     #[inline(always)]

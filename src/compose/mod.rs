@@ -27,9 +27,11 @@ mod flatten;
 mod lanes;
 mod named;
 mod operator;
+mod resample;
 mod row;
 mod sample;
 mod scene;
+mod texels;
 mod transform;
 
 pub use blend::BlendMode;

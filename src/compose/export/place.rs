@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::super::color::ColorSpace;
+use super::super::color::{ColorSpace, Decoder};
 use super::super::flatten::transparent_bytes;
 use super::super::row::Row;
 use super::super::sample::PlacedPicture;
@@ -88,13 +88,13 @@ fn draw(picture: &Picture, transform: &Transform, area: &[Range<i64>; 2]) -> Res
         ..*transform
     };
     let space = ColorSpace::Srgb;
-    let decoding = space.decoding();
-    let placed = PlacedPicture::new(picture, &decoding, &moved);
+    let decoder = Decoder::new(space);
+    let placed = PlacedPicture::new(picture, &decoder, &moved);
     let mut rgba = transparent_bytes(4 * width * height)?;
     let mut row = Row::new(width);
     for (y, bytes) in rgba.chunks_exact_mut(4 * width).enumerate() {
         row.fill([0.0; 4]);
-        placed.read_row(y, width, 1.0, &mut row);
+        placed.read_row(y, width, 1.0, |x, pixels| row.set_four(x, pixels));
         row.write(space, bytes);
     }
     Ok(Picture {
