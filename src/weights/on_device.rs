@@ -24,6 +24,9 @@ enum Stored {
     InMemory(Table),
 }
 
+/// Shapes and values by full name.
+type Tensors = BTreeMap<String, (Vec<usize>, Stored)>;
+
 /// Tensors on a device, handed out by name while modules are built from them.
 ///
 /// A value of this type stands for a place in the tree of names: [`Weights::at`] steps down, as in
@@ -31,7 +34,7 @@ enum Stored {
 #[derive(Clone)]
 pub struct Weights {
     device: Device,
-    tensors: Rc<RefCell<BTreeMap<String, (Vec<usize>, Stored)>>>,
+    tensors: Rc<RefCell<Tensors>>,
     prefix: String,
 }
 

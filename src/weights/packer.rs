@@ -279,7 +279,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         let rows = entry.shape.first().copied().unwrap_or(1).max(1);
         let row_bytes: usize = kinds.iter().map(|kind| kind.bytes.len() / rows).sum();
         // An even number, so that half floats of a part fill whole words.
-        let rows_per_part = (limit as usize / row_bytes.max(1) & !1).max(2);
+        let rows_per_part = ((limit as usize / row_bytes.max(1)) & !1).max(2);
         for start in (0..rows).step_by(rows_per_part) {
             let count = rows_per_part.min(rows - start);
             let part_bytes = (count * row_bytes) as u64;

@@ -13,18 +13,22 @@ use crate::kernels::unpack;
 #[derive(Clone)]
 pub struct Weight {
     shape: Vec<usize>,
-    /// Boxed, because models are moved about while they are built and a browser's stack is small.
-    values: Box<Values>,
+    values: Values,
 }
 
+/// Boxed, because models are moved about while they are built and a browser's stack is small.
 #[derive(Clone)]
 enum Values {
-    Dense(Tensor<1>),
-    Packed {
-        words: Tensor<1, Int>,
-        scales: Tensor<1, Int>,
-        quantization: Quantization,
-    },
+    Dense(Box<Tensor<1>>),
+    Packed(Box<Packed>),
+}
+
+/// What [`unpack`] takes.
+#[derive(Clone)]
+struct Packed {
+    words: Tensor<1, Int>,
+    scales: Tensor<1, Int>,
+    quantization: Quantization,
 }
 
 impl Weight {
@@ -32,29 +36,32 @@ impl Weight {
     pub(super) fn dense(shape: &[usize], values: Tensor<1>) -> Self {
         Self {
             shape: shape.to_vec(),
-            values: Box::new(Values::Dense(values)),
+            values: Values::Dense(Box::new(values)),
+        }
+    }
+
+    fn packed(shape: &[usize], packed: Packed) -> Self {
+        Self {
+            shape: shape.to_vec(),
+            values: Values::Packed(Box::new(packed)),
         }
     }
 
     /// A run of rows of the tensor that `entry` describes, moved to `device`. `None` if its bytes
     /// are not as the entry says.
     pub(super) fn from_part(entry: &TensorEntry, part: Part<'_>, device: &Device) -> Option<Self> {
-        let values = match entry.quantization() {
-            None => {
-                let values = decode_part(entry, part)?;
-                let length = values.len();
-                Values::Dense(Tensor::from_data(TensorData::new(values, [length]), device))
-            }
-            Some(quantization) => Values::Packed {
-                words: words(part.bytes, device),
-                scales: words(part.scales?, device),
-                quantization,
-            },
+        let Some(quantization) = entry.quantization() else {
+            let values = decode_part(entry, part)?;
+            let length = values.len();
+            let values = Tensor::from_data(TensorData::new(values, [length]), device);
+            return Some(Self::dense(&entry.shape, values));
         };
-        Some(Self {
-            shape: entry.shape.clone(),
-            values: Box::new(values),
-        })
+        let packed = Packed {
+            words: words(part.bytes, device),
+            scales: words(part.scales?, device),
+            quantization,
+        };
+        Some(Self::packed(&entry.shape, packed))
     }
 
     /// The weight whose rows are those of `parts` in order.
@@ -62,39 +69,24 @@ impl Weight {
         if parts.len() <= 1 {
             return parts.pop();
         }
-        let (mut dense, mut all_words, mut all_scales) = (Vec::new(), Vec::new(), Vec::new());
-        let (shape, mut packing) = (parts[0].shape.clone(), None);
+        let shape = parts[0].shape.clone();
+        let (mut dense, mut packed) = (Vec::new(), Vec::new());
         for part in parts {
-            match *part.values {
-                Values::Dense(values) => dense.push(values),
-                Values::Packed {
-                    words,
-                    scales,
-                    quantization,
-                } => {
-                    all_words.push(words);
-                    all_scales.push(scales);
-                    packing = Some(quantization);
-                }
+            match part.values {
+                Values::Dense(values) => dense.push(*values),
+                Values::Packed(values) => packed.push(*values),
             }
         }
-        let values = match packing {
-            None => Values::Dense(Tensor::cat(dense, 0)),
-            Some(quantization) => Values::Packed {
-                words: Tensor::cat(all_words, 0),
-                scales: Tensor::cat(all_scales, 0),
-                quantization,
-            },
+        let Some(quantization) = packed.first().map(|packed| packed.quantization) else {
+            return Some(Self::dense(&shape, Tensor::cat(dense, 0)));
         };
-        Some(Self {
-            shape,
-            values: Box::new(values),
-        })
-    }
-
-    /// Sizes of the axes, outermost first.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
+        let (words, scales) = packed.into_iter().map(|p| (p.words, p.scales)).unzip();
+        let packed = Packed {
+            words: Tensor::cat(words, 0),
+            scales: Tensor::cat(scales, 0),
+            quantization,
+        };
+        Some(Self::packed(&shape, packed))
     }
 
     /// Whether there are as many values as the shape says.
@@ -109,15 +101,12 @@ impl Weight {
     }
 
     fn values_held(&self) -> usize {
-        match self.values.as_ref() {
+        match &self.values {
             Values::Dense(values) => values.dims()[0],
-            Values::Packed {
-                words,
-                scales,
-                quantization,
-            } => {
-                let held = words.dims()[0] * 32 / quantization.bits;
-                let scaled = (held / quantization.group).div_ceil(2) == scales.dims()[0];
+            Values::Packed(packed) => {
+                let Quantization { bits, group } = packed.quantization;
+                let held = packed.words.dims()[0] * 32 / bits;
+                let scaled = (held / group).div_ceil(2) == packed.scales.dims()[0];
                 if scaled { held } else { 0 }
             }
         }
@@ -132,13 +121,12 @@ impl Weight {
     /// The values as a tensor of `D` axes, which must be as many as the shape has.
     pub fn unpack<const D: usize>(&self) -> Tensor<D> {
         let shape: [usize; D] = self.shape.as_slice().try_into().expect("as many axes");
-        let values = match self.values.as_ref() {
-            Values::Dense(values) => values.clone(),
-            Values::Packed {
-                words,
-                scales,
-                quantization: Quantization { bits, group },
-            } => unpack(words.clone(), scales.clone(), *bits, *group),
+        let values = match &self.values {
+            Values::Dense(values) => values.as_ref().clone(),
+            Values::Packed(packed) => {
+                let Quantization { bits, group } = packed.quantization;
+                unpack(packed.words.clone(), packed.scales.clone(), bits, group)
+            }
         };
         values.reshape(shape)
     }
