@@ -32,13 +32,16 @@ test("a model is imported, interrupted, resumed, verified and removed", async (t
   const pack = new PackServer();
   const page = await openPanel(t, pack);
   await page.waitForFunction(() => document.querySelector("#storage").textContent.includes("MB"));
-  assert.match((await rows(page)).join(), /^mini 16\.\d MB, part of this page Use$/);
+  assert.match((await rows(page)).join(), /^mini [\d.]+ MB, part of this page Use$/);
 
   pack.faults.set("shard-00003.safetensors", stall());
   await page.type("#importForm [name=url]", "/pack/");
   await page.type("#importForm [name=name]", "apple");
   await page.click("#importForm button");
-  await statusIs(page, "1[0-9]\\.\\d of 16\\.5 MB");
+  // Two shards and half of the third are there.
+  const { bytes } = pack.manifest.shards.find(({ file }) => file === "shard-00003.safetensors");
+  const atLeast = (pack.bytes - 0.6 * bytes) / pack.bytes;
+  await page.waitForFunction((share) => document.querySelector("#modelProgress").value > share, {}, atLeast);
   await page.click("#modelCancel");
   await statusIs(page, "Cancelled");
   await page.waitForSelector('[aria-label="Resume apple"]');
