@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, Precision,
-    SafetensorsFile, Weights, write_safetensors,
+    AdapterKind, Dtype, FolderSource, InMemory, MANIFEST_FILE, Manifest, Pack, PackOptions,
+    PackSource, Precision, SafetensorsFile, Weights, write_safetensors,
 };
 use support::{companions, golden, golden_bytes, model};
 
@@ -22,9 +22,9 @@ fn folder(name: &str) -> PathBuf {
     model::scratch().join(name)
 }
 
-fn load(folder: &Path) -> glassine::Result<()> {
+fn load(source: impl PackSource) -> glassine::Result<()> {
     pollster::block_on(async {
-        let pack = Pack::open(FolderSource::new(folder)).await?;
+        let pack = Pack::open(source).await?;
         let weights = Weights::new(&Device::flex());
         pack.load(&weights, |_| true, async |_| true).await
     })
@@ -97,7 +97,7 @@ fn a_single_file_gives_the_same_pack_as_a_folder() {
 }
 
 #[test]
-fn large_tensors_are_split_over_shards_of_sixteen_mebibytes() {
+fn large_tensors_are_split_over_shards_of_limited_size() {
     let manifest = pack(&model::options(), "sharded").unwrap();
     for shard in &manifest.shards {
         assert!(
@@ -109,7 +109,7 @@ fn large_tensors_are_split_over_shards_of_sixteen_mebibytes() {
         SafetensorsFile::open(folder("sharded").join(&shard.file))
             .expect("every shard is a safetensors file");
     }
-    load(&folder("sharded")).unwrap();
+    load(FolderSource::new(folder("sharded"))).unwrap();
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn packing_again_replaces_the_pack_and_nothing_else() {
         ..options.clone()
     };
     let manifest = pack(&half, "again").unwrap();
-    load(&out).unwrap();
+    load(FolderSource::new(&out)).unwrap();
     assert!(out.join("MODEL_CARD.md").is_file());
     let files = std::fs::read_dir(&out).unwrap().count();
     assert_eq!(
@@ -171,14 +171,43 @@ fn a_flipped_byte_is_found_wherever_it_is() {
         let mut damaged = sound.clone();
         damaged[position] ^= 1;
         std::fs::write(&shard, damaged).unwrap();
-        let error = load(&out).unwrap_err();
+        let error = load(FolderSource::new(&out)).unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelDamaged, "{error}");
         assert!(error.message.contains(&manifest.shards[1].file), "{error}");
     }
     std::fs::write(&shard, &sound[..sound.len() - 1]).unwrap();
-    assert_eq!(load(&out).unwrap_err().code, ErrorCode::ModelDamaged);
+    let damage = || load(FolderSource::new(&out)).unwrap_err().code;
+    assert_eq!(damage(), ErrorCode::ModelDamaged);
     std::fs::remove_file(&shard).unwrap();
-    assert_eq!(load(&out).unwrap_err().code, ErrorCode::ModelDamaged);
+    assert_eq!(damage(), ErrorCode::ModelDamaged);
+}
+
+/// A store whose copies are all damaged, and which has whole ones elsewhere.
+struct MendingSource(FolderSource);
+
+impl PackSource for MendingSource {
+    async fn read(&self, file: &str) -> glassine::Result<Vec<u8>> {
+        let mut bytes = self.0.read(file).await?;
+        if file != MANIFEST_FILE {
+            bytes[0] ^= 1;
+        }
+        Ok(bytes)
+    }
+
+    async fn read_again(&self, file: &str) -> glassine::Result<Vec<u8>> {
+        self.0.read(file).await
+    }
+}
+
+#[test]
+fn a_damaged_shard_is_read_again_from_a_source_that_mends_it() {
+    let options = PackOptions {
+        transparency_decoder: None,
+        adapters: BTreeMap::new(),
+        ..model::options()
+    };
+    pack(&options, "mended").unwrap();
+    load(MendingSource(FolderSource::new(folder("mended")))).unwrap();
 }
 
 #[test]
@@ -205,6 +234,51 @@ fn manifests_cannot_lead_elsewhere() {
     assert_eq!(newer.unwrap_err().code, ErrorCode::ModelUnsupported);
     for end in 0..json.len().min(2000) {
         assert!(Manifest::parse(&json[..end]).is_err());
+    }
+}
+
+/// Whatever bytes are changed, removed or repeated, reading ends in an answer and not in a panic.
+#[test]
+fn mutated_headers_and_manifests_are_answered() {
+    let options = PackOptions {
+        transparency_decoder: None,
+        adapters: BTreeMap::new(),
+        precision: Precision::Q4,
+        ..model::options()
+    };
+    let manifest = pack(&options, "mutated").unwrap();
+    let json = std::fs::read(folder("mutated").join(MANIFEST_FILE)).unwrap();
+    let shard = &manifest.shards[1].file;
+    let mut shard = std::fs::read(folder("mutated").join(shard)).unwrap();
+    let header = u64::from_le_bytes(*shard.first_chunk().unwrap()) as usize;
+    shard.truncate(8 + header);
+
+    let mut state = 1u64;
+    let mut below = |limit: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % limit
+    };
+    for _ in 0..300 {
+        for (bytes, is_manifest) in [(&json, true), (&shard, false)] {
+            let mut bytes = bytes.clone();
+            for _ in 0..=below(3) {
+                let position = below(bytes.len());
+                match below(3) {
+                    0 => bytes[position] = below(256) as u8,
+                    1 => drop(bytes.drain(position..bytes.len().min(position + 8))),
+                    _ => bytes.insert(position, b"0123456789[]{},:\"-"[below(18)]),
+                }
+            }
+            if is_manifest {
+                let _ = Manifest::parse(&bytes);
+            } else {
+                // Its tensors are cut off, so that no mutation makes it whole.
+                let file = SafetensorsFile::open_in(&InMemory(bytes), Path::new("mutated"));
+                assert!(file.is_err());
+            }
+        }
     }
 }
 

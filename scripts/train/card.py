@@ -64,7 +64,9 @@ Two shared CPU cores, no GPU, PyTorch with bf16 autocast, AdamW, cosine schedule
 
 {table(stages, ["stage", "steps", "samples", "time"])}
 
-## Size (f16)
+## Size of the checkpoint (f16)
+
+The pack in the package is made from it at 8 bits.
 
 {table(sizes, ["file", "bytes"])}
 

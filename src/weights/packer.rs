@@ -10,8 +10,7 @@ use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
 use super::files::Files;
 use super::lora::Lora;
 use super::manifest::{
-    Defaults, MANIFEST_FILE, MAX_SHARD_BYTES, Manifest, Precision, ShardEntry, StoredType,
-    TensorEntry,
+    Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, StoredType, TensorEntry,
 };
 use super::pack::{LoadEvent, PackStore, SCALES, hex};
 use super::preview::fit_preview;
@@ -57,6 +56,9 @@ impl PackOptions {
     /// Guidance scale that suits Stable Diffusion 1.5.
     pub const DEFAULT_GUIDANCE: f32 = 7.0;
 }
+
+/// Bytes of a shard: half of what is allowed, so that less is lost where a download breaks off.
+const SHARD_BYTES: u64 = 8 << 20;
 
 /// Bytes that a tensor may take in a shard's header, beside its name.
 const HEADER_ENTRY_BYTES: usize = 128;
@@ -273,7 +275,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             .map(|kind| kind.name.len() + HEADER_ENTRY_BYTES);
         let header_bytes = header_bytes.sum::<usize>() as u64;
         // What the header starts with and is padded by fits beside one entry more.
-        let limit = MAX_SHARD_BYTES - header_bytes - HEADER_ENTRY_BYTES as u64;
+        let limit = SHARD_BYTES - header_bytes - HEADER_ENTRY_BYTES as u64;
         let rows = entry.shape.first().copied().unwrap_or(1).max(1);
         let row_bytes: usize = kinds.iter().map(|kind| kind.bytes.len() / rows).sum();
         // An even number, so that half floats of a part fill whole words.

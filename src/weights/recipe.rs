@@ -54,7 +54,7 @@ fn is_sensitive(name: &str) -> bool {
 /// third of its weights and next to nothing of its error. Only sums over many inputs are so patient:
 /// in a narrow model the same layers stay at 8 bits.
 fn is_tolerant(name: &str, shape: &[usize]) -> bool {
-    const WIDE: usize = 1280 * 9;
+    const WIDE: usize = 256 * 9;
     const COARSE: [&str; 3] = [
         "down_blocks.3.resnets.",
         "mid_block.resnets.",

@@ -57,8 +57,8 @@ async function remove(name: string): Promise<void> {
 async function refresh(): Promise<void> {
   list.replaceChildren(...(await models.list()).map(row));
   const { usage, quota, persisted } = await models.estimate();
-  const kept = persisted ? "The browser keeps them" : "The browser may remove them when the disk is full";
-  storageText.textContent = `This page stores ${megabytes(usage)} of ${megabytes(quota)} MB. ${kept}.`;
+  const kept = persisted ? "keeps that" : "may remove that when the disk is full";
+  storageText.textContent = `This page stores ${megabytes(usage)} of ${megabytes(quota)} MB. The browser ${kept}.`;
 }
 
 function row(model: StoredModel): HTMLLIElement {

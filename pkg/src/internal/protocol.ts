@@ -42,6 +42,13 @@ export type RawPicture =
   | Uint8Array<ArrayBuffer>
   | { width: number; height: number; rgba: Uint8Array<ArrayBuffer> };
 
+/** The bytes of a LoRA's file, and how much of it is merged. `name` is for messages. */
+export interface RawLora {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer>;
+  strength: number;
+}
+
 /** A scene file's text, and the pictures under the paths by which it names them. */
 export interface RawScene {
   scene: string;
@@ -75,7 +82,7 @@ export interface RawError {
 
 /** Each call, what it is given and what it answers. */
 export interface Calls {
-  load: { request: { device: Device | "auto" }; answer: EngineInfo };
+  load: { request: { device: Device | "auto"; loras: RawLora[] }; answer: EngineInfo };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
   encode: { request: { picture: RawPicture }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };

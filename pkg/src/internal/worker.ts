@@ -2,7 +2,6 @@
 // a time and posts what happens to the page.
 
 import { GlassineError, errorCodes } from "../public/errors.js";
-import type { Device } from "../public/types.js";
 import init, { WasmEngine, WasmScene } from "../wasm/glassine.js";
 import { findAdapter, recommend } from "./gpu.js";
 import { importPack } from "./storage/importing.js";
@@ -89,7 +88,7 @@ function outOfMemory(message: string): RawError {
   };
 }
 
-async function load(choice: Device | "auto"): Promise<Calls["load"]["answer"]> {
+async function load({ device: choice, loras }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
   const adapter = choice === "cpu" ? null : await findAdapter();
   if (choice === "webgpu" && !adapter) {
     throw new GlassineError("device_unavailable", "this browser gives no WebGPU adapter", {
@@ -100,7 +99,7 @@ async function load(choice: Device | "auto"): Promise<Calls["load"]["answer"]> {
   if (device === "webgpu") watchDevices();
 
   await startModule();
-  engine = await WasmEngine.load(read, device, report);
+  engine = await WasmEngine.load(read, device, loras, report);
   return engine.info();
 }
 
@@ -138,7 +137,7 @@ async function run(call: Call): Promise<void> {
   controller = new AbortController();
   switch (call.type) {
     case "load":
-      return post({ type: "done", answer: await load(call.device) });
+      return post({ type: "done", answer: await load(call) });
     case "import":
     case "verify":
     case "repair":

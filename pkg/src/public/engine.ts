@@ -156,7 +156,7 @@ export class Engine {
     if (this.#disposed) throw disposed();
     if (this.#connection.closed) {
       this.#connection = new Connection(this.#source);
-      await this.#connection.call("load", { device: this.info.device }, options);
+      await this.#connection.call("load", { device: this.info.device, loras: [] }, options);
     }
     return this.#connection.call(type, request, options);
   }
@@ -213,7 +213,7 @@ export async function createEngine(options: CreateEngineOptions): Promise<Engine
   const device = checkDevice(options?.device);
   const source = await toSource(options?.model);
   const connection = new Connection(source);
-  const info = await connection.call("load", { device }, options);
+  const info = await connection.call("load", { device, loras: [] }, options);
   return new Engine(source, connection, info);
 }
 

@@ -8,6 +8,7 @@ import type {
   RawGenerated,
   RawLatent,
   RawLayer,
+  RawLora,
   RawPicture,
   RawRaster,
 } from "../internal/protocol.js";
@@ -27,7 +28,7 @@ export default function init(options: {
 
 export class WasmEngine {
   private constructor();
-  static load(read: Read, device: "webgpu" | "cpu", report: Report): Promise<WasmEngine>;
+  static load(read: Read, device: "webgpu" | "cpu", loras: RawLora[], report: Report): Promise<WasmEngine>;
   info(): EngineInfo;
   generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
   encode(picture: RawPicture, report: Report): Promise<RawLatent>;

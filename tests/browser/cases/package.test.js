@@ -68,6 +68,7 @@ test("Node can import it without a window, and what computes says why it cannot 
   scene.add(new Blob([]), { name: "apple" });
   assert.equal(Scene.fromJSON(JSON.stringify(scene), scene.images).layers[0].image, "apple.png");
   await assert.rejects(scene.flatten(), { code: "worker_failed" });
+  await assert.rejects(models.import("https://example.com/dreamshaper/"), { code: "worker_failed" });
   const support = await checkSupport();
   assert.equal(support.ok, false);
   assert.ok(support.reasons.length > 0);

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { launch } from "../lib/chromium.js";
 import { open, openTab } from "../lib/open.js";
 import { PackServer, send, stall } from "../lib/pack.js";
+import { serveTests } from "../lib/site.js";
 
 const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
 
@@ -156,6 +158,25 @@ test("a removed model is gone", async (t) => {
   assert.equal(failure.code, "model_not_found");
   assert.equal((await load(page)).failure.code, "model_not_found");
   assert.deepEqual(pack.requests, []);
+});
+
+test("a model that is stored is there when the browser was killed the moment after", async (t) => {
+  const pack = new PackServer();
+  const site = await serveTests(pack);
+  const killed = await launch("none");
+  let page = await openTab(t, killed.browser, site.url);
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  const gone = new Promise((resolve) => killed.browser.once("disconnected", resolve));
+  killed.browser.process().kill("SIGKILL");
+  await gone;
+
+  const { browser, close } = await launch("none", killed.profile);
+  t.after(async () => {
+    await close();
+    await site.close();
+  });
+  page = await openTab(t, browser, site.url);
+  assert.deepEqual(await verify(page), whole);
 });
 
 test("an engine whose model was replaced meanwhile takes up the new one", async (t) => {

@@ -28,13 +28,14 @@ const quiet = [
 const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--disable-gpu-watchdog"];
 
 /**
- * Launches Chromium with an empty profile. `gpu` is "software" for emulated WebGPU,
- * "none" for no WebGPU, and "any" for what the machine has.
+ * Launches Chromium. `gpu` is "software" for emulated WebGPU, "none" for no WebGPU,
+ * and "any" for what the machine has. The profile is an empty one, unless that of
+ * an earlier browser is given; closing removes it.
  */
-export async function launch(gpu = "any") {
+export async function launch(gpu = "any", profile) {
   const executablePath = candidates.find((path) => path && existsSync(path));
   if (!executablePath) throw new Error("no Chromium: install it, or set CHROMIUM to its path");
-  const userDataDir = await mkdtemp(join(tmpdir(), "glassine-chromium-"));
+  const userDataDir = profile ?? (await mkdtemp(join(tmpdir(), "glassine-chromium-")));
   const browser = await puppeteer.launch({
     executablePath,
     userDataDir,
@@ -48,6 +49,7 @@ export async function launch(gpu = "any") {
   });
   return {
     browser,
+    profile: userDataDir,
     async close() {
       await browser.close();
       await rm(userDataDir, { recursive: true, force: true });

@@ -106,34 +106,36 @@ class ShardDownload {
     const response = await request(this.#url, { signal, headers, cache: "no-store" });
     const resumed = begin > 0 && response.status === 206;
     if (!resumed) this.#received = 0;
-    await this.#receive(response);
+    const fits = await this.#receive(response);
 
     const { bytes, sha256: expected } = this.#shard;
     if (this.#received < bytes) throw this.#damaged(`has ${this.#received} bytes instead of ${bytes}`, resumed);
-    if ((await sha256(this.#bytes)) === expected) return this.#bytes;
-    // Two answers that do not belong together: the next attempt starts from zero.
+    if (fits && (await sha256(this.#bytes)) === expected) return this.#bytes;
+    // If these were two answers that do not belong together, the next attempt starts from zero.
     this.#received = 0;
-    throw this.#damaged("does not have the SHA-256 that the manifest says", resumed);
+    throw this.#damaged(fits ? "does not have the SHA-256 that the manifest says" : `has more than ${bytes} bytes`, resumed);
   }
 
-  async #receive(response: Response): Promise<void> {
+  /** Puts an answer behind what is there. Gives false if that is too much. */
+  async #receive(response: Response): Promise<boolean> {
     const reader = response.body?.getReader();
     for (;;) {
       const chunk = await reader?.read().catch((cause: unknown) => {
         throw networkError(this.#url, cause);
       });
-      if (!chunk?.value) return;
-      if (this.#received + chunk.value.length > this.#bytes.length) {
-        void reader?.cancel();
-        throw this.#damaged(`has more than ${this.#bytes.length} bytes`);
-      }
-      this.#bytes.set(chunk.value, this.#received);
-      this.#received += chunk.value.length;
+      if (!chunk?.value) return true;
+      const part = chunk.value.subarray(0, this.#bytes.length - this.#received);
+      this.#bytes.set(part, this.#received);
+      this.#received += part.length;
       this.#onBytes(this.#received);
+      if (part.length < chunk.value.length) {
+        void reader?.cancel();
+        return false;
+      }
     }
   }
 
-  #damaged(reason: string, recoverable = false): GlassineError {
+  #damaged(reason: string, recoverable: boolean): GlassineError {
     return new GlassineError("model_damaged", `${this.#url.href} ${reason}`, {
       hint: "What the server has is not what the pack's manifest says: publish the pack again.",
       recoverable,
