@@ -1,4 +1,5 @@
-//! Cuts CLIP's merges out of the crate `instant-clip-tokenizer`, which carries OpenAI's file.
+//! Sets the browser build's stack, and cuts CLIP's merges out of the crate `instant-clip-tokenizer`,
+//! which carries OpenAI's file.
 //!
 //! That crate does not hand out its vocabulary, so its file is read where cargo has unpacked it.
 //! Packing needs it: a single-file checkpoint contains no tokenizer.
@@ -15,6 +16,10 @@ const MERGES: usize = 48_894;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
+    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
+        // One mebibyte, the linker's own choice, is little for building a model of many layers.
+        println!("cargo:rustc-cdylib-link-arg=-zstack-size=4194304");
+    }
     let source = crate_directory()?.join(FILE);
     let text = fs::read_to_string(&source)
         .map_err(|error| format!("cannot read {}: {error}", source.display()))?;

@@ -1,5 +1,6 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
 import { callOnce } from "./internal/connection.js";
+import { toPackRequest } from "./internal/files.js";
 import { miniBytes } from "./internal/mini.js";
 import { abortError } from "./internal/queue.js";
 import { packUrl } from "./internal/sources.js";
@@ -7,9 +8,9 @@ import { estimatePack } from "./internal/storage/estimating.js";
 import { withLock } from "./internal/storage/locks.js";
 import { isComplete, isModelName, ModelFolder } from "./internal/storage/store.js";
 import { GlassineError } from "./public/errors.js";
-import type { StorageProgress, Verification } from "./public/types.js";
+import type { LoraOption, Quantization, StorageProgress, Verification } from "./public/types.js";
 
-export type { StorageProgress, Verification };
+export type { Quantization, StorageProgress, Verification };
 
 /** A model that `createEngine` knows by its name. */
 export interface StoredModel {
@@ -21,7 +22,7 @@ export interface StoredModel {
   readonly builtIn: boolean;
   /** False after an import that was interrupted: the next one goes on with what is here. */
   readonly complete: boolean;
-  /** The URL that it was imported from. */
+  /** The URL that it was imported from; a model made of files has none. */
   readonly origin?: string | undefined;
 }
 
@@ -56,6 +57,30 @@ export interface ImportOptions extends StorageOptions {
   concurrency?: number | undefined;
 }
 
+/** How files become a pack, as `glassine pack` makes it, and which files belong to the checkpoint. */
+export interface PackOptions extends StorageOptions {
+  /** What to call the model: letters, digits, `_`, `.` and `-`. As the file or folder if left out. */
+  name?: string | undefined;
+  /** `"q4"` if left out: the smallest, and nearest to what a visitor's memory holds. */
+  quantize?: Quantization | undefined;
+  /** A `vae_transparent_decoder` file. */
+  transparencyDecoder?: Blob | undefined;
+  /** A `vae_transparent_encoder` file. */
+  transparencyEncoder?: Blob | undefined;
+  /** LayerDiffuse's attention files: `attn` for mode `"single"`, and one for each mode of several layers. */
+  layers?: { [Kind in "attn" | "joint" | "fg2bg" | "bg2fg"]?: Blob | undefined } | undefined;
+  /** Merged into the model for good, one after the other. */
+  loras?: readonly (Omit<LoraOption, "file"> & { file: Blob })[] | undefined;
+  /** The files of a ControlNet's folder in diffusers' layout. */
+  controlnet?: Iterable<File> | undefined;
+  /** A `taesd_decoder` file. */
+  taesdDecoder?: Blob | undefined;
+  /** A `taesd_encoder` file. */
+  taesdEncoder?: Blob | undefined;
+  /** Whether the model itself was trained on transparent pictures and needs no `attn`. */
+  nativeTransparency?: boolean | undefined;
+}
+
 export interface VerifyOptions extends StorageOptions {
   /** Fetch missing and damaged files again from where the model came from. */
   repair?: boolean | undefined;
@@ -70,27 +95,7 @@ export const models = Object.freeze({
     return [mini, ...(await Promise.all(stored)).flat()];
   },
 
-  /**
-   * Fetches the pack at a URL and stores it. What an interrupted import has left
-   * is used: a shard that is here is not fetched again. A model of the same name
-   * is replaced, once the new one is complete. Nothing is stored unchecked.
-   *
-   * @throws GlassineError `network`, `model_not_found`, `model_damaged`,
-   * `model_unsupported`, `quota_exceeded`, `storage_unavailable`, `aborted`.
-   */
-  async import(url: string | URL, options: ImportOptions = {}): Promise<StoredModel> {
-    const { name, concurrency = 4, ...others } = options;
-    if (name !== undefined) checkName(name);
-    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 16) {
-      throw new GlassineError("bad_option", `concurrency must be a whole number from 1 to 16, not ${concurrency}`);
-    }
-    // The answer can take as long as the visitor likes, and the import does not depend on it.
-    void globalThis.navigator?.storage?.persist?.().catch(() => false);
-    const stored = await callOnce("import", { origin: packUrl(url).href, name, concurrency }, others);
-    const folder = await ModelFolder.find(stored);
-    if (!folder) throw new GlassineError("io", `the model "${stored}" was removed as soon as it was stored`);
-    return describe(folder);
-  },
+  import: importModel,
 
   /** Computes the SHA-256 of every file of a stored model. Rejects if there is none of that name, or if a repair fails. */
   async verify(name: string, options: VerifyOptions = {}): Promise<Verification> {
@@ -113,6 +118,57 @@ export const models = Object.freeze({
 
   estimate,
 });
+
+/**
+ * Fetches the pack at a URL and stores it. What an interrupted import has left
+ * is used: a shard that is here is not fetched again. A model of the same name
+ * is replaced, once the new one is complete. Nothing is stored unchecked.
+ *
+ * @throws GlassineError `network`, `model_not_found`, `model_damaged`,
+ * `model_unsupported`, `quota_exceeded`, `storage_unavailable`, `aborted`.
+ */
+async function importModel(url: string | URL, options?: ImportOptions): Promise<StoredModel>;
+/**
+ * Packs a checkpoint of Stable Diffusion 1.5 here in the browser, a
+ * `.safetensors` file or the files of a diffusers folder, and stores the pack:
+ * the shards that `glassine pack` makes, byte for byte. Files are read in pieces, and
+ * nothing leaves the page. A model of the same name is replaced once the new one
+ * is complete; an import that fails leaves nothing.
+ *
+ * @throws GlassineError `bad_option`, `model_not_found`, `model_damaged`,
+ * `model_unsupported`, `quota_exceeded`, `storage_unavailable`, `io`, `aborted`.
+ */
+async function importModel(files: Blob | Iterable<File>, options?: PackOptions): Promise<StoredModel>;
+async function importModel(
+  from: string | URL | Blob | Iterable<File>,
+  options: ImportOptions & PackOptions = {},
+): Promise<StoredModel> {
+  if (options.name !== undefined) checkName(options.name);
+  const byUrl = typeof from === "string" || from instanceof URL;
+  const name = await (byUrl ? importPack(from, options) : importFiles(from, options));
+  const folder = await ModelFolder.find(name);
+  if (!folder) throw new GlassineError("io", `the model "${name}" was removed as soon as it was stored`);
+  return describe(folder);
+}
+
+async function importPack(url: string | URL, { name, concurrency = 4, ...others }: ImportOptions): Promise<string> {
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 16) {
+    throw new GlassineError("bad_option", `concurrency must be a whole number from 1 to 16, not ${concurrency}`);
+  }
+  askToPersist();
+  return callOnce("import", { origin: packUrl(url).href, name, concurrency }, others);
+}
+
+async function importFiles(files: Blob | Iterable<File>, options: PackOptions): Promise<string> {
+  const request = toPackRequest(files, options);
+  askToPersist();
+  return callOnce("pack", request, options);
+}
+
+/** The answer can take as long as the visitor likes, and no import depends on it. */
+function askToPersist(): void {
+  void globalThis.navigator?.storage?.persist?.().catch(() => false);
+}
 
 /** What the browser grants this page's origin; zeros where it does not say. */
 async function estimate(): Promise<StorageEstimate>;

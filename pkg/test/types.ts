@@ -9,6 +9,7 @@ import {
   type GlassineErrorCode,
   type Latent,
   type Layer,
+  type LoraOption,
   type ModelSource,
   operators,
   type Progress,
@@ -18,7 +19,7 @@ import {
   type SceneFile,
   type SceneLayer,
 } from "glassine";
-import { models, type ModelEstimate, type StorageProgress, type StoredModel } from "glassine/models";
+import { models, type ModelEstimate, type Quantization, type StorageProgress, type StoredModel } from "glassine/models";
 
 async function everyday(signal: AbortSignal): Promise<Blob> {
   const support = await checkSupport();
@@ -54,7 +55,8 @@ async function ownSource(files: Map<string, File>): Promise<void> {
       return files.get(path) ?? new Uint8Array();
     },
   };
-  await createEngine({ model });
+  const loras: LoraOption[] = [{ file: new URL("https://example.com/lora.safetensors"), strength: 0.6 }, { file: new Blob() }];
+  await createEngine({ model, loras });
 }
 
 async function collage(layer: Layer, photo: File, signal: AbortSignal): Promise<Blob> {
@@ -70,6 +72,8 @@ async function collage(layer: Layer, photo: File, signal: AbortSignal): Promise<
   console.log(recipe?.prompt, recipe?.seed, recipe?.["steps"]);
   const file: SceneFile = scene.toJSON();
   const copy = Scene.fromJSON(JSON.stringify(file), scene.images);
+  const files: Blob[] = [await copy.toOra(), await copy.toPsd({ signal })];
+  console.log(files.length);
   const flat: Raster = await copy.flatten({ signal, background: "#00000000" });
   copy.dispose();
   return flat.toBlob();
@@ -167,6 +171,13 @@ async function store(signal: AbortSignal): Promise<StoredModel | undefined> {
   return removed.every(Boolean) && (await models.estimate()).persisted ? model : undefined;
 }
 
+async function storeFiles(checkpoint: File, folder: FileList, signal: AbortSignal): Promise<StoredModel[]> {
+  const quantize: Quantization = "q8";
+  const single = await models.import(checkpoint, { name: "dreamshaper", quantize, transparencyDecoder: checkpoint, signal });
+  const loras = [{ file: checkpoint, strength: 0.8 }];
+  return [single, await models.import(folder, { layers: { attn: checkpoint }, loras, controlnet: folder })];
+}
+
 /** Every kind of progress in storing a model, and no other. */
 function describeStorage(progress: StorageProgress): string {
   switch (progress.phase) {
@@ -175,6 +186,7 @@ function describeStorage(progress: StorageProgress): string {
     case "checking":
       return `${progress.checkedBytes}/${progress.totalBytes}`;
     case "downloading":
+    case "packing":
       return `${progress.loadedBytes}/${progress.totalBytes}`;
     default:
       return progress satisfies never;

@@ -13,7 +13,8 @@ use crate::kernels::unpack;
 #[derive(Clone)]
 pub struct Weight {
     shape: Vec<usize>,
-    values: Values,
+    /// Boxed, because models are moved about while they are built and a browser's stack is small.
+    values: Box<Values>,
 }
 
 #[derive(Clone)]
@@ -31,7 +32,7 @@ impl Weight {
     pub(super) fn dense(shape: &[usize], values: Tensor<1>) -> Self {
         Self {
             shape: shape.to_vec(),
-            values: Values::Dense(values),
+            values: Box::new(Values::Dense(values)),
         }
     }
 
@@ -52,7 +53,7 @@ impl Weight {
         };
         Some(Self {
             shape: entry.shape.clone(),
-            values,
+            values: Box::new(values),
         })
     }
 
@@ -64,7 +65,7 @@ impl Weight {
         let (mut dense, mut all_words, mut all_scales) = (Vec::new(), Vec::new(), Vec::new());
         let (shape, mut packing) = (parts[0].shape.clone(), None);
         for part in parts {
-            match part.values {
+            match *part.values {
                 Values::Dense(values) => dense.push(values),
                 Values::Packed {
                     words,
@@ -85,7 +86,10 @@ impl Weight {
                 quantization,
             },
         };
-        Some(Self { shape, values })
+        Some(Self {
+            shape,
+            values: Box::new(values),
+        })
     }
 
     /// Sizes of the axes, outermost first.
@@ -105,7 +109,7 @@ impl Weight {
     }
 
     fn values_held(&self) -> usize {
-        match &self.values {
+        match self.values.as_ref() {
             Values::Dense(values) => values.dims()[0],
             Values::Packed {
                 words,
@@ -128,7 +132,7 @@ impl Weight {
     /// The values as a tensor of `D` axes, which must be as many as the shape has.
     pub fn unpack<const D: usize>(&self) -> Tensor<D> {
         let shape: [usize; D] = self.shape.as_slice().try_into().expect("as many axes");
-        let values = match &self.values {
+        let values = match self.values.as_ref() {
             Values::Dense(values) => values.clone(),
             Values::Packed {
                 words,

@@ -110,6 +110,10 @@ function showProgress(progress: StorageProgress): void {
       const { loadedBytes, totalBytes } = progress;
       return setStatus(`${megabytes(loadedBytes)} of ${megabytes(totalBytes)} MB are here`, loadedBytes / totalBytes);
     }
+    case "packing": {
+      const { loadedBytes, totalBytes } = progress;
+      return setStatus(`Packing ${megabytes(loadedBytes)} of ${megabytes(totalBytes)} MB`, loadedBytes / totalBytes);
+    }
   }
 }
 

@@ -44,6 +44,8 @@ export const layerTemplate = find("layer", HTMLTemplateElement);
 export const sceneFiles = find("scene-files", HTMLElement);
 export const scenePng = find("scene-png", HTMLAnchorElement);
 export const sceneJson = find("scene-json", HTMLAnchorElement);
+export const sceneOra = find("scene-ora", HTMLButtonElement);
+export const scenePsd = find("scene-psd", HTMLButtonElement);
 
 function find<E extends HTMLElement>(id: string, kind: new () => E): E {
   return check(document.getElementById(id), id, kind);

@@ -10,8 +10,10 @@ import {
   sceneFiles,
   sceneJson,
   sceneLacking,
+  sceneOra,
   scenePicture,
   scenePng,
+  scenePsd,
   sceneStage,
 } from "./page.ts";
 import { fail } from "./status.ts";
@@ -134,3 +136,17 @@ function setFile(link: HTMLAnchorElement, file: Blob): void {
   URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(file);
 }
+
+/** Makes a button download a file that takes a while to make. */
+function offerFile(button: HTMLButtonElement, name: string, make: () => Promise<Blob>): void {
+  const link = document.createElement("a");
+  link.download = name;
+  const save = (file: Blob): void => {
+    setFile(link, file);
+    link.click();
+  };
+  button.addEventListener("click", () => void make().then(save, fail));
+}
+
+offerFile(sceneOra, "scene.ora", () => scene.toOra());
+offerFile(scenePsd, "scene.psd", () => scene.toPsd());

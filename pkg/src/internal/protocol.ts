@@ -8,6 +8,7 @@ import type {
   EngineInfo,
   GenerateOptions,
   Latent,
+  Quantization,
   RequestOptions,
   Role,
   StorageProgress,
@@ -80,6 +81,27 @@ export interface RawError {
   latent?: RawLatent | undefined;
 }
 
+/** Files under paths of the page's choice, and what is to be made of them. */
+export interface PackRequest {
+  name: string;
+  files: { path: string; file: Blob }[];
+  options: RawPackOptions;
+}
+
+/** What to pack, by paths; a folder's stands for the files in it. */
+export interface RawPackOptions {
+  model: string;
+  quantize: Quantization;
+  nativeTransparency: boolean;
+  controlnet?: string | undefined;
+  transparencyDecoder?: string;
+  transparencyEncoder?: string;
+  taesdDecoder?: string;
+  taesdEncoder?: string;
+  layers: Record<string, string>;
+  loras: [path: string, strength: number][];
+}
+
 /** Each call, what it is given and what it answers. */
 export interface Calls {
   load: { request: { device: Device | "auto"; loras: RawLora[] }; answer: EngineInfo };
@@ -87,8 +109,12 @@ export interface Calls {
   encode: { request: { picture: RawPicture }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };
+  /** Makes a scene a file of layers. */
+  export: { request: RawScene & { format: "ora" | "psd" }; answer: Uint8Array<ArrayBuffer> };
   /** Stores the pack at `origin`; answers its name. */
   import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: string };
+  /** Packs files and stores the pack; answers its name. */
+  pack: { request: PackRequest; answer: string };
   verify: { request: { name: string; repair: boolean }; answer: Verification };
   /** Fetches one file of a stored model again, unless it is whole. */
   repair: { request: { name: string; file: string }; answer: void };
@@ -104,7 +130,7 @@ export type Call = {
   [Type in keyof Calls]: { type: Type } & Calls[Type]["request"];
 }[keyof Calls];
 
-export type StorageCall = Extract<Call, { type: "import" | "verify" | "repair" }>;
+export type StorageCall = Extract<Call, { type: "import" | "pack" | "verify" | "repair" }>;
 
 export type ToWorker =
   | Call

@@ -5,19 +5,20 @@ import { GlassineError, errorCodes } from "../public/errors.js";
 import init, { WasmEngine, WasmScene } from "../wasm/glassine.js";
 import { findAdapter, recommend } from "./gpu.js";
 import { importPack } from "./storage/importing.js";
+import { packFiles } from "./storage/packing.js";
 import type {
   Call,
   Calls,
   EngineEvent,
   FromWorker,
   RawError,
-  RawRaster,
   RawScene,
   StorageCall,
   StorageTask,
   ToWorker,
 } from "./protocol.js";
 import { abortError } from "./queue.js";
+import { turn } from "./turn.js";
 import { repairFile, verifyModel } from "./storage/verifying.js";
 
 let started = false;
@@ -25,7 +26,6 @@ let engine: WasmEngine | undefined;
 let controller = new AbortController();
 let readCount = 0;
 const reads = new Map<number, (bytes: Uint8Array) => void>();
-const pause = new MessageChannel();
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
@@ -40,16 +40,13 @@ function read(path: string, again = false): Promise<Uint8Array> {
 }
 
 /**
- * Tells the page how far the call is, then lets the event loop turn once, so
- * that a request to abort gets in between two pieces of computation.
+ * Tells the page how far the call is, then lets a request to abort get in
+ * between two pieces of computation.
  */
 async function report(event: EngineEvent): Promise<boolean> {
   const preview = event.phase === "denoising" ? event.preview : undefined;
   post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
-  await new Promise((resolve) => {
-    pause.port1.onmessage = resolve;
-    pause.port2.postMessage(undefined);
-  });
+  await turn();
   return !controller.signal.aborted;
 }
 
@@ -123,11 +120,12 @@ async function fetchModule(): Promise<Response> {
   return response;
 }
 
-async function flatten({ scene: json, pictures }: RawScene): Promise<RawRaster> {
+/** Makes one thing of a scene. */
+async function withScene<Made>({ scene: json, pictures }: RawScene, make: (scene: WasmScene) => Made): Promise<Made> {
   await startModule();
   const scene = new WasmScene(json, pictures);
   try {
-    return scene.flatten();
+    return make(scene);
   } finally {
     scene.free();
   }
@@ -139,6 +137,7 @@ async function run(call: Call): Promise<void> {
     case "load":
       return post({ type: "done", answer: await load(call) });
     case "import":
+    case "pack":
     case "verify":
     case "repair":
       return post({ type: "done", answer: await store(call) });
@@ -152,8 +151,17 @@ async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["ans
   const { signal } = controller;
   const task: StorageTask = { signal, report: (event) => post({ type: "progress", event }) };
   try {
-    if (call.type === "import") return await importPack(call, task);
-    return call.type === "verify" ? await verifyModel(call, task) : await repairFile(call, task);
+    switch (call.type) {
+      case "import":
+        return await importPack(call, task);
+      case "pack":
+        await startModule();
+        return await packFiles(call, task);
+      case "verify":
+        return await verifyModel(call, task);
+      case "repair":
+        return await repairFile(call, task);
+    }
   } catch (error) {
     throw signal.aborted ? abortError(signal.reason) : error;
   }
@@ -161,8 +169,12 @@ async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["ans
 
 async function compute(call: Exclude<Call, StorageCall | { type: "load" }>): Promise<void> {
   if (call.type === "flatten") {
-    const answer = await flatten(call);
+    const answer = await withScene(call, (scene) => scene.flatten());
     return post({ type: "done", answer }, [answer.rgba.buffer, answer.png.buffer]);
+  }
+  if (call.type === "export") {
+    const answer = await withScene(call, (scene) => scene[call.format]());
+    return post({ type: "done", answer }, [answer.buffer]);
   }
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {

@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Connection } from "../internal/connection.js";
+import { readLoras } from "../internal/loras.js";
 import { toRawPicture } from "../internal/pictures.js";
-import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/protocol.js";
+import type { Calls, EngineRequest, RawGenerated, RawLatent, RawLora } from "../internal/protocol.js";
 import { abortError, Queue } from "../internal/queue.js";
 import { toSource, type PackSource } from "../internal/sources.js";
 import { GlassineError } from "./errors.js";
@@ -43,13 +44,15 @@ export class Engine {
   /** What this engine holds and what it does by default. */
   readonly info: EngineInfo;
   readonly #source: PackSource;
+  readonly #loras: RawLora[];
   readonly #queue = new Queue();
   #connection: Connection;
   #disposed = false;
 
   /** @internal Use `createEngine`. */
-  constructor(source: PackSource, connection: Connection, info: EngineInfo) {
+  constructor(source: PackSource, loras: RawLora[], connection: Connection, info: EngineInfo) {
     this.#source = source;
+    this.#loras = loras;
     this.#connection = connection;
     this.info = info;
   }
@@ -156,7 +159,7 @@ export class Engine {
     if (this.#disposed) throw disposed();
     if (this.#connection.closed) {
       this.#connection = new Connection(this.#source);
-      await this.#connection.call("load", { device: this.info.device, loras: [] }, options);
+      await this.#connection.call("load", { device: this.info.device, loras: this.#loras }, options);
     }
     return this.#connection.call(type, request, options);
   }
@@ -195,6 +198,7 @@ export class Engine {
       height: latent.height * 8,
       ...(noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
+      ...(this.#loras.length > 0 && { loras: this.#loras.map(({ name, strength }) => ({ name, strength })) }),
     };
   }
 }
@@ -212,9 +216,10 @@ export class Engine {
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
   const source = await toSource(options?.model);
+  const loras = await readLoras(options.loras, options.signal);
   const connection = new Connection(source);
-  const info = await connection.call("load", { device, loras: [] }, options);
-  return new Engine(source, connection, info);
+  const info = await connection.call("load", { device, loras }, options);
+  return new Engine(source, loras, connection, info);
 }
 
 function checkDevice(device: Device | "auto" = "auto"): Device | "auto" {

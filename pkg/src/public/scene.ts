@@ -1,12 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Connection } from "../internal/connection.js";
 import { checkPicture, toRawPicture } from "../internal/pictures.js";
-import type { RawScene } from "../internal/protocol.js";
+import type { Calls, RawScene } from "../internal/protocol.js";
 import { Queue } from "../internal/queue.js";
 import { GlassineError } from "./errors.js";
 import { Layer } from "./layer.js";
 import { Raster } from "./raster.js";
 import type {
+  ExportOptions,
   FlattenOptions,
   LayerSettings,
   Picture,
@@ -162,6 +163,19 @@ export class Scene {
     return new Raster(await this.#call("flatten", scene, signal));
   }
 
+  /**
+   * The scene as an OpenRaster file, with its layers, for Krita, GIMP and others.
+   * Rejects with `bad_option`, naming the layer, where the format cannot express it.
+   */
+  async toOra({ signal }: ExportOptions = {}): Promise<Blob> {
+    return this.#export("ora", "image/openraster", signal);
+  }
+
+  /** The scene as a PSD file, likewise, for Photoshop and others. */
+  async toPsd({ signal }: ExportOptions = {}): Promise<Blob> {
+    return this.#export("psd", "image/vnd.adobe.photoshop", signal);
+  }
+
   /** The scene file, to be saved beside the `images`. */
   toJSON(): SceneFile {
     const { width, height, background, space } = this;
@@ -169,7 +183,7 @@ export class Scene {
     return JSON.parse(JSON.stringify(file));
   }
 
-  /** Ends the scene's worker, which the first `flatten` has started. What is not finished rejects with code `"disposed"`. */
+  /** Ends the scene's worker, which the first `flatten`, `toOra` or `toPsd` has started. What is not finished rejects with code `"disposed"`. */
   dispose(): void {
     this.#disposed = true;
     this.#queue.clear(disposed());
@@ -223,7 +237,16 @@ export class Scene {
     return { scene: JSON.stringify(file), pictures: new Map(await Promise.all(images)) };
   }
 
-  async #call(type: "flatten", scene: Promise<RawScene>, signal: AbortSignal | undefined) {
+  async #export(format: "ora" | "psd", type: string, signal: AbortSignal | undefined): Promise<Blob> {
+    const request = this.#toRaw(this.toJSON()).then((scene) => ({ ...scene, format }));
+    return new Blob([await this.#call("export", request, signal)], { type });
+  }
+
+  async #call<Type extends "flatten" | "export">(
+    type: Type,
+    scene: Promise<Calls[Type]["request"]>,
+    signal: AbortSignal | undefined,
+  ): Promise<Calls[Type]["answer"]> {
     // A scene that never comes to its turn must not count as an unhandled rejection.
     scene.catch(() => {});
     if (this.#disposed) throw disposed();

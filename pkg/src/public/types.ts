@@ -63,17 +63,22 @@ export type Progress =
   | { phase: "denoising"; step: number; steps: number; preview?: ImageData }
   | { phase: "decoding"; pass: number; passes: number };
 
+/** How a pack keeps its weights: in about 4 or 8 bits each, or as 16-bit floats. */
+export type Quantization = "q4" | "q8" | "f16";
+
 /**
  * How far storing or verifying a model is, as exactly as {@link Progress}: it
  * waits for somebody else, in this tab or another, who is storing the same
  * model; hashes what is stored already; fetches what is not. Bytes are those of
  * the model's shards. When an import goes on where another stopped,
- * `loadedBytes` begins there.
+ * `loadedBytes` begins there. `packing` counts the bytes of the given files'
+ * weights.
  */
 export type StorageProgress =
   | { phase: "waiting" }
   | { phase: "checking"; checkedBytes: number; totalBytes: number }
-  | { phase: "downloading"; loadedBytes: number; totalBytes: number };
+  | { phase: "downloading"; loadedBytes: number; totalBytes: number }
+  | { phase: "packing"; loadedBytes: number; totalBytes: number };
 
 /** What `models.verify` found, by file names of the pack. */
 export interface Verification {
@@ -104,6 +109,19 @@ export interface CreateEngineOptions extends RequestOptions {
    * is a GPU for it, else the CPU.
    */
   device?: Device | "auto" | undefined;
+  /** Merged into the model's weights as they are loaded, one after the other. */
+  loras?: readonly LoraOption[] | undefined;
+}
+
+/** A LoRA for `createEngine`. */
+export interface LoraOption {
+  /**
+   * A `.safetensors` file in kohya's or PEFT's naming, or where it is. It is read once; the engine
+   * keeps its bytes for the case that it has to be rebuilt.
+   */
+  file: Blob | Uint8Array | URL;
+  /** The factor on what it changes; 1 if left out. */
+  strength?: number | undefined;
 }
 
 /**
@@ -297,6 +315,11 @@ export interface FlattenOptions {
   signal?: AbortSignal | undefined;
   /** Instead of the scene's own. */
   background?: string | undefined;
+}
+
+/** The options of `scene.toOra` and `scene.toPsd`. */
+export interface ExportOptions {
+  signal?: AbortSignal | undefined;
 }
 
 /** The options of `engine.addLayer`: those of `generate`, apart from what the scene decides. */

@@ -9,6 +9,7 @@ import type {
   RawLatent,
   RawLayer,
   RawLora,
+  RawPackOptions,
   RawPicture,
   RawRaster,
 } from "../internal/protocol.js";
@@ -26,6 +27,23 @@ export default function init(options: {
   module_or_path: Response | Promise<Response>;
 }): Promise<unknown>;
 
+/**
+ * Packs files of a page as model `name`. `read` gives bytes of one of them at
+ * once. `store` is written the shards and, last, "manifest.json"; `report` is
+ * awaited after each tensor, and `false` aborts.
+ */
+export function pack_files(
+  name: string,
+  options: RawPackOptions,
+  files: { path: string; length: number }[],
+  read: (index: number, start: number, end: number) => Uint8Array,
+  store: {
+    write(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+    read(file: string): Promise<Uint8Array<ArrayBuffer>>;
+  },
+  report: (event: { loadedBytes: number; totalBytes: number }) => Promise<boolean>,
+): Promise<void>;
+
 export class WasmEngine {
   private constructor();
   static load(read: Read, device: "webgpu" | "cpu", loras: RawLora[], report: Report): Promise<WasmEngine>;
@@ -37,8 +55,12 @@ export class WasmEngine {
 }
 
 export class WasmScene {
-  /** Reads a scene file's text and, from paths, the pictures of its visible layers. */
+  /** Reads a scene file's text; the pictures, under their paths, are read when they are asked for. */
   constructor(json: string, pictures: Map<string, RawPicture>);
   flatten(): RawRaster;
+  /** The bytes of an OpenRaster file; it needs the pictures of hidden layers, too. */
+  ora(): Uint8Array<ArrayBuffer>;
+  /** As `ora`, of a PSD file. */
+  psd(): Uint8Array<ArrayBuffer>;
   free(): void;
 }

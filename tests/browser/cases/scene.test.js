@@ -57,14 +57,53 @@ for (const [name, scene] of Object.entries(scenes)) {
   });
 }
 
-/** Writes a scene with its pictures, and flat.png, into a folder. */
-function glassineCompose(folder, scene) {
+test("exported scenes are the bytes of glassine compose", async (t) => {
+  const folder = scratch(t);
+  const [plain, turned, , hidden, group] = layers;
+  const inGroup = { ...group, layers: group.layers.map(({ operator, ...layer }) => layer) };
+  const scene = { glassine: 1, width: 64, height: 48, background: "#3366cc", layers: [plain, turned, hidden, inGroup] };
+  const page = await open(t);
+  for (const format of ["ora", "psd"]) {
+    glassineCompose(folder, scene, `scene.${format}`);
+    const { type, bytes } = await page.evaluate(exportFile, JSON.stringify(scene), encoded(pictures), format);
+    assert.equal(type, { ora: "image/openraster", psd: "image/vnd.adobe.photoshop" }[format]);
+    assert.ok(Buffer.from(bytes).equals(readFileSync(join(folder, `scene.${format}`))), format);
+  }
+});
+
+test("a scene that a file of layers cannot express is refused, by the layer", async (t) => {
+  const page = await open(t);
+  const scene = { width: 64, height: 48, layers: [{ name: "odd", image: "a.png", blend: "exclusion" }] };
+  const failure = await page.evaluate(
+    (json, pictures) => {
+      const scene = glassine.Scene.fromJSON(json, { "a.png": new Blob([new Uint8Array(pictures["a.png"])]) });
+      return failureOf(scene.toOra());
+    },
+    JSON.stringify(scene),
+    encoded(pictures),
+  );
+  assert.equal(failure.code, "bad_option");
+  assert.match(failure.message, /odd.*exclusion/);
+});
+
+/** Runs in the page. */
+async function exportFile(json, pictures, format) {
+  const images = new Map();
+  for (const [path, bytes] of Object.entries(pictures)) images.set(path, new Blob([new Uint8Array(bytes)]));
+  const scene = glassine.Scene.fromJSON(json, images);
+  const file = format === "ora" ? await scene.toOra() : await scene.toPsd();
+  scene.dispose();
+  return { type: file.type, bytes: Array.from(new Uint8Array(await file.arrayBuffer())) };
+}
+
+/** Writes a scene with its pictures, and what is made of it, into a folder. */
+function glassineCompose(folder, scene, out = "flat.png") {
   for (const [path, bytes] of Object.entries(pictures)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), bytes);
   }
   writeFileSync(join(folder, "scene.json"), JSON.stringify(scene));
-  glassine("compose", join(folder, "scene.json"), "--out", join(folder, "flat.png"));
+  glassine("compose", join(folder, "scene.json"), "--out", join(folder, out));
 }
 
 /** Pictures on their way into the page. */

@@ -23,9 +23,11 @@ export function loadCase(path) {
   };
 }
 
+/** The path of a transparency file of the tiny model. */
+export const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
+
 /** Packs the tiny model with the transparency files that there are, into `folder`/pack. */
 export function packTinyModel(folder) {
-  const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
   const adapters = { attn: "transparent_attn", joint: "joint", ...(!partsMissing && { fg2bg: "fg2bg", bg2fg: "bg2fg" }) };
   const pack = join(folder, "pack");
   glassine(
@@ -39,7 +41,7 @@ export function packTinyModel(folder) {
 }
 
 /** The tiny model in diffusers' layout, with a whole table of tokens: the copy has those that its cases use. */
-function checkpoint(folder) {
+export function checkpoint(folder) {
   const original = join(root, "sd-tiny/model");
   if (existsSync(join(original, "text_encoder/model.safetensors"))) return original;
   const copy = join(folder, "sd-tiny");

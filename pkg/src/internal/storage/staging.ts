@@ -11,21 +11,25 @@ import { ModelFolder } from "./store.js";
  */
 export class Staging {
   readonly #folder: ModelFolder;
-  readonly #origin: string;
+  readonly #origin: string | undefined;
+  /** What was here before. */
+  readonly #before: ReadonlySet<string>;
   readonly #intact = new Set<string>();
 
-  private constructor(folder: ModelFolder, origin: string) {
+  private constructor(folder: ModelFolder, origin: string | undefined, before: ReadonlySet<string>) {
     this.#folder = folder;
     this.#origin = origin;
+    this.#before = before;
   }
 
-  /** Begins to store a model, or goes on where an earlier attempt stopped. */
-  static async open(name: string, origin: string): Promise<Staging> {
+  /** Begins to store a model, from a URL or made here, or goes on where an earlier attempt stopped. */
+  static async open(name: string, origin?: string): Promise<Staging> {
     const folder = await ModelFolder.create(name);
+    const before = new Set((await folder.sizes()).keys());
     const record = await folder.record();
     // What is not complete can be found, gone on with and removed, too.
-    if (!record?.manifest) await folder.writeRecord({ origin, manifest: null });
-    return new Staging(folder, origin);
+    if (!record || (origin !== undefined && !record.manifest)) await folder.writeRecord({ origin, manifest: null });
+    return new Staging(folder, origin, before);
   }
 
   /** Hashes the shards that seem to be here, and gives those that are not here or not right. */
@@ -62,9 +66,22 @@ export class Staging {
     this.#intact.add(sha256);
   }
 
+  /** A shard that was written here. */
+  async read(sha256: string): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.#folder.read(sha256);
+    if (bytes) return bytes;
+    throw new GlassineError("io", `a file of ${this.#folder.name} could not be read`, { recoverable: true });
+  }
+
+  /** Removes what this attempt has stored, for one that cannot be gone on with. */
+  async discard(): Promise<void> {
+    if (this.#before.size === 0) await ModelFolder.remove(this.#folder.name);
+    else await this.#folder.removeOthers(this.#before);
+  }
+
   /** Makes the model exist, and removes what is no part of it. */
   async commit(manifest: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { shards } = parseManifest(manifest, this.#origin);
+    const { shards } = parseManifest(manifest, this.#origin ?? this.#folder.name);
     const lacking = shards.find((shard) => !this.#intact.has(shard.sha256));
     if (lacking) throw new GlassineError("internal", `${lacking.file} was to be stored before its manifest`);
     const name = await sha256(manifest);

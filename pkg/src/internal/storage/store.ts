@@ -13,8 +13,8 @@ import { sha256 } from "./sha256.js";
 
 /** What a model's folder says about itself. */
 export interface ModelRecord {
-  /** The URL of the pack's folder. */
-  readonly origin: string;
+  /** The URL of the pack's folder; not there if the pack was made of files. */
+  readonly origin?: string | undefined;
   /** The SHA-256 of the manifest; null until the import is complete. */
   readonly manifest: string | null;
 }

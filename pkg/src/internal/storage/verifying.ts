@@ -67,15 +67,20 @@ async function readManifest(folder: ModelFolder, record: CompleteRecord): Promis
   return bytes && parseManifest(bytes, folder.name);
 }
 
-async function repairManifest(folder: ModelFolder, record: CompleteRecord, signal: AbortSignal): Promise<Manifest> {
-  const url = new URL(manifestFile, record.origin);
+async function repairManifest(
+  folder: ModelFolder,
+  { origin, manifest }: CompleteRecord,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  if (origin === undefined) throw madeOfFiles(folder.name);
+  const url = new URL(manifestFile, origin);
   const bytes = await fetchBytes(url, { signal, cache: "no-cache" }).catch((cause: unknown) => {
-    throw cannotRepair(folder.name, record.origin, cause);
+    throw cannotRepair(folder.name, origin, cause);
   });
-  if ((await sha256(bytes)) !== record.manifest) {
-    throw cannotRepair(folder.name, record.origin, new Error("there is another version of it now"));
+  if ((await sha256(bytes)) !== manifest) {
+    throw cannotRepair(folder.name, origin, new Error("there is another version of it now"));
   }
-  await folder.write(record.manifest, bytes);
+  await folder.write(manifest, bytes);
   return parseManifest(bytes, folder.name);
 }
 
@@ -86,6 +91,7 @@ async function repairShards(
   { signal, report }: StorageTask,
 ): Promise<void> {
   if (shards.length === 0) return;
+  if (origin === undefined) throw madeOfFiles(folder.name);
   try {
     await downloadShards(shards, {
       origin,
@@ -97,6 +103,12 @@ async function repairShards(
   } catch (cause) {
     throw cannotRepair(folder.name, origin, cause);
   }
+}
+
+function madeOfFiles(name: string): GlassineError {
+  return new GlassineError("model_damaged", `the stored model "${name}" is damaged, and it was made of files that only the visitor has`, {
+    hint: "Import the files again.",
+  });
 }
 
 /** What is wrong is the model's damage; why it was not repaired comes second. Full storage speaks for itself. */

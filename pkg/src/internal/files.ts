@@ -1,0 +1,91 @@
+// A checkpoint's files and its companions, as a page names them, on their way to
+// the worker that packs them.
+
+import type { PackOptions } from "../models.js";
+import { GlassineError } from "../public/errors.js";
+import type { PackRequest } from "./protocol.js";
+import { isModelName, modelNameOf } from "./storage/store.js";
+
+const quantizations = ["q4", "q8", "f16"];
+const adapters = ["attn", "joint", "fg2bg", "bg2fg"];
+const companions = ["transparencyDecoder", "transparencyEncoder", "taesdDecoder", "taesdEncoder"] as const;
+
+const others = ["name", "quantize", "layers", "loras", "controlnet", "nativeTransparency", "signal", "onProgress"];
+
+/** What to pack, under paths of its own: each option's files are in a folder that has its name. */
+export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions): PackRequest {
+  checkOptions(options);
+  const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet } = options;
+  const given = new GivenFiles();
+  const path = given.add("model", model, "unet/config.json");
+  return {
+    name: options.name ?? nameOf(path),
+    options: {
+      model: path,
+      quantize,
+      nativeTransparency,
+      controlnet: controlnet && given.add("controlnet", controlnet, "config.json"),
+      layers: Object.fromEntries(
+        Object.entries(layers).flatMap(([kind, file]) => (file ? [[kind, given.add(`layers.${kind}`, file)]] : [])),
+      ),
+      loras: loras.map(({ file, strength = 1 }, index) => [given.add(`loras[${index}]`, file), strength]),
+      ...Object.fromEntries(
+        companions.flatMap((option) => {
+          const file = options[option];
+          return file ? [[option, given.add(option, file)]] : [];
+        }),
+      ),
+    },
+    files: given.files,
+  };
+}
+
+class GivenFiles {
+  readonly files: PackRequest["files"] = [];
+
+  /**
+   * Adds the file or the files of an option. Gives its path, or that of the folder
+   * in which `telltale` lies.
+   */
+  add(option: string, given: Blob | Iterable<File>, telltale = ""): string {
+    const list = given instanceof Blob ? [given] : [...given];
+    if (list.length === 0 || !list.every((file) => file instanceof Blob)) {
+      throw new GlassineError("bad_option", `${option} has no usable file`, { hint: "Give a File, or a folder's Files." });
+    }
+    const paths = list.map((file) => `${option}/${pathOf(file)}`);
+    this.files.push(...list.map((file, index) => ({ path: paths[index]!, file })));
+    const root = paths.find((path) => telltale !== "" && path.endsWith(`/${telltale}`));
+    if (root !== undefined) return root.slice(0, -telltale.length - 1);
+    return paths.length === 1 ? paths[0]! : option;
+  }
+}
+
+function pathOf(file: Blob): string {
+  return file instanceof File ? file.webkitRelativePath || file.name : "blob.safetensors";
+}
+
+/** What a model is called if nobody says: as its file or folder. */
+function nameOf(path: string): string {
+  const name = modelNameOf(path.slice(path.lastIndexOf("/") + 1).replace(/\.\w+$/, ""));
+  if (isModelName(name)) return name;
+  throw new GlassineError("bad_option", `no stored model can be called "${name}"`, { hint: "Give a name." });
+}
+
+function checkOptions(options: PackOptions): void {
+  const known = [...others, ...companions];
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new GlassineError("bad_option", `there is no option "${unknown}" for files`, { hint: `There are ${known.join(", ")}.` });
+  }
+  const { quantize = "q4", layers = {}, loras = [] } = options;
+  if (!quantizations.includes(quantize)) {
+    throw new GlassineError("bad_option", `quantize cannot be "${String(quantize)}"`, { hint: 'Use "q4", "q8" or "f16".' });
+  }
+  const layer = Object.keys(layers).find((kind) => !adapters.includes(kind));
+  if (layer !== undefined) {
+    throw new GlassineError("bad_option", `there are no layers "${layer}"`, { hint: `There are ${adapters.join(", ")}.` });
+  }
+  if (!Array.isArray(loras) || !loras.every((lora) => lora?.file instanceof Blob && Number.isFinite(lora.strength ?? 1))) {
+    throw new GlassineError("bad_option", "loras cannot be used", { hint: "Give a list of { file, strength }." });
+  }
+}

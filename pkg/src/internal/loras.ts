@@ -1,0 +1,45 @@
+// LoRAs that the page gives to an engine.
+
+import { GlassineError } from "../public/errors.js";
+import type { LoraOption } from "../public/types.js";
+import type { RawLora } from "./protocol.js";
+import { abortError } from "./queue.js";
+import { fetchBytes } from "./storage/download.js";
+
+/** Reads the LoRAs' files, once for all times that the engine is loaded. */
+export async function readLoras(
+  loras: readonly LoraOption[] = [],
+  signal: AbortSignal = new AbortController().signal,
+): Promise<RawLora[]> {
+  if (!Array.isArray(loras)) throw new GlassineError("bad_option", "loras must be a list", { hint: loraHint });
+  loras.forEach(checkLora);
+  try {
+    return await Promise.all(loras.map((lora, index) => readLora(lora, index, signal)));
+  } catch (error) {
+    throw signal.aborted ? abortError(signal.reason) : error;
+  }
+}
+
+const loraHint = "Give objects { file, strength }: a Blob, a Uint8Array or a URL, and a number.";
+
+function checkLora(lora: LoraOption, index: number): void {
+  const { file, strength = 1 } = lora ?? {};
+  if (!(file instanceof Blob || file instanceof Uint8Array || file instanceof URL)) {
+    throw new GlassineError("bad_option", `loras[${index}] has no usable file`, { hint: loraHint });
+  }
+  if (!Number.isFinite(strength)) {
+    throw new GlassineError("bad_option", `loras[${index}] has the strength ${String(strength)}`, { hint: loraHint });
+  }
+}
+
+async function readLora({ file, strength = 1 }: LoraOption, index: number, signal: AbortSignal): Promise<RawLora> {
+  const name = file instanceof URL ? file.href : file instanceof File ? file.name : `loras[${index}]`;
+  if (file instanceof URL) return { name, strength, bytes: await fetchBytes(file, { signal }) };
+  // Copied, because the caller may change what was given before the engine is loaded again.
+  if (file instanceof Uint8Array) return { name, strength, bytes: new Uint8Array(file) };
+  try {
+    return { name, strength, bytes: new Uint8Array(await file.arrayBuffer()) };
+  } catch (cause) {
+    throw new GlassineError("io", `${name} could not be read`, { hint: "Choose the file again.", cause });
+  }
+}

@@ -1,0 +1,101 @@
+// Storing the pack that is made of a page's own files, in the worker.
+
+import { GlassineError } from "../../public/errors.js";
+import { pack_files } from "../../wasm/glassine.js";
+import type { PackRequest, StorageTask } from "../protocol.js";
+import { turn } from "../turn.js";
+import { withLock } from "./locks.js";
+import { manifestFile } from "./manifest.js";
+import { sha256 } from "./sha256.js";
+import { Staging } from "./staging.js";
+
+/** Packs files and stores the pack, whole or not at all. Gives its name. */
+export async function packFiles(request: PackRequest, task: StorageTask): Promise<string> {
+  const { name, files, options } = request;
+  const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
+  await withLock(name, lock, async () => {
+    const staging = await Staging.open(name);
+    try {
+      await staging.checkRoom(estimateBytes(request));
+      const store = new PackStore(staging);
+      const lengths = files.map(({ path, file }) => ({ path, length: file.size }));
+      const read = (index: number, start: number, end: number): Uint8Array => readSlice(files[index]!.file, start, end);
+      await pack_files(name, options, lengths, read, store.methods, async ({ loadedBytes, totalBytes }) => {
+        task.report({ phase: "packing", loadedBytes, totalBytes });
+        await turn();
+        return !task.signal.aborted;
+      });
+      await staging.commit(store.manifest);
+    } catch (error) {
+      await staging.discard();
+      throw error;
+    }
+  });
+  return name;
+}
+
+/** Where the packer writes and reads again, by file names of the pack. */
+class PackStore {
+  readonly #staging: Staging;
+  readonly #shards = new Map<string, string>();
+  #manifest: Uint8Array<ArrayBuffer> | undefined;
+
+  constructor(staging: Staging) {
+    this.#staging = staging;
+  }
+
+  get manifest(): Uint8Array<ArrayBuffer> {
+    if (this.#manifest) return this.#manifest;
+    throw new GlassineError("internal", "the packer has written no manifest");
+  }
+
+  readonly methods = {
+    write: async (file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+      // The manifest makes the model exist: that is for the staging to do.
+      if (file === manifestFile) {
+        this.#manifest = bytes;
+        return;
+      }
+      const name = await sha256(bytes);
+      await this.#staging.write(name, bytes);
+      this.#shards.set(file, name);
+    },
+    read: async (file: string): Promise<Uint8Array<ArrayBuffer>> => this.#staging.read(this.#shards.get(file) ?? file),
+  };
+}
+
+/** Bytes for each weight of Stable Diffusion 1.5, on average. */
+const bytesPerWeight = { q4: 0.75, q8: 1, f16: 2 };
+
+/** What the pack will take, about. */
+function estimateBytes({ files, options: { quantize } }: PackRequest): number {
+  const weights = files.reduce((sum, { file }) => sum + countWeights(file), 0);
+  return Math.ceil(weights * bytesPerWeight[quantize]);
+}
+
+/** The number of values in a .safetensors file, by its header; 0 for any other file. */
+function countWeights(file: Blob): number {
+  try {
+    const start = readSlice(file, 0, 8);
+    const end = 8 + Number(new DataView(start.buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(readSlice(file, 8, Math.min(end, maxHeaderEnd)))) as Header;
+    const shapes = Object.entries(header).map(([name, { shape }]) => (name.startsWith("model_ema.") ? [0] : (shape ?? [0])));
+    return shapes.reduce((sum, shape) => sum + shape.reduce((product, side) => product * side, 1), 0);
+  } catch {
+    // What is wrong with a file is the packer's to say.
+    return 0;
+  }
+}
+
+type Header = Record<string, { shape?: number[] }>;
+
+const maxHeaderEnd = 100 * 2 ** 20;
+
+// TypeScript's library for pages leaves out what only workers have.
+declare class FileReaderSync {
+  readAsArrayBuffer(blob: Blob): ArrayBuffer;
+}
+
+function readSlice(file: Blob, start: number, end: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new FileReaderSync().readAsArrayBuffer(file.slice(start, end)));
+}

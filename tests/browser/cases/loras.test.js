@@ -1,0 +1,72 @@
+// LoRAs that are merged into a model as it is loaded.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { open } from "../lib/open.js";
+import { writeSafetensors } from "../lib/safetensors.js";
+
+/** A LoRA for one layer of the built-in model, of rank 1. */
+function loraFile() {
+  const layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k";
+  const ones = (shape) => ({ dtype: "F32", shape, bytes: Buffer.from(new Float32Array(Math.max(...shape)).fill(1).buffer) });
+  const tensors = { [`${layer}.lora_down.weight`]: ones([1, 128]), [`${layer}.lora_up.weight`]: ones([160, 1]) };
+  return Array.from(writeSafetensors(new Map(Object.entries(tensors))));
+}
+
+test("a LoRA changes the picture by its strength, also when the engine is rebuilt", async (t) => {
+  const page = await open(t);
+  await page.evaluate((bytes) => {
+    window.file = new File([new Uint8Array(bytes)], "plain.safetensors");
+    window.start = (loras) => glassine.createEngine({ model: "mini", device: "cpu", loras });
+    window.generate = async (engine) => {
+      const { layers } = await engine.generate({ prompt: "a red apple", seed: 1, steps: 1, decodePasses: 1 });
+      return { rgba: Array.from(layers[0].imageData.data), recipe: layers[0].recipe };
+    };
+  }, loraFile());
+
+  const pictureWith = (strengths) =>
+    page.evaluate(async (strengths) => {
+      const engine = await start(strengths?.map((strength) => ({ file, strength })));
+      const picture = await generate(engine);
+      await engine.dispose();
+      return picture;
+    }, strengths);
+  const plain = await pictureWith(undefined);
+  assert.equal(plain.recipe.loras, undefined);
+  assert.deepEqual((await pictureWith([0])).rgba, plain.rgba);
+  const changed = await pictureWith([0.5]);
+  assert.notDeepEqual(changed.rgba, plain.rgba);
+  assert.deepEqual(changed.recipe.loras, [{ name: "plain.safetensors", strength: 0.5 }]);
+  assert.deepEqual((await pictureWith([0.25, 0.25])).recipe.loras.length, 2);
+
+  await page.evaluate(async () => {
+    window.engine = await start([{ file: new Uint8Array(await file.arrayBuffer()), strength: 0.5 }]);
+    window.request = failureOf(engine.generate({ prompt: "a red apple", steps: 100 }));
+  });
+  await page.workers()[0].client.send("Runtime.evaluate", {
+    expression: "setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); })",
+  });
+  assert.equal(await page.evaluate(async () => (await request).code), "internal");
+  assert.deepEqual((await page.evaluate(() => generate(engine))).rgba, changed.rgba);
+});
+
+test("what is no LoRA is refused", async (t) => {
+  const page = await open(t);
+  const failures = await page.evaluate(async () => {
+    const given = [
+      "lora.safetensors",
+      [{ file: "lora.safetensors" }],
+      [null],
+      [{ file: new Blob(), strength: "much" }],
+      [{ file: new URL("/nothing.safetensors", location.href) }],
+      [{ file: new File(["no"], "note.safetensors") }],
+    ];
+    return Promise.all(given.map((loras) => failureOf(glassine.createEngine({ model: "mini", device: "cpu", loras }))));
+  });
+  assert.deepEqual(
+    failures.map(({ code }) => code),
+    ["bad_option", "bad_option", "bad_option", "bad_option", "model_not_found", "model_damaged"],
+  );
+  assert.match(failures[3].message, /much/);
+  assert.match(failures[5].message, /note\.safetensors/);
+});
