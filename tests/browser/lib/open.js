@@ -3,9 +3,9 @@ import { serveTests } from "./site.js";
 
 /**
  * Opens the test page for the length of one test, or of a file of them. In it,
- * `glassine` is the built package, `models` that of "glassine/models", and `failureOf(promise)`
- * gives the fields of a rejection. Under /pack/ is `pack`: a model's folder, or
- * what a pack server answers.
+ * `glassine` is the built package, `models` that of "glassine/models", and
+ * `failureOf(promise)` gives the fields of a rejection. Under /pack/ is `pack`:
+ * a model's folder, or what a pack server answers.
  */
 export async function open(t, { gpu = "none", pack } = {}) {
   const site = await serveTests(pack);
