@@ -26,7 +26,12 @@ const statusIs = (page, pattern) =>
 /** The rows of the list, each with its buttons. */
 const rows = (page) => page.$$eval("#modelList li", (items) => items.map((item) => item.innerText.replace(/\s+/g, " ")));
 
-const press = (page, label) => page.click(`[aria-label="${label}"]`);
+/** Finds and presses a button at once: the list is made anew whenever something changes. */
+const press = async (page, label) => {
+  const selector = `[aria-label="${label}"]`;
+  await page.waitForSelector(selector);
+  await page.evaluate((selector) => document.querySelector(selector).click(), selector);
+};
 
 test("a model is imported, interrupted, resumed, verified and removed", async (t) => {
   const pack = new PackServer();
