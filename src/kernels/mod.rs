@@ -9,4 +9,4 @@ mod unpack;
 
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;
-pub use unpack::unpack;
+pub use unpack::{unpack, widen};

@@ -1,8 +1,7 @@
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, module};
 
-/// Scores that may stand in memory at once: the smallest buffer binding WebGPU guarantees.
-const MAX_SCORE_BYTES: usize = 128 << 20;
+use super::LARGEST;
 
 /// `[batch, tokens, channels]` to `[batch, heads, tokens, channels / heads]`.
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
@@ -19,12 +18,11 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 
 /// `softmax(q kᵀ / √d) v` over `[batch, heads, tokens, d]`.
 ///
-/// The queries are taken in runs, so that the scores of one run fit the smallest buffer that a
-/// WebGPU device must offer.
+/// The queries are taken in runs, so that the scores of one run stay small.
 pub fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     let [batch, heads, queries, _] = query.dims();
     let keys = key.dims()[2];
-    let run = (MAX_SCORE_BYTES / (4 * batch * heads * keys)).clamp(1, queries);
+    let run = (LARGEST / (4 * batch * heads * keys)).clamp(1, queries);
     if run == queries {
         return scaled_dot_product(query, key, value, false);
     }

@@ -1,6 +1,9 @@
+use std::ops::Range;
+
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 
+use super::Bands;
 use crate::Result;
 use crate::weights::{Weight, Weights};
 
@@ -31,11 +34,37 @@ impl Conv2d {
 
     /// Applies the convolution to `[batch, in, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        module::conv2d(
-            x,
-            self.weight.unpack(),
-            self.bias.clone(),
-            self.options.clone(),
-        )
+        self.convolve(x, self.weight.unpack(), self.options.clone())
+    }
+
+    /// Applies the convolution to a map of `shape` that need not be anywhere as a whole: `rows`
+    /// makes any run of its rows.
+    pub fn forward_bands(
+        &self,
+        shape: [usize; 4],
+        rows: impl Fn(Range<usize>) -> Tensor<4>,
+    ) -> Bands {
+        let weight: Tensor<4> = self.weight.unpack();
+        let [out, _, kernel, _] = weight.dims();
+        let [batch, channels, height, width] = shape;
+        let [stride, _] = self.options.stride;
+        let [(before, after), _] = self.options.padding;
+        let out_height = (before + height + after - kernel) / stride + 1;
+        let row_bytes = 4 * batch * width * out.div_ceil(stride).max(channels * stride);
+        Bands::make(out_height, row_bytes, |band| {
+            // Counted from the first row of the padding.
+            let (first, last) = (band.start * stride, (band.end - 1) * stride + kernel);
+            let mut options = self.options.clone();
+            options.padding[0] = (
+                before.saturating_sub(first),
+                last.saturating_sub(before + height),
+            );
+            let inputs = first.saturating_sub(before)..(last - before).min(height);
+            self.convolve(rows(inputs), weight.clone(), options)
+        })
+    }
+
+    fn convolve(&self, x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+        module::conv2d(x, weight, self.bias.clone(), options)
     }
 }

@@ -1,5 +1,6 @@
 use burn::tensor::Tensor;
 
+use super::Bands;
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
 
@@ -34,13 +35,44 @@ impl GroupNorm {
 
     /// Normalises each group of channels of each picture to mean 0 and deviation 1.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let per_group = channels / self.groups * height * width;
-        let grouped = x.reshape([batch, self.groups, per_group]);
-        let centred = grouped.clone() - grouped.mean_dim(2);
-        let variance = centred.clone().square().mean_dim(2);
-        let scale = variance.add_scalar(self.epsilon).sqrt().recip();
-        let normalised = (centred * scale).reshape([batch, channels, height, width]);
-        normalised * self.weight.clone() + self.bias.clone()
+        let x = Bands::from(x);
+        let fitted = self.fit(&x);
+        fitted.forward(x.join())
+    }
+
+    /// The normalisation of a map, to be applied to any part of it.
+    pub fn fit(&self, map: &Bands) -> FittedNorm {
+        let [batch, channels, height, width] = map.dims();
+        let count = (channels / self.groups * height * width) as f32;
+        let grouped = |band: &Tensor<4>| band.clone().reshape([batch as i64, self.groups as i64, -1]);
+        let mean_of = |sums: &dyn Fn(&Tensor<4>) -> Tensor<3>| {
+            let sums = map.iter().map(sums).reduce(|sum, more| sum + more);
+            sums.expect("a map has bands") / count
+        };
+        let mean = mean_of(&|band| grouped(band).sum_dim(2));
+        let squares = |band: &Tensor<4>| (grouped(band) - mean.clone()).square().sum_dim(2);
+        let deviation = mean_of(&squares).add_scalar(self.epsilon).sqrt();
+        let spread = |values: Tensor<3>| {
+            let each = values.repeat_dim(2, channels / self.groups);
+            each.reshape([batch, channels, 1, 1])
+        };
+        let scale = self.weight.clone() / spread(deviation);
+        FittedNorm {
+            shift: self.bias.clone() - spread(mean) * scale.clone(),
+            scale,
+        }
+    }
+}
+
+/// A [`GroupNorm`] for one map: a scale and a shift for each channel of each picture.
+pub struct FittedNorm {
+    scale: Tensor<4>,
+    shift: Tensor<4>,
+}
+
+impl FittedNorm {
+    /// Normalises the map, or some rows of it.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        x * self.scale.clone() + self.shift.clone()
     }
 }

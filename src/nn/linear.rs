@@ -31,6 +31,11 @@ impl Linear {
         })
     }
 
+    /// Features that come out.
+    pub fn outputs(&self) -> usize {
+        self.weight.shape()[0]
+    }
+
     /// Applies the layer to `[..., in]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let transposed = self.weight.unpack::<2>().transpose();

@@ -6,22 +6,30 @@
 
 mod activation;
 mod attention;
+mod bands;
 mod conv2d;
 mod group_norm;
 mod layer_norm;
 mod linear;
 mod resample;
 mod resnet;
+mod runs;
 mod spatial_attention;
 mod timestep;
 
 pub use activation::{gelu, quick_gelu, relu, silu};
 pub use attention::{attend, attend_causal, merge_heads, split_heads};
+pub use bands::Bands;
 pub use conv2d::Conv2d;
-pub use group_norm::GroupNorm;
+pub use group_norm::{FittedNorm, GroupNorm};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use resample::{Downsample, DownsamplePadding, Upsample, enlarge_nearest};
 pub use resnet::ResnetBlock;
+pub use runs::by_runs;
 pub use spatial_attention::SpatialAttention;
 pub use timestep::timestep_embedding;
+
+/// What an intermediate result may take, in bytes: half of the smallest binding that a WebGPU
+/// device must offer. More gains no speed and takes memory.
+const LARGEST: usize = 64 << 20;

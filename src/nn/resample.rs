@@ -1,7 +1,7 @@
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, module};
 
-use super::Conv2d;
+use super::{Bands, Conv2d};
 use crate::Result;
 use crate::weights::Weights;
 
@@ -35,6 +35,11 @@ impl Downsample {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.conv.forward(x)
     }
+
+    /// As [`Downsample::forward`], for a map in bands.
+    pub fn forward_bands(&self, x: Bands) -> Bands {
+        self.conv.forward_bands(x.dims(), |rows| x.rows(rows))
+    }
 }
 
 /// Nearest-neighbour enlargement followed by a 3x3 convolution.
@@ -54,6 +59,18 @@ impl Upsample {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
         self.forward_to(x, [height * 2, width * 2])
+    }
+
+    /// As [`Upsample::forward`], for a map in bands. The enlarged map is never there as a whole.
+    pub fn forward_bands(&self, x: Bands) -> Bands {
+        let [batch, channels, height, width] = x.dims();
+        let enlarged = [batch, channels, height * 2, width * 2];
+        self.conv.forward_bands(enlarged, |rows| {
+            let sources = rows.start / 2..rows.end.div_ceil(2);
+            let first = rows.start - sources.start * 2;
+            let pairs = enlarge_nearest(x.rows(sources.clone()), [sources.len() * 2, width * 2]);
+            pairs.narrow(2, first, rows.len())
+        })
     }
 
     /// Enlarges to `[height, width]`, which is not quite double where an odd size was halved.

@@ -4,11 +4,11 @@
 //! its own low-rank change of the attention's weights, and frames see each other through temporal
 //! attention: at each token position, over the frames.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Tensor, activation, module};
 
 use crate::Result;
 use crate::nn::{Conv2d, LayerNorm, Linear, attend, merge_heads, silu, split_heads};
-use crate::weights::Weights;
+use crate::weights::{Weight, Weights};
 
 /// Added to the variance in the temporal layer norm.
 const NORM_EPSILON: f64 = 1e-6;
@@ -28,8 +28,7 @@ pub struct SharedAttention {
 }
 
 impl SharedAttention {
-    /// Takes the base attention from `weights` and its unit of an adapter from `adapter`; LoRA is
-    /// merged here, once.
+    /// Takes the base attention from `weights` and its unit of an adapter from `adapter`.
     pub fn load(heads: usize, weights: &Weights, adapter: &Weights) -> Result<Self> {
         let frames = adapter.count("to_q_lora");
         let linear = |base: &str, lora: &str| {
@@ -80,44 +79,48 @@ impl SharedAttention {
     }
 }
 
-/// A linear layer with a weight for each frame and one bias.
+/// A linear layer with a low-rank change for each frame and one bias.
 struct FrameLinear {
-    /// `[frames, in, out]`.
-    weight: Tensor<3>,
+    /// `[out, in]`.
+    weight: Weight,
     bias: Option<Tensor<1>>,
+    /// For each frame `[out, rank]` and `[rank, in]`.
+    changes: Vec<(Weight, Weight)>,
 }
 
 impl FrameLinear {
     fn load(base: &Weights, lora: &Weights, frames: usize) -> Result<Self> {
-        let weight: Tensor<2> = base.take("weight")?;
-        let merged = (0..frames).map(|frame| {
-            let up: Tensor<2> = lora.take(&format!("{frame}.up.weight"))?;
-            let down: Tensor<2> = lora.take(&format!("{frame}.down.weight"))?;
-            Ok((weight.clone() + up.matmul(down)).transpose())
+        let changes = (0..frames).map(|frame| {
+            let up = lora.take_weight::<2>(&format!("{frame}.up.weight"))?;
+            let down = lora.take_weight::<2>(&format!("{frame}.down.weight"))?;
+            Ok((up, down))
         });
         let bias = base.has("bias").then(|| base.take("bias"));
         Ok(Self {
-            weight: Tensor::stack(merged.collect::<Result<Vec<_>>>()?, 0),
+            weight: base.take_weight::<2>("weight")?,
             bias: bias.transpose()?,
+            changes: changes.collect::<Result<_>>()?,
         })
     }
 
+    /// The change is merged anew each time: that costs little beside the layer itself, while merged
+    /// weights of all frames would have to stay, and not packed.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, inputs] = x.dims();
-        let [frames, _, outputs] = self.weight.dims();
-        let rows = batch / frames;
-        let by_frame = x.reshape([rows, frames, tokens, inputs]).swap_dims(0, 1);
-        let product = by_frame
-            .reshape([frames, rows * tokens, inputs])
-            .matmul(self.weight.clone());
-        let by_row = product
-            .reshape([frames, rows, tokens, outputs])
-            .swap_dims(0, 1);
-        let out = by_row.reshape([batch, tokens, outputs]);
-        match &self.bias {
-            Some(bias) => out + bias.clone().unsqueeze(),
-            None => out,
-        }
+        let frames = self.changes.len();
+        let by_frame = x.reshape([batch / frames, frames, tokens, inputs]);
+        let weight: Tensor<2> = self.weight.unpack();
+        let outputs = weight.dims()[0];
+        let changed = self.changes.iter().enumerate().map(|(frame, (up, down))| {
+            let change = up.unpack::<2>().matmul(down.unpack());
+            let merged = (weight.clone() + change).transpose();
+            module::linear(
+                by_frame.clone().narrow(1, frame, 1),
+                merged,
+                self.bias.clone(),
+            )
+        });
+        Tensor::cat(changed.collect(), 1).reshape([batch, tokens, outputs])
     }
 }
 

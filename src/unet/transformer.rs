@@ -4,7 +4,7 @@ use super::UnetConfig;
 use super::attention::Attention;
 use super::blocks::Site;
 use crate::Result;
-use crate::nn::{GroupNorm, LayerNorm, Linear, gelu};
+use crate::nn::{GroupNorm, LayerNorm, Linear, by_runs, gelu};
 use crate::weights::Weights;
 
 /// Added to the variance in the group norm before the tokens.
@@ -115,9 +115,11 @@ impl FeedForward {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let expanded = self.expand.forward(x);
-        let width = expanded.dims()[2] / 2;
-        let gate = gelu(expanded.clone().narrow(2, width, width));
-        self.contract.forward(expanded.narrow(2, 0, width) * gate)
+        by_runs(x, self.expand.outputs(), |x| {
+            let expanded = self.expand.forward(x);
+            let width = expanded.dims()[2] / 2;
+            let gate = gelu(expanded.clone().narrow(2, width, width));
+            self.contract.forward(expanded.narrow(2, 0, width) * gate)
+        })
     }
 }

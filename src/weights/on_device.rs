@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::HostTensor;
 use super::manifest::TensorEntry;
@@ -19,8 +19,8 @@ pub struct Part<'a> {
 }
 
 enum Stored {
-    /// Runs of rows in order: a tensor larger than a shard arrives in several.
-    OnDevice(Vec<Weight>),
+    OnDevice(Weight),
+    /// Looked up by rows, or still without the rows that the next shards bring.
     InMemory(Table),
 }
 
@@ -55,43 +55,43 @@ impl Weights {
 
     /// Moves `tensor` to the device under `name` (relative to this place).
     pub fn insert(&self, name: &str, tensor: HostTensor) {
-        let length = tensor.data.len();
-        let values = Tensor::from_data(TensorData::new(tensor.data, [length]), &self.device);
-        let weight = Weight::dense(&tensor.shape, values);
-        let stored = (tensor.shape, Stored::OnDevice(vec![weight]));
-        self.tensors.borrow_mut().insert(self.full(name), stored);
+        let shape = tensor.shape.clone();
+        let stored = Stored::OnDevice(Weight::dense(tensor, &self.device));
+        self.tensors
+            .borrow_mut()
+            .insert(self.full(name), (shape, stored));
     }
 
-    /// Takes in the next run of rows of the tensor that `entry` describes: to the device, or as
-    /// they are into memory for a [`Table`].
+    /// Takes in the next run of rows of the tensor that `entry` describes. With the last one it
+    /// moves to the device, unless it is a [`Table`].
     ///
     /// # Errors
     /// `model_damaged` if the bytes are not as `entry` says.
     pub fn insert_part(&self, name: &str, entry: &TensorEntry, part: Part<'_>) -> Result<()> {
         let mut tensors = self.tensors.borrow_mut();
-        let (_, stored) = tensors.entry(self.full(name)).or_insert_with(|| {
-            let stored = match is_table(name) {
-                true => Stored::InMemory(Table::new(entry)),
-                false => Stored::OnDevice(Vec::new()),
-            };
-            (entry.shape.clone(), stored)
-        });
-        match stored {
-            Stored::InMemory(table) => table.push(part),
-            Stored::OnDevice(parts) => {
-                let weight = Weight::from_part(entry, part, &self.device);
-                parts.push(weight.ok_or_else(|| self.missing(name))?);
+        let held = tensors.remove(&self.full(name));
+        let mut table = match held {
+            None => Table::new(entry),
+            Some((_, Stored::InMemory(table))) => table,
+            Some((_, Stored::OnDevice(_))) => return Err(self.missing(name)),
+        };
+        table.push(part);
+        let stored = match table.is_whole() && !is_table(name) {
+            true => {
+                let weight = Weight::from_table(table, &self.device);
+                Stored::OnDevice(weight.ok_or_else(|| self.missing(name))?)
             }
-        }
+            false => Stored::InMemory(table),
+        };
+        tensors.insert(self.full(name), (entry.shape.clone(), stored));
         Ok(())
     }
 
-    /// How many rows of tensor `name` have been taken in.
+    /// How many rows of tensor `name` are here while others are missing.
     pub(super) fn rows_held(&self, name: &str) -> usize {
         match self.tensors.borrow().get(&self.full(name)) {
-            Some((_, Stored::OnDevice(parts))) => parts.iter().map(Weight::rows_held).sum(),
             Some((_, Stored::InMemory(table))) => table.rows(),
-            None => 0,
+            _ => 0,
         }
     }
 
@@ -146,7 +146,7 @@ impl Weights {
     /// As [`Weights::take`].
     pub fn take_weight<const D: usize>(&self, name: &str) -> Result<Weight> {
         let stored = self.tensors.borrow_mut().remove(&self.full(name));
-        let Some((shape, Stored::OnDevice(parts))) = stored else {
+        let Some((shape, Stored::OnDevice(weight))) = stored else {
             return Err(self.missing(name));
         };
         if shape.len() != D {
@@ -156,8 +156,7 @@ impl Weights {
                 format!("expected {D} axes; pack the checkpoint again"),
             ));
         }
-        let weight = Weight::join(parts).filter(Weight::is_whole);
-        weight.ok_or_else(|| self.missing(name))
+        Ok(weight)
     }
 
     /// Takes table `name`.
@@ -167,7 +166,7 @@ impl Weights {
     pub fn take_table(&self, name: &str) -> Result<Table> {
         let stored = self.tensors.borrow_mut().remove(&self.full(name));
         match stored {
-            Some((shape, Stored::InMemory(table))) if shape == [table.rows(), table.columns()] => {
+            Some((shape, Stored::InMemory(table))) if shape.len() == 2 && table.is_whole() => {
                 Ok(table)
             }
             _ => Err(self.missing(name)),

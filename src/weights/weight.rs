@@ -2,11 +2,12 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use half::f16;
 
-use super::manifest::TensorEntry;
+use super::HostTensor;
+use super::manifest::{StoredType, TensorEntry};
 use super::on_device::Part;
 use super::quantize::{Quantization, Quantized, dequantize};
 use super::safetensors::{Dtype, decode_f32};
-use crate::kernels::unpack;
+use crate::kernels::{unpack, widen};
 
 /// A layer's weight on a device: dense, or packed and unpacked anew at each use, so that no more
 /// than one layer's weights ever stand there as `f32`.
@@ -20,6 +21,8 @@ pub struct Weight {
 #[derive(Clone)]
 enum Values {
     Dense(Box<Tensor<1>>),
+    /// What [`widen`] takes.
+    Halves(Box<Tensor<1, Int>>),
     Packed(Box<Packed>),
 }
 
@@ -32,84 +35,50 @@ struct Packed {
 }
 
 impl Weight {
-    /// A dense weight of `shape`.
-    pub(super) fn dense(shape: &[usize], values: Tensor<1>) -> Self {
+    /// Moves a tensor to `device` as `f32`.
+    pub(super) fn dense(tensor: HostTensor, device: &Device) -> Self {
+        let length = tensor.data.len();
+        let values = TensorData::new(tensor.data, [length]);
+        // Weights stay: they get memory of just their size, apart from that of intermediate
+        // results, which is handed out in rounded sizes.
+        let values = device
+            .memory_persistent_allocations(values, |values| Tensor::from_data(values, device));
         Self {
-            shape: shape.to_vec(),
+            shape: tensor.shape,
             values: Values::Dense(Box::new(values)),
         }
     }
 
-    fn packed(shape: &[usize], packed: Packed) -> Self {
-        Self {
-            shape: shape.to_vec(),
-            values: Values::Packed(Box::new(packed)),
-        }
-    }
-
-    /// A run of rows of the tensor that `entry` describes, moved to `device`. `None` if its bytes
-    /// are not as the entry says.
-    pub(super) fn from_part(entry: &TensorEntry, part: Part<'_>, device: &Device) -> Option<Self> {
-        let Some(quantization) = entry.quantization() else {
-            let values = decode_part(entry, part)?;
-            let length = values.len();
-            let values = Tensor::from_data(TensorData::new(values, [length]), device);
-            return Some(Self::dense(&entry.shape, values));
-        };
-        let packed = Packed {
-            words: words(part.bytes, device),
-            scales: words(part.scales?, device),
-            quantization,
-        };
-        Some(Self::packed(&entry.shape, packed))
-    }
-
-    /// The weight whose rows are those of `parts` in order.
-    pub(super) fn join(mut parts: Vec<Self>) -> Option<Self> {
-        if parts.len() <= 1 {
-            return parts.pop();
-        }
-        let shape = parts[0].shape.clone();
-        let (mut dense, mut packed) = (Vec::new(), Vec::new());
-        for part in parts {
-            match part.values {
-                Values::Dense(values) => dense.push(*values),
-                Values::Packed(values) => packed.push(*values),
+    /// Moves what `table` holds to `device`: quantized values as they are, half floats of a matrix
+    /// or a convolution too, everything else, being small, as `f32`. `None` if its bytes are not as
+    /// its entry says.
+    pub(super) fn from_table(table: Table, device: &Device) -> Option<Self> {
+        let Table {
+            entry,
+            bytes,
+            scales,
+        } = table;
+        let values = match entry.quantization() {
+            Some(quantization) => Values::Packed(Box::new(Packed {
+                words: words(&bytes, device),
+                scales: words(&scales, device),
+                quantization,
+            })),
+            None if entry.stored == StoredType::F16 && entry.shape.len() > 1 => {
+                Values::Halves(Box::new(words(&bytes, device)))
             }
-        }
-        let Some(quantization) = packed.first().map(|packed| packed.quantization) else {
-            return Some(Self::dense(&shape, Tensor::cat(dense, 0)));
-        };
-        let (words, scales) = packed.into_iter().map(|p| (p.words, p.scales)).unzip();
-        let packed = Packed {
-            words: Tensor::cat(words, 0),
-            scales: Tensor::cat(scales, 0),
-            quantization,
-        };
-        Some(Self::packed(&shape, packed))
-    }
-
-    /// Whether there are as many values as the shape says.
-    pub(super) fn is_whole(&self) -> bool {
-        self.values_held() == self.shape.iter().product::<usize>()
-    }
-
-    /// How many rows the values make up.
-    pub(super) fn rows_held(&self) -> usize {
-        let columns: usize = self.shape.iter().skip(1).product();
-        self.values_held() / columns.max(1)
-    }
-
-    fn values_held(&self) -> usize {
-        match &self.values {
-            Values::Dense(values) => values.dims()[0],
-            Values::Packed(packed) => {
-                let Quantization { bits, group } = packed.quantization;
-                let held = packed.words.dims()[0] * 32 / bits;
-                let scaled = (held / group).div_ceil(2) == packed.scales.dims()[0];
-                if scaled { held } else { 0 }
+            None => {
+                let values = decode_f32(entry.stored.dtype(), &bytes)?;
+                return Some(Self::dense(HostTensor::new(entry.shape, values), device));
             }
-        }
+        };
+        let shape = entry.shape;
+        Some(Self { shape, values })
+    }
+
+    /// The length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     /// The same weight seen as one of as many values in another shape.
@@ -123,6 +92,10 @@ impl Weight {
         let shape: [usize; D] = self.shape.as_slice().try_into().expect("as many axes");
         let values = match &self.values {
             Values::Dense(values) => values.as_ref().clone(),
+            // The last word of an odd number of half floats is filled up.
+            Values::Halves(words) => {
+                widen(words.as_ref().clone()).narrow(0, 0, shape.iter().product())
+            }
             Values::Packed(packed) => {
                 let Quantization { bits, group } = packed.quantization;
                 unpack(packed.words.clone(), packed.scales.clone(), bits, group)
@@ -132,7 +105,7 @@ impl Weight {
     }
 }
 
-/// Bytes as 32-bit words on a device; half a word at the end is filled up.
+/// Bytes as 32-bit words on a device; what is missing of the last word is filled up.
 fn words(bytes: &[u8], device: &Device) -> Tensor<1, Int> {
     let words: Vec<i32> = bytes
         .chunks(4)
@@ -143,7 +116,9 @@ fn words(bytes: &[u8], device: &Device) -> Tensor<1, Int> {
         })
         .collect();
     let length = words.len();
-    Tensor::from_data(TensorData::new(words, [length]), (device, DType::I32))
+    device.memory_persistent_allocations(TensorData::new(words, [length]), |words| {
+        Tensor::from_data(words, (device, DType::I32))
+    })
 }
 
 /// The values of a run of rows of the tensor that `entry` describes. `None` if the bytes are not as
@@ -163,9 +138,9 @@ pub(super) fn decode_part(entry: &TensorEntry, part: Part<'_>) -> Option<Vec<f32
     Some(dequantize(&quantized, quantization))
 }
 
-/// A table in ordinary memory as it is stored, whose rows are decoded when they are looked up.
+/// A tensor in ordinary memory as it is stored, whose rows are decoded when they are looked up.
 ///
-/// The token embeddings are one: too large for a WebGPU binding, and of no use on a device, since
+/// The token embeddings stay one: too large for a WebGPU binding, and of no use on a device, since
 /// a prompt needs a few rows of them.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -199,6 +174,19 @@ impl Table {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.bytes.len() / self.row_bytes().max(1)
+    }
+
+    /// Whether all rows are there.
+    pub(super) fn is_whole(&self) -> bool {
+        let (columns, rows) = (
+            self.columns(),
+            self.entry.shape.first().copied().unwrap_or(1),
+        );
+        let scales = self
+            .entry
+            .quantization()
+            .map_or(0, |quantization| columns / quantization.group * 2);
+        self.bytes.len() == rows * self.row_bytes() && self.scales.len() == rows * scales
     }
 
     fn row_bytes(&self) -> usize {

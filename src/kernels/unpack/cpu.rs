@@ -23,6 +23,15 @@ impl Unpack for Flex {
         let length = values.len();
         FloatTensor::<Self>::from_data(TensorData::new(values, [length]))
     }
+
+    fn widen_words(words: IntTensor<Self>) -> FloatTensor<Self> {
+        let words = words.to_contiguous();
+        let words = words.storage::<i32>().iter();
+        let halves = words.flat_map(|word| [*word as u16, (*word >> 16) as u16]);
+        let values: Vec<f32> = halves.map(|half| f16::from_bits(half).to_f32()).collect();
+        let length = values.len();
+        FloatTensor::<Self>::from_data(TensorData::new(values, [length]))
+    }
 }
 
 fn unpack<const BITS: u32, const LEVELS: usize>(
@@ -60,16 +69,17 @@ fn unpack<const BITS: u32, const LEVELS: usize>(
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{DType, Device, Tensor, TensorData};
+    use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-    use crate::kernels::unpack;
+    use crate::kernels::{unpack, widen};
+
+    fn word(words: Vec<i32>) -> Tensor<1, Int> {
+        let length = words.len();
+        let device = Device::flex();
+        Tensor::from_data(TensorData::new(words, [length]), (&device, DType::I32))
+    }
 
     fn values(words: Vec<u32>, scales: [f32; 2], bits: usize, group: usize) -> Vec<f32> {
-        let device = Device::flex();
-        let word = |words: Vec<i32>| {
-            let length = words.len();
-            Tensor::from_data(TensorData::new(words, [length]), (&device, DType::I32))
-        };
         let halves = scales.map(|scale| u32::from(half::f16::from_f32(scale).to_bits()));
         let scales = vec![(halves[0] | halves[1] << 16) as i32];
         let words = words.into_iter().map(|word| word as i32).collect();
@@ -89,5 +99,12 @@ mod tests {
     fn eight_bit_levels_are_bytes_in_order() {
         let unpacked = values(vec![0xff80_8100, 0x0180_8080], [2.0, 1.0], 8, 4);
         assert_eq!(unpacked, [-256.0, 2.0, 0.0, 254.0, 0.0, 0.0, 0.0, -127.0]);
+    }
+
+    #[test]
+    fn half_floats_are_read_in_pairs() {
+        let widened = widen(word(vec![0xbc00_3c00u32 as i32, 0x7c00_0001]));
+        let widened: Vec<f32> = widened.into_data().try_into_vec().unwrap();
+        assert_eq!(widened, [1.0, -1.0, 2f32.powi(-24), f32::INFINITY]);
     }
 }

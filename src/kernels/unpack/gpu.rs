@@ -32,6 +32,22 @@ impl Unpack for Cube {
         );
         values
     }
+
+    fn widen_words(words: IntTensor<Self>) -> FloatTensor<Self> {
+        let count = words.meta.num_elements();
+        let (client, device) = (words.client.clone(), words.device.clone());
+        let values = empty_device_dtype(client.clone(), device, [count * 2].into(), DType::F32);
+        let cube_dim = CubeDim::new(&client, count);
+        let cube_count = calculate_cube_count_elemwise(&client, count, cube_dim);
+        widen_word::launch(
+            &client,
+            cube_count,
+            cube_dim,
+            words.into_buffer_arg(),
+            values.clone().into_buffer_arg(),
+        );
+        values
+    }
 }
 
 /// One word an invocation. Half floats are widened by hand, so that nothing depends on the device's
@@ -61,6 +77,17 @@ fn unpack_word(
     }
 }
 
+/// One word an invocation.
+#[cube(launch)]
+fn widen_word(words: &[i32], values: &mut [f32]) {
+    if ABSOLUTE_POS >= words.len() {
+        terminate!();
+    }
+    let word = u32::reinterpret(words[ABSOLUTE_POS]);
+    values[ABSOLUTE_POS * 2] = widen(word & 0xffff);
+    values[ABSOLUTE_POS * 2 + 1] = widen(word >> 16);
+}
+
 /// The value of a half float given by its bits.
 #[cube]
 fn widen(half: u32) -> f32 {
@@ -70,7 +97,9 @@ fn widen(half: u32) -> f32 {
         // 2^-24 is the step of the subnormal ones.
         f32::cast_from(mantissa) * 5.960_464_5e-8
     } else {
-        f32::reinterpret(((exponent + 112) << 23) | (mantissa << 13))
+        // Infinities keep the highest exponent there is.
+        let offset = if exponent == 31 { 224u32 } else { 112u32 };
+        f32::reinterpret(((exponent + offset) << 23) | (mantissa << 13))
     };
     if half >> 15 == 1 {
         -magnitude

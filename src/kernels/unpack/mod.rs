@@ -1,4 +1,4 @@
-//! Group-wise packed weights to `f32`, on every device.
+//! Weights as they are stored to `f32`, on every device: packed in groups, or half floats.
 
 mod cpu;
 #[cfg(feature = "gpu")]
@@ -8,7 +8,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Int, Tensor};
 
-/// What a device must be able to do for packed weights.
+/// What a device must be able to do for stored weights.
 #[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
 trait Unpack: Backend {
     fn unpack_words(
@@ -17,6 +17,8 @@ trait Unpack: Backend {
         bits: usize,
         group: usize,
     ) -> FloatTensor<Self>;
+
+    fn widen_words(words: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// The weights behind `words`, as many as they hold.
@@ -33,4 +35,9 @@ pub fn unpack(
     let unpacked =
         Dispatch::unpack_words(words.into_dispatch(), scales.into_dispatch(), bits, group);
     Tensor::from_dispatch(unpacked)
+}
+
+/// The half floats behind `words`, two in each, the first in the lower bits.
+pub fn widen(words: Tensor<1, Int>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::widen_words(words.into_dispatch()))
 }
