@@ -103,3 +103,117 @@ fn join(mut bands: Vec<Tensor<4>>) -> Tensor<4> {
         _ => Tensor::cat(bands, 2),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution, Tensor};
+
+    use super::*;
+    use crate::nn::{Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, Upsample};
+    use crate::weights::{HostTensor, Weights};
+
+    const MAP: [usize; 4] = [2, 4, 20, 6];
+
+    fn cut() -> Bands {
+        let whole = random(MAP);
+        Bands::make(MAP[2], 150, |rows| whole.clone().slice_dim(2, rows))
+    }
+
+    fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Default, &Device::flex())
+    }
+
+    fn insert(weights: &Weights, name: &str, shape: &[usize]) {
+        let length = shape.iter().product();
+        let data = random([length]).into_data().try_into_vec().unwrap();
+        weights.insert(name, HostTensor::new(shape, data));
+    }
+
+    fn convolution(weights: &Weights, name: &str, size: usize) -> Weights {
+        let place = weights.at(name);
+        insert(&place, "weight", &[4, 4, size, size]);
+        insert(&place, "bias", &[4]);
+        place
+    }
+
+    fn norm(weights: &Weights, name: &str) -> Weights {
+        let place = weights.at(name);
+        insert(&place, "weight", &[4]);
+        insert(&place, "bias", &[4]);
+        place
+    }
+
+    /// Bands where there should be some, which together are the expected map.
+    fn check(bands: Bands, expected: Tensor<4>) {
+        assert!(bands.bands.len() > 1);
+        assert_eq!(bands.dims(), expected.dims());
+        let off: f32 = (bands.join() - expected).abs().max().into_scalar();
+        assert!(off < 1e-4, "off by {off}");
+    }
+
+    #[test]
+    fn rows_cross_the_borders_of_bands() {
+        let map = cut();
+        let whole = map.clone().join();
+        assert!(map.bands.len() > 2);
+        for rows in [0..1, 3..4, 5..9, 2..20, 0..20] {
+            let expected = whole.clone().slice_dim(2, rows.clone());
+            assert_eq!(map.rows(rows).into_data(), expected.into_data());
+        }
+    }
+
+    #[test]
+    fn a_convolution_does_not_see_where_a_map_is_cut() {
+        let weights = Weights::new(&Device::flex());
+        for (size, stride, padding) in [
+            (3, 1, (1, 1)),
+            (1, 1, (0, 0)),
+            (3, 2, (1, 1)),
+            (3, 2, (0, 1)),
+        ] {
+            let place = convolution(&weights, "conv", size);
+            let conv = Conv2d::with_options(&place, stride, padding).unwrap();
+            let map = cut();
+            let bands = conv.forward_bands(MAP, |rows| map.rows(rows));
+            check(bands, conv.forward(map.join()));
+        }
+    }
+
+    #[test]
+    fn maps_in_bands_are_enlarged_and_reduced() {
+        let weights = Weights::new(&Device::flex());
+        let map = cut();
+        convolution(&weights, "conv", 3);
+        let upsample = Upsample::load(&weights).unwrap();
+        let expected = upsample.forward(map.clone().join());
+        check(upsample.forward_bands(map.clone()), expected);
+        convolution(&weights, "conv", 3);
+        let downsample = Downsample::load(&weights, DownsamplePadding::RightAndBottom).unwrap();
+        let expected = downsample.forward(map.clone().join());
+        check(downsample.forward_bands(map), expected);
+    }
+
+    #[test]
+    fn a_group_norm_is_fitted_to_all_bands() {
+        let weights = Weights::new(&Device::flex());
+        let norm = GroupNorm::load(&norm(&weights, "norm"), 2, 1e-5).unwrap();
+        let map = cut();
+        let fitted = norm.fit(&map);
+        let expected = norm.forward(map.clone().join());
+        check(map.map(|band| fitted.forward(band)), expected);
+    }
+
+    #[test]
+    fn a_resnet_gives_the_same_in_bands() {
+        let weights = Weights::new(&Device::flex());
+        for index in [1, 2] {
+            norm(&weights, &format!("norm{index}"));
+            convolution(&weights, &format!("conv{index}"), 3);
+        }
+        convolution(&weights, "conv_shortcut", 1);
+        let resnet = ResnetBlock::load(&weights, 2, 1e-5).unwrap();
+        let map = cut();
+        let expected = resnet.forward(map.clone().join(), None);
+        check(resnet.forward_bands(map, None), expected);
+    }
+}

@@ -44,7 +44,8 @@ impl GroupNorm {
     pub fn fit(&self, map: &Bands) -> FittedNorm {
         let [batch, channels, height, width] = map.dims();
         let count = (channels / self.groups * height * width) as f32;
-        let grouped = |band: &Tensor<4>| band.clone().reshape([batch as i64, self.groups as i64, -1]);
+        let grouped =
+            |band: &Tensor<4>| band.clone().reshape([batch as i64, self.groups as i64, -1]);
         let mean_of = |sums: &dyn Fn(&Tensor<4>) -> Tensor<3>| {
             let sums = map.iter().map(sums).reduce(|sum, more| sum + more);
             sums.expect("a map has bands") / count
