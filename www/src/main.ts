@@ -16,7 +16,7 @@ import {
   pixelsFact,
   timeFact,
 } from "./page.ts";
-import "./models.ts";
+import "./checkpoint.ts";
 import { keepForOffline } from "./offline.ts";
 import { offer, readAddition, readRequest, readSize } from "./request.ts";
 import { keep, offerAdditions, resize, scene, showScene } from "./scene.ts";

@@ -1,41 +1,54 @@
-// The panel of models: what is stored, importing by URL, verifying, removing.
+// The panel of models: what is stored, importing by URL, verifying, removing. Importing from
+// the visitor's disk is in checkpoint.ts.
 
 import { GlassineError } from "glassine";
 import { models, type StorageOptions, type StorageProgress, type StoredModel } from "glassine/models";
 import "./models.css";
+import { megabytes, showError } from "./status.ts";
 
 const panel = document.querySelector<HTMLDetailsElement>("#models")!;
 const list = panel.querySelector<HTMLUListElement>("#modelList")!;
 const form = panel.querySelector<HTMLFormElement>("#importForm")!;
+const work = panel.querySelector<HTMLFieldSetElement>("#modelWork")!;
 const progressBar = panel.querySelector<HTMLProgressElement>("#modelProgress")!;
 const statusText = panel.querySelector<HTMLElement>("#modelStatus")!;
 const cancelButton = panel.querySelector<HTMLButtonElement>("#modelCancel")!;
+const errorBox = panel.querySelector<HTMLElement>("#modelError")!;
 const storageText = panel.querySelector<HTMLElement>("#storage")!;
 
 let controller: AbortController | undefined;
 
 /** Does one thing at a time, shows how far it is, and what came of it. */
-async function run(work: (options: StorageOptions) => Promise<string>): Promise<void> {
+async function run(task: (options: StorageOptions) => Promise<string>): Promise<void> {
   if (controller) return;
   controller = new AbortController();
-  cancelButton.hidden = false;
+  setBusy(true);
+  errorBox.hidden = true;
   setStatus("Starting", 0);
+  statusText.scrollIntoView({ block: "nearest" });
   try {
-    setStatus(await work({ signal: controller.signal, onProgress: showProgress }), 0);
+    setStatus(await task({ signal: controller.signal, onProgress: showProgress }), 0);
   } catch (error) {
-    setStatus(describeError(error), 0);
+    const aborted = error instanceof GlassineError && error.code === "aborted";
+    setStatus(aborted ? "Cancelled" : "", 0);
+    if (!aborted) showError(errorBox, error);
   } finally {
     controller = undefined;
-    cancelButton.hidden = true;
+    setBusy(false);
     await refresh();
   }
 }
 
-async function importPack(url: string, name?: string): Promise<void> {
+/** Imports a model in one way or another, and says that it is there. */
+export async function store(importModel: (options: StorageOptions) => Promise<StoredModel>): Promise<void> {
   await run(async (options) => {
-    const model = await models.import(url, { name, ...options });
-    return `${model.name} is stored: it works without a network`;
+    const { name } = await importModel(options);
+    return `${name} is stored: it works without a network`;
   });
+}
+
+async function importPack(url: string, name?: string): Promise<void> {
+  await store((options) => models.import(url, { name, ...options }));
 }
 
 async function verify(name: string, repair: boolean): Promise<void> {
@@ -122,13 +135,9 @@ function setStatus(text: string, share: number): void {
   progressBar.value = share;
 }
 
-function describeError(error: unknown): string {
-  if (!(error instanceof GlassineError)) return String(error);
-  return error.code === "aborted" ? "Cancelled" : `${error.message}. ${error.hint}`;
-}
-
-function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
+function setBusy(busy: boolean): void {
+  work.disabled = busy;
+  cancelButton.hidden = !busy;
 }
 
 form.addEventListener("submit", (event) => {

@@ -36,16 +36,22 @@ export function setBusy(busy: boolean): void {
   if (busy) setStatus("Starting", 0);
 }
 
-/** Says what went wrong, and what to do about it. */
+/** Says what went wrong with a picture. */
 export function fail(error: unknown): void {
   setStatus("", 0);
-  const { message, hint } = error instanceof GlassineError ? error : { message: String(error), hint: "" };
-  const [title, advice] = errorBox.children;
-  if (title) title.textContent = message;
-  if (advice) advice.textContent = hint;
-  errorBox.hidden = false;
+  showError(errorBox, error);
 }
 
-function megabytes(bytes: number): string {
+/** Says in a box what went wrong, and what to do about it. */
+export function showError(box: HTMLElement, error: unknown): void {
+  const { message, hint } = error instanceof GlassineError ? error : { message: String(error), hint: "" };
+  const [title, advice] = box.children;
+  if (title) title.textContent = message;
+  if (advice) advice.textContent = hint;
+  box.hidden = false;
+}
+
+/** A number of bytes in megabytes, as the page writes it. */
+export function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
 }

@@ -3,25 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch } from "../lib/chromium.js";
+import { openDemo, textIs } from "../lib/demo.js";
 import { packTinyModel, partsMissing } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
-import { serveFolder } from "../lib/site.js";
 
-async function openDemo(t, query, pack) {
-  const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
-  const { browser, close } = await launch("none");
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  const page = await browser.newPage();
-  await page.goto(site.url + query);
-  return page;
-}
-
-const statusIs = (page, pattern) =>
-  page.waitForFunction((source) => new RegExp(source).test(document.querySelector("#status").textContent), {}, pattern);
+const statusIs = (page, pattern) => textIs(page, "#status", pattern);
 
 test("a prompt in the address makes a picture that can be saved and looked at", async (t) => {
   const page = await openDemo(t, "?prompt=a+red+apple&seed=7&steps=2&auto=1&device=cpu");

@@ -2,29 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { launch } from "../lib/chromium.js";
+import { modelRows, openPanel, textIs } from "../lib/demo.js";
 import { PackServer, stall } from "../lib/pack.js";
-import { serveFolder } from "../lib/site.js";
 
-async function openPanel(t, pack) {
-  const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
-  const { browser, close } = await launch("none");
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  const page = await browser.newPage();
-  await page.goto(site.url);
-  await page.click("#models summary");
-  return page;
-}
-
-const statusIs = (page, pattern) =>
-  page.waitForFunction((source) => new RegExp(source).test(document.querySelector("#modelStatus").textContent), {}, pattern);
-
-/** The rows of the list, each with its buttons. */
-const rows = (page) => page.$$eval("#modelList li", (items) => items.map((item) => item.innerText.replace(/\s+/g, " ")));
+const statusIs = (page, pattern) => textIs(page, "#modelStatus", pattern);
 
 /** Finds and presses a button at once: the list is made anew whenever something changes. */
 const press = async (page, label) => {
@@ -37,7 +18,7 @@ test("a model is imported, interrupted, resumed, verified and removed", async (t
   const pack = new PackServer();
   const page = await openPanel(t, pack);
   await page.waitForFunction(() => document.querySelector("#storage").textContent.includes("MB"));
-  assert.match((await rows(page)).join(), /^mini [\d.]+ MB, part of this page Use$/);
+  assert.match((await modelRows(page)).join(), /^mini [\d.]+ MB, part of this page Use$/);
 
   pack.faults.set("shard-00003.safetensors", stall());
   await page.type("#importForm [name=url]", "/pack/");
@@ -50,7 +31,7 @@ test("a model is imported, interrupted, resumed, verified and removed", async (t
   await page.click("#modelCancel");
   await statusIs(page, "Cancelled");
   await page.waitForSelector('[aria-label="Resume apple"]');
-  assert.match((await rows(page))[1], /^apple .* not complete Resume Remove$/);
+  assert.match((await modelRows(page))[1], /^apple .* not complete Resume Remove$/);
 
   pack.faults.clear();
   await press(page, "Resume apple");
@@ -68,5 +49,5 @@ test("what goes wrong is said, with what to do", async (t) => {
   const page = await openPanel(t, new PackServer());
   await page.type("#importForm [name=url]", "/nothing/");
   await page.click("#importForm button");
-  await statusIs(page, "404.*Check the URL");
+  await textIs(page, "#modelError:not([hidden])", "404[^]*Check the URL");
 });

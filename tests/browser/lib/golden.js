@@ -1,7 +1,7 @@
 // Golden cases, and the tiny model that they are about: see tests/README.md.
 
 import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { glassine } from "./native.js";
 import { readSafetensors, valuesOf, writeSafetensors } from "./safetensors.js";
@@ -60,4 +60,34 @@ export function checkpoint(folder) {
   tensors.set(name, { dtype: rows.dtype, shape: [tokens, rows.shape[1]], bytes });
   writeFileSync(join(copy, "text_encoder/model.safetensors"), writeSafetensors(tensors));
   return copy;
+}
+
+/**
+ * The tiny model as an original single file, `folder`/tiny.safetensors: the published one where it lies
+ * in the golden data, else put together from the model's folder by the table of names.
+ */
+export function singleFile(folder) {
+  const file = join(folder, "tiny.safetensors");
+  const original = join(root, "sd-tiny/single-file.safetensors");
+  if (existsSync(original)) {
+    cpSync(original, file);
+    return file;
+  }
+  const model = checkpoint(folder);
+  const components = Object.fromEntries(
+    ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"].map((path) => [
+      dirname(path),
+      readSafetensors(join(model, `${path}.safetensors`)),
+    ]),
+  );
+  const names = JSON.parse(readFileSync(join(root, "sd-tiny/single-file-names.json"), "utf8"));
+  const tensors = Object.entries(names).map(([original, path]) => {
+    const [component, ...name] = path.split(".");
+    const tensor = components[component].get(name.join("."));
+    // The VAE's attention is made of 1 x 1 convolutions there.
+    const convolution = original.includes(".attn_1.") && tensor.shape.length === 2;
+    return [original, convolution ? { ...tensor, shape: [...tensor.shape, 1, 1] } : tensor];
+  });
+  writeFileSync(file, writeSafetensors(new Map(tensors)));
+  return file;
 }

@@ -1,0 +1,38 @@
+// The demo page, opened as a visitor would.
+
+import { fileURLToPath } from "node:url";
+import { launch } from "./chromium.js";
+import { serveFolder } from "./site.js";
+
+/** Opens the demo page for the length of one test. Under /pack/ is `pack`, as for the test page. */
+export async function openDemo(t, query, pack) {
+  const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
+  const { browser, close } = await launch("none");
+  t.after(async () => {
+    await close();
+    await site.close();
+  });
+  const page = await browser.newPage();
+  await page.goto(site.url + query);
+  return page;
+}
+
+/** Opens the demo page with its panel of models unfolded. */
+export async function openPanel(t, pack) {
+  const page = await openDemo(t, "", pack);
+  await page.click("#models summary");
+  return page;
+}
+
+/** Waits until the text of an element matches a pattern. */
+export const textIs = (page, selector, pattern) =>
+  page.waitForFunction(
+    (selector, source) => new RegExp(source).test(document.querySelector(selector)?.textContent ?? ""),
+    {},
+    selector,
+    pattern,
+  );
+
+/** The rows of the panel's list of models, each with its buttons. */
+export const modelRows = (page) =>
+  page.$eval("#modelList", ({ children }) => [...children].map((item) => item.innerText.replace(/\s+/g, " ")));
