@@ -8,9 +8,16 @@ import { estimatePack } from "./internal/storage/estimating.js";
 import { withLock } from "./internal/storage/locks.js";
 import { isComplete, isModelName, ModelFolder } from "./internal/storage/store.js";
 import { GlassineError } from "./public/errors.js";
-import type { LoraOption, Quantization, StorageProgress, Verification } from "./public/types.js";
+import type {
+  LoraOption,
+  MemoryEstimate,
+  Mode,
+  Quantization,
+  StorageProgress,
+  Verification,
+} from "./public/types.js";
 
-export type { Quantization, StorageProgress, Verification };
+export type { MemoryEstimate, Quantization, StorageProgress, Verification };
 
 /** A model that `createEngine` knows by its name. */
 export interface StoredModel {
@@ -42,6 +49,16 @@ export interface ModelEstimate extends StorageEstimate {
   readonly totalBytes: number;
   /** How much of that is not stored here yet. */
   readonly downloadBytes: number;
+  /** What a picture takes of a GPU's memory. */
+  readonly gpuMemory: MemoryEstimate;
+}
+
+/** What picture an estimate is for; the model's defaults where left out. */
+export interface EstimateOptions {
+  mode?: Mode | undefined;
+  width?: number | undefined;
+  height?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** What the calls here take. */
@@ -172,17 +189,22 @@ function askToPersist(): void {
 
 /** What the browser grants this page's origin; zeros where it does not say. */
 async function estimate(): Promise<StorageEstimate>;
-/** The same, and what a model takes: a stored one by its name, any other by the URL of its pack. */
-async function estimate(model: string, options?: { signal?: AbortSignal | undefined }): Promise<ModelEstimate>;
+/**
+ * The same, and what a model takes: a stored one by its name, any other by the
+ * URL of its pack. No weights are fetched for it.
+ */
+async function estimate(model: string, options?: EstimateOptions): Promise<ModelEstimate>;
 async function estimate(
   model?: string,
-  { signal = never() }: { signal?: AbortSignal | undefined } = {},
+  { signal = never(), mode, width, height }: EstimateOptions = {},
 ): Promise<StorageEstimate | ModelEstimate> {
   const storage = globalThis.navigator?.storage;
   const { usage = 0, quota = 0 } = (await storage?.estimate()) ?? {};
   const granted = { usage, quota, persisted: (await storage?.persisted?.()) ?? false };
   if (model === undefined) return granted;
-  return { ...granted, ...(await abortable(signal, estimatePack(model, signal))) };
+  const { manifest, ...sizes } = await abortable(signal, estimatePack(model, signal));
+  const gpuMemory = await callOnce("estimate", { manifest, mode, width, height }, { signal });
+  return { ...granted, ...sizes, gpuMemory };
 }
 
 /** A signal that does not fire. */

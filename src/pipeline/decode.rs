@@ -1,9 +1,8 @@
 use burn::tensor::Tensor;
 
-use super::engine::Models;
+use super::networks::{Networks, Stage};
 use super::request::Role;
 use super::sample::{Dump, Latent, aborted};
-use super::vae_size::VaeSize;
 use super::{Event, Observer, host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
@@ -30,13 +29,13 @@ pub struct Decoded {
     pub dump: Dump,
 }
 
-/// Runs the VAE (of a size that was checked) and, for transparent frames, the transparency decoder.
+/// Runs what `stage` loaded, decoders or TAESD's, frame by frame.
 pub(super) async fn decode(
     latent: &Latent,
-    vae: VaeSize,
     passes: usize,
     keep: bool,
-    models: &Models,
+    (networks, stage): (&Networks, Stage),
+    scaling_factor: f32,
     observer: &mut impl Observer,
 ) -> Result<Decoded> {
     latent.values.check_finite("the latent")?;
@@ -47,19 +46,26 @@ pub(super) async fn decode(
         passes: roles.iter().map(frame_passes).sum(),
     };
     counter.report(0, observer).await?;
-    let scaled = to_device(&latent.values, &models.device);
+    let scaled = to_device(&latent.values, &networks.device);
     let (mut layers, mut pixels, mut transparent) = (Vec::new(), Vec::new(), Vec::new());
     for (frame, role) in roles.iter().enumerate() {
         let scaled_frame = scaled.clone().narrow(0, frame, 1);
-        let latent_frame = scaled_frame.clone().div_scalar(models.scaling_factor);
-        let picture = match (vae, &models.tiny_decoder) {
-            (VaeSize::Tiny, Some(decoder)) => decoder.forward(scaled_frame),
-            _ => models.vae.forward(latent_frame.clone()) * 0.5 + 0.5,
+        let latent_frame = scaled_frame.clone().div_scalar(scaling_factor);
+        let tiny = networks
+            .tiny_decoder()
+            .filter(|_| stage == Stage::TinyDecoder);
+        let picture = match tiny {
+            Some(decoder) => decoder.forward(scaled_frame),
+            None => networks.decoders().vae.forward(latent_frame.clone()) * 0.5 + 0.5,
         };
         let picture = picture.clamp(0.0, 1.0);
         let [_, _, height, width] = picture.dims();
-        let planes = match (&models.transparency_decoder, role) {
-            (Some(decoder), Role::Foreground) => {
+        let transparency = match (stage, role) {
+            (Stage::Decoders, Role::Foreground) => networks.decoders().transparency.as_ref(),
+            _ => None,
+        };
+        let planes = match transparency {
+            Some(decoder) => {
                 if keep {
                     pixels.extend(host_values(picture.to_data_async().await)?);
                 }
@@ -75,7 +81,7 @@ pub(super) async fn decode(
                 transparent.extend_from_slice(&planes);
                 planes
             }
-            _ => {
+            None => {
                 let planes = host_values(picture.into_data_async().await)?;
                 pixels.extend_from_slice(&planes);
                 counter.report(1, observer).await?;

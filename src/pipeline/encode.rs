@@ -1,6 +1,6 @@
 use burn::tensor::Device;
 
-use super::engine::Encoders;
+use super::networks::Networks;
 use super::{host_values, to_device};
 use crate::Result;
 use crate::image::{Picture, padded_rgb};
@@ -39,11 +39,13 @@ pub(super) async fn encode(
     picture: &Picture,
     gain: f32,
     transparent: bool,
-    encoders: &Encoders,
+    networks: &Networks,
+    scaling_factor: f32,
 ) -> Result<Encoded> {
     let (width, height) = (picture.width, picture.height);
     let on_grey = HostTensor::new([1, 3, height, width], picture.on_grey());
-    let posterior = encoders.vae.forward(to_device(&on_grey, &encoders.device));
+    let (encoders, device) = (networks.encoders(), &networks.device);
+    let posterior = encoders.vae.forward(to_device(&on_grey, device));
     let mean = host_values(posterior.mean.into_data_async().await)?;
     let std = host_values(posterior.std.into_data_async().await)?;
     let offset = match &encoders.transparency {
@@ -51,14 +53,14 @@ pub(super) async fn encode(
             let mut planes = picture.alpha();
             planes.extend(padded_rgb(picture));
             let planes = HostTensor::new([1, 4, height, width], planes);
-            let offset = encoder.forward(to_device(&planes, &encoders.device));
+            let offset = encoder.forward(to_device(&planes, device));
             host_values(offset.into_data_async().await)?
         }
         _ => vec![0.0; mean.len()],
     };
     let values = mean.iter().zip(&std).zip(&offset);
     let latent = values
-        .map(|((mean, std), offset)| (mean + std * gain * offset) * encoders.scaling_factor)
+        .map(|((mean, std), offset)| (mean + std * gain * offset) * scaling_factor)
         .collect();
     let shape = vec![1, 4, height / 8, width / 8];
     let latent = HostTensor::new(shape.clone(), latent);

@@ -3,50 +3,36 @@ use burn::tensor::Device;
 use super::control::Steering;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny};
-use super::observer::{Event, Observer};
+use super::memory::estimate_memory;
+use super::networks::{Networks, Stage};
+use super::observer::Observer;
 use super::request::{Init, MAX_SIDE, Mode, Plan, Request, check_passes};
-use super::sample::{Dump, Inputs, Latent, Sampled, sample};
+use super::sample::{Dump, Latent, Sampled, Sampling};
 use super::to_device;
 use super::vae_size::VaeSize;
 use crate::image::Picture;
-use crate::text::{TextEncoder, Tokenizer};
-use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
-use crate::unet::{ControlNet, Unet};
-use crate::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use crate::weights::{HostTensor, Lora, Manifest, Pack, PackSource, Weights};
+use crate::text::Tokenizer;
+use crate::transparency::TransparencyDecoder;
+use crate::weights::{HostTensor, Lora, Manifest, Pack, PackSource};
 use crate::{Error, ErrorCode, Result};
 
 /// A model on a device, ready to generate.
 pub struct Engine<S> {
     pack: Pack<S>,
     tokenizer: Tokenizer,
-    models: Models,
-    /// The component that the UNet in `models` is adapted by.
-    adapter: Option<&'static str>,
-    /// Loaded when a picture is first encoded.
-    encoders: Option<Encoders>,
-    /// Loaded when a control picture is first given.
-    control_net: Option<ControlNet>,
+    networks: Networks,
+    memory_limit: Option<u64>,
 }
 
-/// The networks that turn pictures into latents.
-pub(super) struct Encoders {
-    pub device: Device,
-    pub vae: VaeEncoder,
-    pub scaling_factor: f32,
-    pub transparency: Option<TransparencyEncoder>,
-    pub tiny: Option<TinyEncoder>,
-}
-
-/// The networks of a pack on a device.
-pub(super) struct Models {
-    pub device: Device,
-    pub text_encoder: TextEncoder,
-    pub unet: Unet,
-    pub vae: VaeDecoder,
-    pub scaling_factor: f32,
-    pub transparency_decoder: Option<TransparencyDecoder>,
-    pub tiny_decoder: Option<TinyDecoder>,
+/// How a model is loaded.
+#[derive(Default)]
+pub struct LoadOptions {
+    /// Merged into the weights.
+    pub loras: Vec<Lora>,
+    /// What the device's memory may be used for, in bytes; as much as there is if left out. Where
+    /// all networks and the work together would take more, one is loaded at a time. See
+    /// [`estimate_memory`].
+    pub memory_limit: Option<u64>,
 }
 
 /// What [`Engine::generate`] gives.
@@ -63,37 +49,55 @@ pub struct Generation {
 impl<S: PackSource> Engine<S> {
     /// Loads the pack behind `source` onto `device`.
     pub async fn load(source: S, device: Device, observer: &mut impl Observer) -> Result<Self> {
-        Self::load_adapted(source, device, Vec::new(), observer).await
+        let mut engine = Self::open(source, device, LoadOptions::default()).await?;
+        engine.preload(observer).await?;
+        Ok(engine)
     }
 
-    /// As [`Engine::load`], with `loras` merged into the weights.
+    /// Opens the pack behind `source` for use on `device`. Networks are loaded when they are first
+    /// needed, or by [`Engine::preload`].
     ///
     /// # Errors
     /// `model_unsupported` if a LoRA is for another architecture.
-    pub async fn load_adapted(
-        source: S,
-        device: Device,
-        loras: Vec<Lora>,
-        observer: &mut impl Observer,
-    ) -> Result<Self> {
+    pub async fn open(source: S, device: Device, options: LoadOptions) -> Result<Self> {
         let pack = Pack::open(source).await?;
-        for lora in loras {
+        for lora in options.loras {
             pack.apply(lora)?;
         }
-        let tokenizer = pack.tokenizer().await?;
-        let first = Mode::ALL
-            .into_iter()
-            .find(|mode| mode.missing_part(pack.manifest()).is_none());
-        let adapter = first.and_then(|mode| mode.adapter(pack.manifest()));
-        let models = load_models(&pack, &device, adapter, observer).await?;
         Ok(Self {
+            tokenizer: pack.tokenizer().await?,
             pack,
-            tokenizer,
-            models,
-            adapter,
-            encoders: None,
-            control_net: None,
+            networks: Networks::new(device),
+            memory_limit: options.memory_limit,
         })
+    }
+
+    /// Loads what a generation with the model's defaults needs: all networks, or where memory is
+    /// limited the first.
+    pub async fn preload(&mut self, observer: &mut impl Observer) -> Result<()> {
+        let manifest = self.pack.manifest();
+        let mode = Mode::default_for(manifest);
+        let (width, height) = (manifest.defaults.width, manifest.defaults.height);
+        let all = [
+            Stage::TextEncoder,
+            Stage::Unet(mode.adapter(manifest)),
+            Stage::Decoders,
+        ];
+        self.limit_memory(mode, width, height)?;
+        let stages = match self.networks.one_at_a_time {
+            true => &all[..1],
+            false => &all,
+        };
+        self.networks.require(stages, &self.pack, observer).await
+    }
+
+    /// Decides whether all networks may be loaded at once for a picture of that size.
+    fn limit_memory(&mut self, mode: Mode, width: usize, height: usize) -> Result<()> {
+        let manifest = self.pack.manifest();
+        let estimate = estimate_memory(manifest, Some(mode), Some(width), Some(height))?;
+        let too_much = |limit: u64| estimate.all_loaded > limit;
+        self.networks.one_at_a_time = self.memory_limit.is_some_and(too_much);
+        Ok(())
     }
 
     /// What the pack holds.
@@ -108,8 +112,13 @@ impl<S: PackSource> Engine<S> {
 
     /// Width and height in mode `single` must be multiples of this many pixels.
     pub fn size_multiple(&self) -> usize {
-        let decoder = self.models.transparency_decoder.as_ref();
-        decoder.map_or(8, TransparencyDecoder::size_multiple).max(8)
+        let tensors = &self.pack.manifest().tensors;
+        // More levels than any decoder has; a manifest is a stranger's word.
+        let levels = (0..12).take_while(|level| {
+            let level = format!("transparency_decoder.down_blocks.{level}.");
+            tensors.keys().any(|name| name.starts_with(&level))
+        });
+        TransparencyDecoder::size_multiple(levels.count()).max(8)
     }
 
     /// Generates what `request` asks for.
@@ -147,14 +156,7 @@ impl<S: PackSource> Engine<S> {
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
         let plan = Plan::new(request, self.pack.manifest(), self.size_multiple())?;
-        self.adapt(plan.mode, observer).await?;
-        let condition = request.foreground.as_ref().or(request.background.as_ref());
-        if let Some(picture) = condition {
-            let shape = [1, 3, plan.height, plan.width];
-            let on_grey = HostTensor::new(shape, plan.fitted(picture).on_grey());
-            let on_grey = to_device(&on_grey, &self.models.device);
-            self.models.unet.set_condition(on_grey);
-        }
+        self.limit_memory(plan.mode, plan.width, plan.height)?;
         let init = match &request.init {
             Some(Init::Latent(latent)) => Some(latent.clone()),
             Some(Init::Picture(picture)) => {
@@ -163,25 +165,35 @@ impl<S: PackSource> Engine<S> {
             }
             None => None,
         };
-        if request.control.is_some() && self.control_net.is_none() {
-            let device = &self.models.device;
-            self.control_net = Some(load_control_net(&self.pack, device, observer).await?);
+        let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), init)?;
+        let pack = &self.pack;
+        self.networks
+            .require(&[Stage::TextEncoder], pack, observer)
+            .await?;
+        let text_encoder = self.networks.text_encoder();
+        let context = sampling.encode(&self.tokenizer, text_encoder, observer);
+        let context = context.await?;
+
+        let mut stages = vec![Stage::Unet(plan.mode.adapter(pack.manifest()))];
+        stages.extend(request.control.as_ref().map(|_| Stage::ControlNet));
+        let previews = request.preview_every.is_some() && pack.manifest().has("taesd_decoder");
+        stages.extend(previews.then_some(Stage::TinyDecoder));
+        self.networks.require(&stages, pack, observer).await?;
+        let condition = request.foreground.as_ref().or(request.background.as_ref());
+        if let Some(picture) = condition {
+            let shape = [1, 3, plan.height, plan.width];
+            let on_grey = HostTensor::new(shape, plan.fitted(picture).on_grey());
+            let on_grey = to_device(&on_grey, &self.networks.device);
+            self.networks.unet_mut().set_condition(on_grey);
         }
-        let steering = request.control.as_ref().zip(self.control_net.as_ref());
-        let steering = steering.map(|(control, network)| {
+        let steering = request.control.as_ref().map(|control| {
             let picture = plan.fitted(&control.picture);
-            Steering::new(network, control, &picture, &self.models.device)
+            let network = self.networks.control_net();
+            Steering::new(network, control, &picture, &self.networks.device)
         });
-        let inputs = Inputs {
-            request,
-            plan: &plan,
-            manifest: self.pack.manifest(),
-            tokenizer: &self.tokenizer,
-            models: &self.models,
-            init,
-            steering,
-        };
-        sample(inputs, observer).await
+        sampling
+            .run(&self.networks, &context, steering, observer)
+            .await
     }
 
     /// The latent of a picture, with its alpha hidden in it where the pack has a transparency
@@ -205,7 +217,9 @@ impl<S: PackSource> Engine<S> {
                 format!("use sides that are multiples of 8 up to {MAX_SIDE}"),
             ));
         }
-        encode(picture, gain, true, self.encoders(observer).await?).await
+        self.limit_memory(Mode::default_for(self.pack.manifest()), width, height)?;
+        self.require_encoders(observer).await?;
+        encode(picture, gain, true, &self.networks, self.scaling_factor()?).await
     }
 
     async fn encode_init(
@@ -215,20 +229,24 @@ impl<S: PackSource> Engine<S> {
         plan: &Plan,
         observer: &mut impl Observer,
     ) -> Result<HostTensor> {
-        let encoders = self.encoders(observer).await?;
-        if let (VaeSize::Tiny, Some(tiny)) = (request.vae, &encoders.tiny) {
-            return encode_tiny(picture, tiny, &encoders.device).await;
+        self.require_encoders(observer).await?;
+        let networks = &self.networks;
+        if let (VaeSize::Tiny, Some(tiny)) = (request.vae, &networks.encoders().tiny) {
+            return encode_tiny(picture, tiny, &networks.device).await;
         }
         let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
-        Ok(encode(picture, gain, transparent, encoders).await?.latent)
+        let factor = self.scaling_factor()?;
+        let encoded = encode(picture, gain, transparent, networks, factor).await?;
+        Ok(encoded.latent)
     }
 
-    async fn encoders(&mut self, observer: &mut impl Observer) -> Result<&Encoders> {
-        let encoders = match self.encoders.take() {
-            Some(encoders) => encoders,
-            None => load_encoders(&self.pack, &self.models.device, observer).await?,
-        };
-        Ok(self.encoders.insert(encoders))
+    async fn require_encoders(&mut self, observer: &mut impl Observer) -> Result<()> {
+        let stages = [Stage::Encoders];
+        self.networks.require(&stages, &self.pack, observer).await
+    }
+
+    fn scaling_factor(&self) -> Result<f32> {
+        Ok(self.pack.manifest().vae()?.scaling_factor)
     }
 
     /// The second half: from a latent to layers. `keep` fills the dump.
@@ -237,7 +255,7 @@ impl<S: PackSource> Engine<S> {
     /// `bad_option` or `unsupported_mode` if the pack or the latent's mode does not allow `vae`;
     /// `bad_image` if the latent's size does not suit its mode; as [`Engine::generate`] otherwise.
     pub async fn decode(
-        &self,
+        &mut self,
         latent: &Latent,
         vae: VaeSize,
         passes: usize,
@@ -247,7 +265,27 @@ impl<S: PackSource> Engine<S> {
         check_passes(passes)?;
         self.check_latent(latent)?;
         vae.check(latent.mode, self.pack.manifest())?;
-        decode(latent, vae, passes, keep, &self.models, observer).await
+        let [_, _, height, width] = latent.values.shape[..] else {
+            unreachable!("the latent was checked")
+        };
+        self.limit_memory(latent.mode, width * 8, height * 8)?;
+        let stage = match vae {
+            VaeSize::Full => Stage::Decoders,
+            VaeSize::Tiny => Stage::TinyDecoder,
+        };
+        self.networks
+            .require(&[stage], &self.pack, observer)
+            .await?;
+        let factor = self.scaling_factor()?;
+        decode(
+            latent,
+            passes,
+            keep,
+            (&self.networks, stage),
+            factor,
+            observer,
+        )
+        .await
     }
 
     fn check_latent(&self, latent: &Latent) -> Result<()> {
@@ -275,140 +313,4 @@ impl<S: PackSource> Engine<S> {
             )),
         }
     }
-
-    /// Loads the UNet with the adapter that `mode` needs, if it is not there already.
-    async fn adapt(&mut self, mode: Mode, observer: &mut impl Observer) -> Result<()> {
-        let adapter = mode.adapter(self.pack.manifest());
-        if adapter != self.adapter {
-            let weights = Weights::new(&self.models.device);
-            let wanted = |name: &str| wants_unet(name, adapter);
-            load_weights(&self.pack, &weights, wanted, observer).await?;
-            self.models.unet = build_unet(self.pack.manifest(), &weights, adapter)?;
-            self.adapter = adapter;
-        }
-        Ok(())
-    }
-}
-
-async fn load_models<S: PackSource>(
-    pack: &Pack<S>,
-    device: &Device,
-    adapter: Option<&str>,
-    observer: &mut impl Observer,
-) -> Result<Models> {
-    let weights = Weights::new(device);
-    let wanted = |name: &str| {
-        let parts = [
-            "text_encoder.",
-            "vae.decoder.",
-            "vae.post_quant_conv.",
-            "transparency_decoder.",
-            "taesd_decoder.",
-        ];
-        parts.iter().any(|part| name.starts_with(part)) || wants_unet(name, adapter)
-    };
-    load_weights(pack, &weights, wanted, observer).await?;
-    let manifest = pack.manifest();
-    let vae = manifest.vae()?;
-    let transparency_decoder = manifest
-        .has("transparency_decoder")
-        .then(|| TransparencyDecoder::load(&weights.at("transparency_decoder")));
-    let tiny_decoder = manifest
-        .has("taesd_decoder")
-        .then(|| TinyDecoder::load(&weights.at("taesd_decoder")));
-    Ok(Models {
-        device: device.clone(),
-        text_encoder: TextEncoder::load(&manifest.text_encoder()?, &weights.at("text_encoder"))?,
-        unet: build_unet(manifest, &weights, adapter)?,
-        vae: VaeDecoder::load(&vae, &weights.at("vae"))?,
-        scaling_factor: vae.scaling_factor,
-        transparency_decoder: transparency_decoder.transpose()?,
-        tiny_decoder: tiny_decoder.transpose()?,
-    })
-}
-
-async fn load_encoders<S: PackSource>(
-    pack: &Pack<S>,
-    device: &Device,
-    observer: &mut impl Observer,
-) -> Result<Encoders> {
-    let weights = Weights::new(device);
-    let parts = [
-        "vae.encoder.",
-        "vae.quant_conv.",
-        "transparency_encoder.",
-        "taesd_encoder.",
-    ];
-    let wanted = |name: &str| parts.iter().any(|part| name.starts_with(part));
-    load_weights(pack, &weights, wanted, observer).await?;
-    let manifest = pack.manifest();
-    let config = manifest.vae()?;
-    let transparency = manifest
-        .has("transparency_encoder")
-        .then(|| TransparencyEncoder::load(&weights.at("transparency_encoder")));
-    let tiny = manifest
-        .has("taesd_encoder")
-        .then(|| TinyEncoder::load(&weights.at("taesd_encoder")));
-    Ok(Encoders {
-        device: device.clone(),
-        vae: VaeEncoder::load(&config, &weights.at("vae"))?,
-        scaling_factor: config.scaling_factor,
-        transparency: transparency.transpose()?,
-        tiny: tiny.transpose()?,
-    })
-}
-
-async fn load_control_net<S: PackSource>(
-    pack: &Pack<S>,
-    device: &Device,
-    observer: &mut impl Observer,
-) -> Result<ControlNet> {
-    let weights = Weights::new(device);
-    let wanted = |name: &str| name.starts_with("controlnet.");
-    load_weights(pack, &weights, wanted, observer).await?;
-    let config = pack.manifest().config("controlnet")?;
-    ControlNet::load(&config, &weights.at("controlnet"))
-}
-
-fn build_unet(manifest: &Manifest, weights: &Weights, adapter: Option<&str>) -> Result<Unet> {
-    let adapter = adapter.map(|component| weights.at(component));
-    Unet::load(&manifest.unet()?, &weights.at("unet"), adapter.as_ref())
-}
-
-/// Whether a tensor is part of the UNet. The base weights that the folded adapter replaces are left
-/// out.
-fn wants_unet(name: &str, adapter: Option<&str>) -> bool {
-    let replaced = [
-        ".to_q.weight",
-        ".to_k.weight",
-        ".to_v.weight",
-        ".to_out.0.weight",
-    ];
-    let is_replaced = || replaced.iter().any(|end| name.ends_with(end));
-    match adapter {
-        None => name.starts_with("unet."),
-        Some(component) => {
-            let adapts = name
-                .strip_prefix(component)
-                .is_some_and(|rest| rest.starts_with('.'));
-            let base = name.starts_with("unet.");
-            adapts || base && !(component == "layers.attn" && is_replaced())
-        }
-    }
-}
-
-async fn load_weights<S: PackSource>(
-    pack: &Pack<S>,
-    weights: &Weights,
-    wanted: impl Fn(&str) -> bool,
-    observer: &mut impl Observer,
-) -> Result<()> {
-    pack.load(weights, wanted, async |progress| {
-        let event = Event::Loading {
-            loaded_bytes: progress.loaded_bytes,
-            total_bytes: progress.total_bytes,
-        };
-        observer.report(event).await
-    })
-    .await
 }

@@ -4,6 +4,8 @@ mod control;
 mod decode;
 mod encode;
 mod engine;
+mod memory;
+mod networks;
 mod observer;
 mod preview;
 mod request;
@@ -15,7 +17,8 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 pub use control::Control;
 pub use decode::{Decoded, Layer};
 pub use encode::Encoded;
-pub use engine::{Engine, Generation};
+pub use engine::{Engine, Generation, LoadOptions};
+pub use memory::{MemoryEstimate, estimate_memory};
 pub use observer::{Event, Observer, Quiet};
 pub use request::{Init, Mode, Request, Role};
 pub use sample::{Dump, Latent, Sampled};
@@ -46,8 +49,8 @@ pub(crate) fn host_values(
         })
 }
 
-/// A tensor of four axes on `device`.
-pub(crate) fn to_device(tensor: &HostTensor, device: &Device) -> Tensor<4> {
+/// A tensor of `D` axes on `device`.
+pub(crate) fn to_device<const D: usize>(tensor: &HostTensor, device: &Device) -> Tensor<D> {
     let data = TensorData::new(tensor.data.clone(), tensor.shape.clone());
     Tensor::from_data(data, device)
 }

@@ -1,4 +1,4 @@
-use super::engine::Models;
+use super::networks::Networks;
 use super::{host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
@@ -7,12 +7,16 @@ use crate::weights::HostTensor;
 /// A rough picture of the first frame of a latent `[frames, 4, height, width]` in the UNet's
 /// scale: by TAESD in full size where there is one, else one pixel a cell by the pack's linear
 /// `map` from latents to colours.
-pub async fn preview(latent: &HostTensor, map: &[[f32; 3]], models: &Models) -> Result<Picture> {
+pub async fn preview(
+    latent: &HostTensor,
+    map: &[[f32; 3]],
+    networks: &Networks,
+) -> Result<Picture> {
     let [height, width] = [latent.shape[2], latent.shape[3]];
-    let Some(decoder) = &models.tiny_decoder else {
+    let Some(decoder) = networks.tiny_decoder() else {
         return Ok(mapped(&latent.data, width, height, map));
     };
-    let first = to_device(latent, &models.device).narrow(0, 0, 1);
+    let first = to_device(latent, &networks.device).narrow(0, 0, 1);
     let planes = host_values(decoder.forward(first).into_data_async().await)?;
     Ok(Picture::from_planes(&planes, 8 * width, 8 * height))
 }

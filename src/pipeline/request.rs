@@ -79,6 +79,14 @@ impl Mode {
         Some(format!("an adapter (pack with --layers {name}={file})"))
     }
 
+    /// What a pack is for if nothing is said: transparent pictures, where it can.
+    pub(super) fn default_for(manifest: &Manifest) -> Self {
+        match Self::Single.missing_part(manifest) {
+            None => Self::Single,
+            Some(_) => Self::Opaque,
+        }
+    }
+
     /// The component of the pack that adapts the UNet to this mode; `None` if it runs as it is.
     pub(super) fn adapter(self, manifest: &Manifest) -> Option<&'static str> {
         match self {
@@ -282,11 +290,7 @@ pub(super) const MAX_SIDE: usize = 4096;
 
 impl Plan {
     pub fn new(request: &Request, manifest: &Manifest, size_multiple: usize) -> Result<Self> {
-        let mode = match request.mode {
-            Some(mode) => mode,
-            None if Mode::Single.missing_part(manifest).is_none() => Mode::Single,
-            None => Mode::Opaque,
-        };
+        let mode = request.mode.unwrap_or_else(|| Mode::default_for(manifest));
         if let Some(part) = mode.missing_part(manifest) {
             return Err(Error::new(
                 ErrorCode::UnsupportedMode,

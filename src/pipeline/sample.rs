@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::control::Steering;
-use super::engine::Models;
-use super::preview::preview;
+use super::networks::Networks;
 use super::request::{Plan, Request};
 use super::{Event, Mode, Observer, Role, host_values, to_device};
-use crate::sampling::{NoiseGenerator, NoiseSchedule, Sampler, sampler};
-use crate::text::{Prompt, Tokenizer};
+use crate::sampling::{ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
+use crate::text::{Prompt, TextEncoder, Tokenizer};
+use crate::unet::Residuals;
 use crate::weights::{HostTensor, Manifest};
 use crate::{Error, ErrorCode, Result};
 
@@ -36,95 +36,156 @@ pub struct Sampled {
     pub dump: Dump,
 }
 
-/// What sampling works with.
-pub(super) struct Inputs<'a> {
-    pub request: &'a Request,
-    pub plan: &'a Plan,
-    pub manifest: &'a Manifest,
-    pub tokenizer: &'a Tokenizer,
-    pub models: &'a Models,
+/// A generation on its way from prompts to a finished latent.
+pub(super) struct Sampling<'a> {
+    request: &'a Request,
+    plan: &'a Plan,
+    manifest: &'a Manifest,
+    sampler: Box<dyn Sampler>,
     /// Latent of the initial picture, one frame.
-    pub init: Option<HostTensor>,
-    /// The ControlNet at work, if there is a control picture.
-    pub steering: Option<Steering<'a>>,
+    init: Option<HostTensor>,
+    dump: Dump,
 }
 
-/// Runs text encoder and UNet.
-pub(super) async fn sample(inputs: Inputs<'_>, observer: &mut impl Observer) -> Result<Sampled> {
-    let Inputs {
-        request,
-        plan,
-        manifest,
-        models,
-        ..
-    } = inputs;
-    let schedule = NoiseSchedule::new(&manifest.config("scheduler")?)?;
-    let strength = inputs.init.as_ref().map(|_| request.strength);
-    let convention = request.convention;
-    let mut sampler = sampler(plan.sampler, convention, &schedule, plan.steps, strength)?;
-    if !observer.report(Event::Encoding).await {
-        return Err(aborted());
+impl<'a> Sampling<'a> {
+    pub fn new(
+        request: &'a Request,
+        plan: &'a Plan,
+        manifest: &'a Manifest,
+        init: Option<HostTensor>,
+    ) -> Result<Self> {
+        let schedule = NoiseSchedule::new(&manifest.config("scheduler")?)?;
+        let strength = init.as_ref().map(|_| request.strength);
+        let convention = request.convention;
+        Ok(Self {
+            request,
+            plan,
+            manifest,
+            sampler: sampler(plan.sampler, convention, &schedule, plan.steps, strength)?,
+            init,
+            dump: Dump::new(),
+        })
     }
-    let mut dump = Dump::new();
-    let context = encode_prompts(&inputs, &mut dump).await?;
-    let frames = plan.mode.roles().len();
-    let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
-    let mut draw = frame_noise(request.seed, &shape);
-    let drawn = draw();
-    let noise = request
-        .noise
-        .as_ref()
-        .map_or(drawn, |noise| noise.data.clone());
-    let init = inputs.init.as_ref().map(|init| init.data.repeat(frames));
-    let mut latent = sampler.start(&noise, init.as_deref());
-    let mut keep = |name: String, values: &[f32]| {
+
+    /// The first half: runs the text encoder. Gives text features for the rows of a batch: the
+    /// negative prompt for every frame, if there is guidance, then each frame's own prompt. They are
+    /// read back, so that no work is left that needs the text encoder, which may be freed now.
+    pub async fn encode(
+        &mut self,
+        tokenizer: &Tokenizer,
+        encoder: &TextEncoder,
+        observer: &mut impl Observer,
+    ) -> Result<HostTensor> {
+        if !observer.report(Event::Encoding).await {
+            return Err(aborted());
+        }
+        let request = self.request;
+        let roles = self.plan.mode.roles();
+        let guided = self.plan.guidance != 1.0;
+        let mut texts = vec![request.prompt.clone()];
+        texts.extend(roles.iter().map(|role| frame_prompt(request, *role)));
+        texts.extend(guided.then(|| request.negative_prompt.clone()));
+        let length = self.manifest.text_encoder()?.max_position_embeddings;
+        let prompts = Prompt::batch(&texts, tokenizer, length);
+        let (main, rest) = prompts.split_at(1);
+        let (frames, negative) = rest.split_at(roles.len());
+        let encode = |prompts: &[Prompt]| Prompt::encode(prompts, encoder);
+        let positive = encode(frames);
+        let negative = guided.then(|| encode(negative));
         if request.dump {
-            dump.insert(name, HostTensor::new(shape.clone(), values.to_vec()));
-        }
-    };
-    keep("latent.initial".into(), &latent);
-    let steps = sampler.steps();
-    for step in 0..steps {
-        let denoising = Event::Denoising {
-            step,
-            steps,
-            preview: None,
-        };
-        if step == 0 && !observer.report(denoising).await {
-            return Err(aborted());
-        }
-        let epsilon = guided_epsilon(&*sampler, step, &latent, &shape, &context, &inputs).await?;
-        let wanted = request
-            .preview_every
-            .is_some_and(|every| (step + 1).is_multiple_of(every));
-        let preview = match wanted {
-            true => {
-                let denoised = sampler.denoised(step, &latent, &epsilon);
-                let denoised = HostTensor::new(shape.clone(), denoised);
-                Some(preview(&denoised, &manifest.preview, models).await?)
+            keep_features("text.cond", &encode(main), &mut self.dump).await?;
+            if roles.len() > 1 {
+                keep_features("text.cond.frames", &positive, &mut self.dump).await?;
             }
-            false => None,
-        };
-        latent = sampler.step(step, &latent, &epsilon, &mut draw);
-        keep(format!("latent.step.{step}"), &latent);
-        let denoising = Event::Denoising {
-            step: step + 1,
-            steps,
-            preview,
-        };
-        if !observer.report(denoising).await {
-            return Err(aborted());
+            if let Some(negative) = &negative {
+                keep_features("text.uncond", negative, &mut self.dump).await?;
+            }
         }
+        let context = match negative {
+            Some(negative) => Tensor::cat(vec![negative.repeat_dim(0, roles.len()), positive], 0),
+            None => positive,
+        };
+        let shape = context.dims();
+        let values = host_values(context.into_data_async().await)?;
+        Ok(HostTensor::new(shape, values))
     }
-    keep("latent.final".into(), &latent);
-    let values = HostTensor::new(shape, latent);
-    values.check_finite("the final latent")?;
-    let latent = Latent {
-        values,
-        mode: plan.mode,
-        seed: request.seed,
-    };
-    Ok(Sampled { latent, dump })
+
+    /// The second half: runs the UNet, step by step. `steering` is the ControlNet at work, if there
+    /// is a control picture.
+    pub async fn run(
+        mut self,
+        networks: &Networks,
+        context: &HostTensor,
+        steering: Option<Steering<'_>>,
+        observer: &mut impl Observer,
+    ) -> Result<Sampled> {
+        let (request, plan) = (self.request, self.plan);
+        let context = &to_device(context, &networks.device);
+        let frames = plan.mode.roles().len();
+        let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
+        let mut draw = frame_noise(request.seed, &shape);
+        let drawn = draw();
+        let noise = request
+            .noise
+            .as_ref()
+            .map_or(drawn, |noise| noise.data.clone());
+        let init = self.init.as_ref().map(|init| init.data.repeat(frames));
+        let mut latent = self.sampler.start(&noise, init.as_deref());
+        let mut keep = |name: String, values: &[f32]| {
+            if request.dump {
+                let values = HostTensor::new(shape.clone(), values.to_vec());
+                self.dump.insert(name, values);
+            }
+        };
+        keep("latent.initial".into(), &latent);
+        let steps = self.sampler.steps();
+        let mut preview = None;
+        for step in 0..=steps {
+            let denoising = Event::Denoising {
+                step,
+                steps,
+                preview: preview.take(),
+            };
+            if !observer.report(denoising).await {
+                return Err(aborted());
+            }
+            if step == steps {
+                break;
+            }
+            let input = self.sampler.model_input(step);
+            let predicted = predict(
+                input,
+                &latent,
+                &shape,
+                context,
+                networks,
+                |batch, timesteps| {
+                    let steering = steering.as_ref()?;
+                    steering.residuals((step, steps), batch, timesteps, context)
+                },
+            );
+            let epsilon = guided(predicted.await?, &shape, plan.guidance)?;
+            let wanted = request.preview_every;
+            if wanted.is_some_and(|every| (step + 1).is_multiple_of(every)) {
+                let denoised = self.sampler.denoised(step, &latent, &epsilon);
+                let denoised = HostTensor::new(shape.clone(), denoised);
+                let map = &self.manifest.preview;
+                preview = Some(super::preview::preview(&denoised, map, networks).await?);
+            }
+            latent = self.sampler.step(step, &latent, &epsilon, &mut draw);
+            keep(format!("latent.step.{step}"), &latent);
+        }
+        keep("latent.final".into(), &latent);
+        let values = HostTensor::new(shape, latent);
+        values.check_finite("the final latent")?;
+        let latent = Latent {
+            values,
+            mode: plan.mode,
+            seed: request.seed,
+        };
+        let dump = self.dump;
+        Ok(Sampled { latent, dump })
+    }
 }
 
 /// Draws unit normal noise for all frames, each from a generator of its own: the seeds count up.
@@ -158,81 +219,50 @@ fn frame_prompt(request: &Request, role: Role) -> String {
     }
 }
 
-/// Text features for the rows of a batch: the negative prompt for every frame, if there is
-/// guidance, then each frame's own prompt.
-async fn encode_prompts(inputs: &Inputs<'_>, dump: &mut Dump) -> Result<Tensor<3>> {
-    let (request, models) = (inputs.request, inputs.models);
-    let roles = inputs.plan.mode.roles();
-    let guided = inputs.plan.guidance != 1.0;
-    let mut texts = vec![request.prompt.clone()];
-    texts.extend(roles.iter().map(|role| frame_prompt(request, *role)));
-    texts.extend(guided.then(|| request.negative_prompt.clone()));
-    let length = inputs.manifest.text_encoder()?.max_position_embeddings;
-    let prompts = Prompt::batch(&texts, inputs.tokenizer, length);
-    let (main, rest) = prompts.split_at(1);
-    let (frames, negative) = rest.split_at(roles.len());
-    let encode = |prompts: &[Prompt]| Prompt::encode(prompts, &models.text_encoder);
-    let positive = encode(frames);
-    let negative = guided.then(|| encode(negative));
-    if request.dump {
-        keep_features("text.cond", &encode(main), dump).await?;
-        if roles.len() > 1 {
-            keep_features("text.cond.frames", &positive, dump).await?;
-        }
-        if let Some(negative) = &negative {
-            keep_features("text.uncond", negative, dump).await?;
-        }
-    }
-    Ok(match negative {
-        Some(negative) => Tensor::cat(vec![negative.repeat_dim(0, roles.len()), positive], 0),
-        None => positive,
-    })
-}
-
 async fn keep_features(name: &str, features: &Tensor<3>, dump: &mut Dump) -> Result<()> {
     let values = host_values(features.to_data_async().await)?;
     dump.insert(name.into(), HostTensor::new(features.dims(), values));
     Ok(())
 }
 
-/// The UNet's epsilon, extrapolated from the negative prompt's to the prompt's by the guidance
-/// scale.
-async fn guided_epsilon(
-    sampler: &dyn Sampler,
-    step: usize,
+/// The UNet's output for every row of the batch that `context` is for.
+async fn predict(
+    input: ModelInput,
     latent: &[f32],
     shape: &[usize],
     context: &Tensor<3>,
-    inputs: &Inputs<'_>,
+    networks: &Networks,
+    residuals: impl FnOnce(&Tensor<4>, &[f32]) -> Option<Residuals>,
 ) -> Result<Vec<f32>> {
-    let input = sampler.model_input(step);
     let rows = context.dims()[0];
-    let branches = rows / shape[0];
     let scaled: Vec<f32> = latent.iter().map(|value| value * input.scale).collect();
     let mut batched = shape.to_vec();
     batched[0] = rows;
-    let batch = to_device(
-        &HostTensor::new(batched, scaled.repeat(branches)),
-        &context.device(),
-    );
-    let (unet, timesteps) = (&inputs.models.unet, vec![input.timestep; rows]);
-    let residuals = inputs.steering.as_ref().and_then(|steering| {
-        steering.residuals((step, sampler.steps()), &batch, &timesteps, context)
-    });
-    let predicted = match residuals {
-        Some(residuals) => unet.forward_controlled(batch, &timesteps, context, residuals),
-        None => unet.forward(batch, &timesteps, context),
+    let batch = HostTensor::new(batched, scaled.repeat(rows / shape[0]));
+    let batch = to_device(&batch, &networks.device);
+    let timesteps = vec![input.timestep; rows];
+    let predicted = match residuals(&batch, &timesteps) {
+        Some(residuals) => {
+            let unet = networks.unet();
+            unet.forward_controlled(batch, &timesteps, context, residuals)
+        }
+        None => networks.unet().forward(batch, &timesteps, context),
     };
-    let predicted = host_values(predicted.into_data_async().await)?;
-    let epsilon = match predicted.split_at(predicted.len() / branches) {
+    host_values(predicted.into_data_async().await)
+}
+
+/// Epsilon of a latent of `shape`, extrapolated from the negative prompt's to the prompt's by the
+/// guidance scale, where `predicted` has both.
+fn guided(predicted: Vec<f32>, shape: &[usize], guidance: f32) -> Result<Vec<f32>> {
+    let epsilon = match predicted.split_at(shape.iter().product()) {
         (only, []) => only.to_vec(),
         (negative, positive) => negative
             .iter()
             .zip(positive)
-            .map(|(negative, positive)| negative + inputs.plan.guidance * (positive - negative))
+            .map(|(negative, positive)| negative + guidance * (positive - negative))
             .collect(),
     };
-    let epsilon = HostTensor::new(shape.to_vec(), epsilon);
+    let epsilon = HostTensor::new(shape, epsilon);
     epsilon.check_finite("the UNet's output")?;
     Ok(epsilon.data)
 }

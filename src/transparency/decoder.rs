@@ -59,9 +59,10 @@ impl TransparencyDecoder {
         })
     }
 
-    /// Pictures must have sides that are multiples of this many pixels.
-    pub fn size_multiple(&self) -> usize {
-        1 << (self.down.len() - 1)
+    /// Pictures must have sides that are multiples of this many pixels for a decoder of so many
+    /// levels.
+    pub fn size_multiple(levels: usize) -> usize {
+        1 << levels.saturating_sub(1)
     }
 
     /// One pass: alpha, red, green, blue `[batch, 4, height, width]`, not clipped, from `pixels`

@@ -8,9 +8,11 @@ use super::convert::{
     bytes_from_js, error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js,
     layers_to_js, lora_from_js, object, picture_from_js, request_from_js,
 };
-use crate::pipeline::{Engine, Event, Latent, Mode, Observer, VaeSize};
+use crate::pipeline::{
+    Engine, Event, Latent, LoadOptions, Mode, Observer, VaeSize, estimate_memory,
+};
 use crate::transparency::OFFSET_GAIN;
-use crate::weights::PackSource;
+use crate::weights::{Manifest, PackSource};
 use crate::{Error, Result};
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the
@@ -67,6 +69,24 @@ pub(super) fn plain(error: Error) -> JsValue {
     error_to_js(&error, None)
 }
 
+/// What a picture takes of a GPU's memory with the pack of that manifest; `undefined` stands for the
+/// model's own default.
+#[wasm_bindgen]
+pub fn estimate_gpu_memory(
+    manifest: &[u8],
+    mode: Option<String>,
+    width: Option<usize>,
+    height: Option<usize>,
+) -> JsResult {
+    let manifest = Manifest::parse(manifest).map_err(plain)?;
+    let mode = mode.map(|mode| mode.parse()).transpose().map_err(plain)?;
+    let estimate = estimate_memory(&manifest, mode, width, height).map_err(plain)?;
+    Ok(object([
+        ("allLoaded", (estimate.all_loaded as f64).into()),
+        ("oneAtATime", (estimate.one_at_a_time as f64).into()),
+    ]))
+}
+
 /// A model on a device.
 #[wasm_bindgen]
 pub struct WasmEngine {
@@ -77,11 +97,13 @@ pub struct WasmEngine {
 #[wasm_bindgen]
 impl WasmEngine {
     /// Loads the pack behind `read` onto device `"webgpu"` or `"cpu"`.
-    /// `loras` is an array of `{name, bytes, strength}`, the bytes of LoRA files to merge.
+    /// `loras` is an array of `{name, bytes, strength}`, the bytes of LoRA files to merge;
+    /// `memory_limit` is in bytes.
     pub async fn load(
         read: Function,
         device: String,
         loras: Array,
+        memory_limit: Option<f64>,
         report: Function,
     ) -> std::result::Result<WasmEngine, JsValue> {
         let loras = loras.iter().map(|lora| lora_from_js(&lora));
@@ -90,13 +112,15 @@ impl WasmEngine {
             "webgpu" => crate::kernels::gpu_device().await.map_err(plain)?,
             _ => Device::flex(),
         };
+        let options = LoadOptions {
+            loras,
+            memory_limit: memory_limit.map(|bytes| bytes as u64),
+        };
+        let engine = Engine::open(JsSource { read }, target, options).await;
+        let mut engine = engine.map_err(plain)?;
         let mut observer = JsObserver { report };
-        let source = JsSource { read };
-        let engine = Engine::load_adapted(source, target, loras, &mut observer).await;
-        Ok(Self {
-            engine: engine.map_err(plain)?,
-            device,
-        })
+        engine.preload(&mut observer).await.map_err(plain)?;
+        Ok(Self { engine, device })
     }
 
     /// What the model is and can do.
@@ -191,7 +215,7 @@ impl WasmEngine {
 
     /// Decodes a latent into layers with the VAE `"full"` or `"tiny"`.
     pub async fn decode(
-        &self,
+        &mut self,
         latent: JsValue,
         vae: String,
         passes: usize,

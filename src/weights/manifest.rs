@@ -123,6 +123,29 @@ impl TensorEntry {
         })
     }
 
+    /// What the tensor takes of a device's memory once it is loaded under `name`, in bytes.
+    pub fn device_bytes(&self, name: &str) -> u64 {
+        if stays_in_memory(name) || self.stored == StoredType::U8 {
+            return 0;
+        }
+        let count = self.shape.iter().product::<usize>() as u64;
+        let [values, scales] = match self.quantization() {
+            Some(Quantization { bits, group }) => {
+                [count * bits as u64 / 8, count / group as u64 * 2]
+            }
+            None if self.stays_half() => [count * 2, 0],
+            None => [count * 4, 0],
+        };
+        // Buffers begin at multiples of this.
+        values.next_multiple_of(256) + scales.next_multiple_of(256)
+    }
+
+    /// Whether the values stay half floats on a device. What has one axis is small, and added or
+    /// multiplied as it is.
+    pub(super) fn stays_half(&self) -> bool {
+        self.stored == StoredType::F16 && self.shape.len() > 1
+    }
+
     /// Whether shape, type and group go together.
     fn is_sound(&self) -> bool {
         let count = self
@@ -143,6 +166,11 @@ impl TensorEntry {
             _ => self.group.is_none(),
         }
     }
+}
+
+/// Whether tensor `name` is a table that is looked up by rows and needs no device.
+pub(super) fn stays_in_memory(name: &str) -> bool {
+    name.ends_with("token_embedding.weight")
 }
 
 /// Element types of packed tensors.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor};
 
 use super::HostTensor;
-use super::manifest::TensorEntry;
+use super::manifest::{TensorEntry, stays_in_memory};
 use super::weight::{Table, Weight};
 use crate::{Error, ErrorCode, Result};
 
@@ -76,7 +76,7 @@ impl Weights {
             Some((_, Stored::OnDevice(_))) => return Err(self.missing(name)),
         };
         table.push(part);
-        let stored = match table.is_whole() && !is_table(name) {
+        let stored = match table.is_whole() && !stays_in_memory(name) {
             true => {
                 let weight = Weight::from_table(table, &self.device);
                 Stored::OnDevice(weight.ok_or_else(|| self.missing(name))?)
@@ -188,9 +188,4 @@ impl Weights {
             "the checkpoint is incomplete or of another architecture; pack it again",
         )
     }
-}
-
-/// Whether a tensor is looked up by rows and stays in memory.
-fn is_table(name: &str) -> bool {
-    name.ends_with("token_embedding.weight")
 }

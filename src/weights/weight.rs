@@ -3,7 +3,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::f16;
 
 use super::HostTensor;
-use super::manifest::{StoredType, TensorEntry};
+use super::manifest::TensorEntry;
 use super::on_device::Part;
 use super::quantize::{Quantization, Quantized, dequantize};
 use super::safetensors::{Dtype, decode_f32};
@@ -64,9 +64,7 @@ impl Weight {
                 scales: words(&scales, device),
                 quantization,
             })),
-            None if entry.stored == StoredType::F16 && entry.shape.len() > 1 => {
-                Values::Halves(Box::new(words(&bytes, device)))
-            }
+            None if entry.stays_half() => Values::Halves(Box::new(words(&bytes, device))),
             None => {
                 let values = decode_f32(entry.stored.dtype(), &bytes)?;
                 return Some(Self::dense(HostTensor::new(entry.shape, values), device));

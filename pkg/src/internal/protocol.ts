@@ -8,6 +8,8 @@ import type {
   EngineInfo,
   GenerateOptions,
   Latent,
+  MemoryEstimate,
+  Mode,
   Quantization,
   RequestOptions,
   Role,
@@ -104,7 +106,10 @@ export interface RawPackOptions {
 
 /** Each call, what it is given and what it answers. */
 export interface Calls {
-  load: { request: { device: Device | "auto"; loras: RawLora[] }; answer: EngineInfo };
+  load: {
+    request: { device: Device | "auto"; loras: RawLora[]; memoryLimit: number | undefined };
+    answer: EngineInfo;
+  };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
   encode: { request: { picture: RawPicture }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
@@ -115,6 +120,11 @@ export interface Calls {
   import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: string };
   /** Packs files and stores the pack; answers its name. */
   pack: { request: PackRequest; answer: string };
+  /** What a picture takes of a GPU's memory with the pack of that manifest. */
+  estimate: {
+    request: { manifest: Uint8Array<ArrayBuffer>; mode: Mode | undefined; width: number | undefined; height: number | undefined };
+    answer: MemoryEstimate;
+  };
   verify: { request: { name: string; repair: boolean }; answer: Verification };
   /** Fetches one file of a stored model again, unless it is whole. */
   repair: { request: { name: string; file: string }; answer: void };
@@ -130,7 +140,7 @@ export type Call = {
   [Type in keyof Calls]: { type: Type } & Calls[Type]["request"];
 }[keyof Calls];
 
-export type StorageCall = Extract<Call, { type: "import" | "pack" | "verify" | "repair" }>;
+export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" | "repair" }>;
 
 export type ToWorker =
   | Call

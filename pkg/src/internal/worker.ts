@@ -2,7 +2,8 @@
 // a time and posts what happens to the page.
 
 import { GlassineError, errorCodes } from "../public/errors.js";
-import init, { WasmEngine, WasmScene } from "../wasm/glassine.js";
+import init, { estimate_gpu_memory, WasmEngine, WasmScene } from "../wasm/glassine.js";
+import { destroyUnheld, watchDevices } from "./devices.js";
 import { findAdapter, recommend } from "./gpu.js";
 import { importPack } from "./storage/importing.js";
 import { packFiles } from "./storage/packing.js";
@@ -21,7 +22,8 @@ import { abortError } from "./queue.js";
 import { turn } from "./turn.js";
 import { repairFile, verifyModel } from "./storage/verifying.js";
 
-let started = false;
+/** The engine's exports, once it is started. */
+let module: { __wbindgen_externrefs: WebAssembly.Table } | undefined;
 let engine: WasmEngine | undefined;
 let controller = new AbortController();
 let readCount = 0;
@@ -46,6 +48,8 @@ function read(path: string, again = false): Promise<Uint8Array> {
 async function report(event: EngineEvent): Promise<boolean> {
   const preview = event.phase === "denoising" ? event.preview : undefined;
   post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
+  // Networks that stood in the way of those that are loaded now have been let go of.
+  if (event.phase === "loading" && module) destroyUnheld(module.__wbindgen_externrefs);
   await turn();
   return !controller.signal.aborted;
 }
@@ -53,18 +57,13 @@ async function report(event: EngineEvent): Promise<boolean> {
 /** The GPU's loss, once there is a GPU device: resolves with the browser's message. */
 let lost: Promise<string> | undefined;
 
-/** Has every GPU device that the engine makes tell when it is lost or full. */
-function watchDevices(): void {
-  const { requestDevice } = GPUAdapter.prototype;
-  GPUAdapter.prototype.requestDevice = async function (...args) {
-    const device = await requestDevice.apply(this, args);
-    lost = device.lost.then((info) => info.message);
-    void lost.then((message) => post({ type: "dead", error: deviceLost(message) }));
-    device.addEventListener("uncapturederror", ({ error }) => {
-      if (error instanceof GPUOutOfMemoryError) post({ type: "dead", error: outOfMemory(error.message) });
-    });
-    return device;
-  };
+/** Has a GPU device that the engine makes tell when it is lost or full. */
+function watch(device: GPUDevice): void {
+  lost = device.lost.then((info) => info.message);
+  void lost.then((message) => post({ type: "dead", error: deviceLost(message) }));
+  device.addEventListener("uncapturederror", ({ error }) => {
+    if (error instanceof GPUOutOfMemoryError) post({ type: "dead", error: outOfMemory(error.message) });
+  });
 }
 
 function deviceLost(message: string): RawError {
@@ -85,7 +84,10 @@ function outOfMemory(message: string): RawError {
   };
 }
 
-async function load({ device: choice, loras }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
+/** The memory that the engine uses by default, in bytes: no page is told how much there is. */
+const memoryLimits = { webgpu: 2e9, cpu: 3e9 };
+
+async function load({ device: choice, loras, memoryLimit }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
   const adapter = choice === "cpu" ? null : await findAdapter();
   if (choice === "webgpu" && !adapter) {
     throw new GlassineError("device_unavailable", "this browser gives no WebGPU adapter", {
@@ -93,16 +95,15 @@ async function load({ device: choice, loras }: Calls["load"]["request"]): Promis
     });
   }
   const device = choice === "auto" ? recommend(adapter) : choice;
-  if (device === "webgpu") watchDevices();
+  if (device === "webgpu") watchDevices(watch);
 
   await startModule();
-  engine = await WasmEngine.load(read, device, loras, report);
+  engine = await WasmEngine.load(read, device, loras, memoryLimit ?? memoryLimits[device], report);
   return engine.info();
 }
 
 async function startModule(): Promise<void> {
-  if (!started) await init({ module_or_path: fetchModule() });
-  started = true;
+  module ??= await init({ module_or_path: fetchModule() });
 }
 
 async function fetchModule(): Promise<Response> {
@@ -138,6 +139,7 @@ async function run(call: Call): Promise<void> {
       return post({ type: "done", answer: await load(call) });
     case "import":
     case "pack":
+    case "estimate":
     case "verify":
     case "repair":
       return post({ type: "done", answer: await store(call) });
@@ -157,6 +159,9 @@ async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["ans
       case "pack":
         await startModule();
         return await packFiles(call, task);
+      case "estimate":
+        await startModule();
+        return estimate_gpu_memory(call.manifest, call.mode, call.width, call.height);
       case "verify":
         return await verifyModel(call, task);
       case "repair":

@@ -2,7 +2,7 @@
 import { Connection } from "../internal/connection.js";
 import { readLoras } from "../internal/loras.js";
 import { toRawPicture } from "../internal/pictures.js";
-import type { Calls, EngineRequest, RawGenerated, RawLatent, RawLora } from "../internal/protocol.js";
+import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/protocol.js";
 import { abortError, Queue } from "../internal/queue.js";
 import { toSource, type PackSource } from "../internal/sources.js";
 import { GlassineError } from "./errors.js";
@@ -21,6 +21,9 @@ import type {
   RequestOptions,
   SceneLayer,
 } from "./types.js";
+
+/** How a model is loaded, and loaded again if its worker ends. */
+type LoadSettings = Omit<Calls["load"]["request"], "device">;
 
 /** What `engine.generate` gives. */
 export interface GenerateResult {
@@ -44,15 +47,15 @@ export class Engine {
   /** What this engine holds and what it does by default. */
   readonly info: EngineInfo;
   readonly #source: PackSource;
-  readonly #loras: RawLora[];
+  readonly #settings: LoadSettings;
   readonly #queue = new Queue();
   #connection: Connection;
   #disposed = false;
 
   /** @internal Use `createEngine`. */
-  constructor(source: PackSource, loras: RawLora[], connection: Connection, info: EngineInfo) {
+  constructor(source: PackSource, settings: LoadSettings, connection: Connection, info: EngineInfo) {
     this.#source = source;
-    this.#loras = loras;
+    this.#settings = settings;
     this.#connection = connection;
     this.info = info;
   }
@@ -159,7 +162,7 @@ export class Engine {
     if (this.#disposed) throw disposed();
     if (this.#connection.closed) {
       this.#connection = new Connection(this.#source);
-      await this.#connection.call("load", { device: this.info.device, loras: this.#loras }, options);
+      await this.#connection.call("load", { ...this.#settings, device: this.info.device }, options);
     }
     return this.#connection.call(type, request, options);
   }
@@ -187,6 +190,7 @@ export class Engine {
   #recipe(options: GenerateOptions, { latent }: RawGenerated): Recipe {
     const { signal, onProgress, previewEvery, noise, foreground, background, init, ...settings } = options;
     const { steps, guidance, sampler } = this.info.defaults;
+    const { loras } = this.#settings;
     const given = Object.entries(settings).filter(([, value]) => value !== undefined);
     return {
       steps,
@@ -198,7 +202,7 @@ export class Engine {
       height: latent.height * 8,
       ...(noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
-      ...(this.#loras.length > 0 && { loras: this.#loras.map(({ name, strength }) => ({ name, strength })) }),
+      ...(loras.length > 0 && { loras: loras.map(({ name, strength }) => ({ name, strength })) }),
     };
   }
 }
@@ -216,10 +220,18 @@ export class Engine {
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
   const source = await toSource(options?.model);
-  const loras = await readLoras(options.loras, options.signal);
+  const memoryLimit = checkMemoryLimit(options.memoryLimit);
+  const settings = { loras: await readLoras(options.loras, options.signal), memoryLimit };
   const connection = new Connection(source);
-  const info = await connection.call("load", { device, loras }, options);
-  return new Engine(source, loras, connection, info);
+  const info = await connection.call("load", { ...settings, device }, options);
+  return new Engine(source, settings, connection, info);
+}
+
+function checkMemoryLimit(limit: number | undefined): number | undefined {
+  if (limit === undefined || (typeof limit === "number" && limit >= 0)) return limit;
+  throw new GlassineError("bad_option", `memoryLimit ${String(limit)} is not possible`, {
+    hint: "Give a number of bytes.",
+  });
 }
 
 function checkDevice(device: Device | "auto" = "auto"): Device | "auto" {

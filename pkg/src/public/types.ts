@@ -109,8 +109,22 @@ export interface CreateEngineOptions extends RequestOptions {
    * is a GPU for it, else the CPU.
    */
   device?: Device | "auto" | undefined;
+  /**
+   * How much memory to use, in bytes: 2 GB on WebGPU and 3 GB on the CPU if left out. Where all
+   * networks together and the work would take more, one network at a time is loaded, which costs
+   * time at every picture. `models.estimate` says what a model takes.
+   */
+  memoryLimit?: number | undefined;
   /** Merged into the model's weights as they are loaded, one after the other. */
   loras?: readonly LoraOption[] | undefined;
+}
+
+/** What generating a picture takes of a GPU's memory at most, in bytes. */
+export interface MemoryEstimate {
+  /** With all networks loaded, so that the next picture needs no loading. */
+  readonly allLoaded: number;
+  /** With one network loaded at a time, as `memoryLimit` can have it. */
+  readonly oneAtATime: number;
 }
 
 /** A LoRA for `createEngine`. */

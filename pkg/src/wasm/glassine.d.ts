@@ -1,7 +1,7 @@
 // The exports of the engine (built from the Rust crate by scripts/build into
 // dist/wasm), as its src/web promises them.
 
-import type { EngineInfo, Vae } from "../public/types.js";
+import type { EngineInfo, MemoryEstimate, Mode, Vae } from "../public/types.js";
 import type {
   EngineEvent,
   EngineRequest,
@@ -25,7 +25,7 @@ export type Report = (event: EngineEvent) => Promise<boolean>;
 
 export default function init(options: {
   module_or_path: Response | Promise<Response>;
-}): Promise<unknown>;
+}): Promise<{ __wbindgen_externrefs: WebAssembly.Table }>;
 
 /**
  * Packs files of a page as model `name`. `read` gives bytes of one of them at
@@ -44,9 +44,23 @@ export function pack_files(
   report: (event: { loadedBytes: number; totalBytes: number }) => Promise<boolean>,
 ): Promise<void>;
 
+/** What a picture takes of a GPU's memory; the pack's defaults fill in what is left out. */
+export function estimate_gpu_memory(
+  manifest: Uint8Array,
+  mode: Mode | undefined,
+  width: number | undefined,
+  height: number | undefined,
+): MemoryEstimate;
+
 export class WasmEngine {
   private constructor();
-  static load(read: Read, device: "webgpu" | "cpu", loras: RawLora[], report: Report): Promise<WasmEngine>;
+  static load(
+    read: Read,
+    device: "webgpu" | "cpu",
+    loras: RawLora[],
+    memoryLimit: number,
+    report: Report,
+  ): Promise<WasmEngine>;
   info(): EngineInfo;
   generate(request: EngineRequest, report: Report): Promise<RawGenerated>;
   encode(picture: RawPicture, report: Report): Promise<RawLatent>;

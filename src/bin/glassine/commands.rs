@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten, to_ora, to_psd};
-use glassine::pipeline::{Control, Engine, Init, Latent, Layer, Mode, Request, VaeSize};
+use glassine::pipeline::{
+    Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeSize,
+};
 use glassine::weights::{
     AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
 };
@@ -91,7 +93,11 @@ async fn generate(arguments: Generate) -> Result<()> {
     let loras = loras
         .map(|(file, strength)| Lora::open(&file, strength))
         .collect::<Result<_>>()?;
-    let mut engine = Engine::load_adapted(source, device, loras, &mut progress).await?;
+    let options = LoadOptions {
+        loras,
+        ..LoadOptions::default()
+    };
+    let mut engine = Engine::open(source, device, options).await?;
     let generation = engine.generate(&request, &mut progress).await?;
     if let Some(path) = &arguments.dump {
         files::write_tensors(path, &generation.dump)?;
@@ -168,7 +174,8 @@ async fn encode(arguments: Encode) -> Result<()> {
     let mut progress = Progress::new();
     let picture = files::read_picture(&arguments.picture)?;
     let source = FolderSource::new(&arguments.model);
-    let mut engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
+    let device = device(arguments.device).await?;
+    let mut engine = Engine::open(source, device, LoadOptions::default()).await?;
     let encoded = engine
         .encode(&picture, arguments.offset_gain, &mut progress)
         .await?;
@@ -187,7 +194,8 @@ async fn decode(arguments: Decode) -> Result<()> {
     let mut progress = Progress::new();
     let values = files::read_tensor(&arguments.latent, &["latent", "latent.final"])?;
     let source = FolderSource::new(arguments.model);
-    let engine = Engine::load(source, device(arguments.device).await?, &mut progress).await?;
+    let device = device(arguments.device).await?;
+    let mut engine = Engine::open(source, device, LoadOptions::default()).await?;
     let transparent = Mode::Single.missing_part(engine.manifest()).is_none();
     let latent = Latent {
         values,

@@ -147,8 +147,13 @@ export class ModelFolder {
   }
 
   async #open(file: string): Promise<SyncAccessHandle> {
-    const handle = await this.#folder.getFileHandle(file, { create: true });
-    return (handle as WorkerFileHandle).createSyncAccessHandle();
+    const handle = (await this.#folder.getFileHandle(file, { create: true })) as WorkerFileHandle;
+    opening.add(handle);
+    try {
+      return await handle.createSyncAccessHandle();
+    } finally {
+      opening.delete(handle);
+    }
   }
 
   /** The length of every file. */
@@ -184,6 +189,9 @@ export async function findStored(name: string): Promise<{ folder: ModelFolder; r
 export function isComplete(record: ModelRecord | undefined): record is CompleteRecord {
   return typeof record?.manifest === "string";
 }
+
+/** Files that are being opened: Chromium forgets to answer for one that is collected as garbage meanwhile. */
+const opening = new Set<WorkerFileHandle>();
 
 // TypeScript's library for pages leaves out what only workers have.
 type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };

@@ -1,0 +1,105 @@
+use super::networks::Stage;
+use super::request::{MAX_SIDE, Mode};
+use crate::weights::Manifest;
+use crate::{Error, ErrorCode, Result};
+
+/// What generating a picture takes of a device's memory at most, in bytes: weights, intermediate
+/// results and what is held in reserve between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// With all networks loaded, so that the next picture needs no loading.
+    pub all_loaded: u64,
+    /// With one network loaded at a time.
+    pub one_at_a_time: u64,
+}
+
+/// What a picture takes of the memory of a device that runs `manifest`'s pack; mode and size are
+/// the model's defaults where left out. Weights count as they are stored; the rest is a bound on
+/// what was measured (docs/measurements.md).
+///
+/// # Errors
+/// `bad_option` if a side is longer than any picture's.
+pub fn estimate_memory(
+    manifest: &Manifest,
+    mode: Option<Mode>,
+    width: Option<usize>,
+    height: Option<usize>,
+) -> Result<MemoryEstimate> {
+    let mode = mode.unwrap_or_else(|| Mode::default_for(manifest));
+    let width = width.unwrap_or(manifest.defaults.width);
+    let height = height.unwrap_or(manifest.defaults.height);
+    if width.max(height) > MAX_SIDE {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("a picture of {width} x {height} is too large"),
+            format!("use sides up to {MAX_SIDE}"),
+        ));
+    }
+    let pixels = (width * height) as u64;
+    let rows = 2 * mode.roles().len() as u64;
+    let stages = [
+        (Stage::TextEncoder, TEXT_WORK),
+        (
+            Stage::Unet(mode.adapter(manifest)),
+            unet_work(manifest, rows, pixels / 64),
+        ),
+        (Stage::Decoders, decoder_work(manifest, pixels)),
+    ];
+    let weights = |stage: Stage| -> u64 {
+        let tensors = manifest.tensors.iter();
+        let here = tensors.filter(|(name, _)| stage.wants(name));
+        here.map(|(name, entry)| entry.device_bytes(name)).sum()
+    };
+    let loaded = stages.map(|(stage, work)| (weights(stage), work));
+    let all: u64 = loaded.iter().map(|(weights, _)| weights).sum();
+    let most = loaded.iter().map(|(_, work)| *work).max();
+    let alone = loaded.iter().map(|(weights, work)| weights + work).max();
+    Ok(MemoryEstimate {
+        all_loaded: all + most.unwrap_or(0),
+        one_at_a_time: alone.unwrap_or(0),
+    })
+}
+
+/// Bytes of a feature map of so many channels and cells.
+fn map_bytes(channels: u64, cells: u64) -> u64 {
+    4 * channels * cells
+}
+
+/// A size of tensor `name`; 0 if the pack does not have it.
+fn size(manifest: &Manifest, name: &str, axis: usize) -> u64 {
+    let shape = manifest.tensors.get(name).map(|entry| &entry.shape);
+    shape
+        .and_then(|shape| shape.get(axis))
+        .map_or(0, |size| *size as u64)
+}
+
+/// The text encoder: a few features of 77 tokens, and the largest of its weights.
+const TEXT_WORK: u64 = 64 << 20;
+
+/// The UNet, on a batch of `rows` latents of `cells` cells each.
+fn unet_work(manifest: &Manifest, rows: u64, cells: u64) -> u64 {
+    let finest = map_bytes(size(manifest, "unet.conv_in.weight", 0) * rows, cells);
+    UNPACKED + 32 * finest
+}
+
+/// The VAE's decoder, or the transparency decoder after it, on one picture.
+fn decoder_work(manifest: &Manifest, pixels: u64) -> u64 {
+    let levels = (0..).take_while(|level| {
+        size(
+            manifest,
+            &format!("vae.decoder.up_blocks.{level}.resnets.0.conv1.weight"),
+            0,
+        ) > 0
+    });
+    let last = levels.count().saturating_sub(1);
+    let widest = size(
+        manifest,
+        &format!("vae.decoder.up_blocks.{last}.resnets.0.conv1.weight"),
+        1,
+    );
+    let finest = size(manifest, "transparency_decoder.conv_in.weight", 0);
+    UNPACKED + (3 * map_bytes(widest, pixels)).max(16 * map_bytes(finest, pixels))
+}
+
+/// The largest weights as they are unpacked, and scores of attention.
+const UNPACKED: u64 = 384 << 20;
