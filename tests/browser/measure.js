@@ -12,36 +12,12 @@ import { serveTests } from "./lib/site.js";
 
 const gpus = { cpu: "any", swiftshader: "software", lavapipe: "lavapipe" };
 
-try {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      device: { type: "string", default: "cpu" },
-      prompt: { type: "string", default: "a glass bottle" },
-      size: { type: "string", default: "64" },
-      steps: { type: "string", default: "1" },
-      passes: { type: "string", default: "1" },
-      vae: { type: "string", default: "full" },
-      "default-limits": { type: "boolean", default: false },
-      expected: { type: "string" },
-      json: { type: "string" },
-    },
-  });
-  if (positionals.length !== 1) throw new Error("a pack's folder is needed: scripts/measure PACK_DIR");
-  if (!(values.device in gpus)) throw new Error(`unknown device ${values.device}: use cpu, swiftshader or lavapipe`);
-  const result = JSON.stringify(await measure(positionals[0], values), null, 2);
-  console.log(result);
-  if (values.json) await writeFile(values.json, `${result}\n`);
-} catch (error) {
-  console.error(`error: ${error.message}`);
-  process.exitCode = 1;
-}
-
 async function measure(pack, { expected, json, ...choices }) {
   const site = await serveTests(pack, choices["default-limits"] ? ["memory", "default-limits"] : ["memory"]);
   const { browser, close } = await launch(gpus[choices.device]);
   try {
     const page = await openTab({ diagnostic: console.error }, browser, site.url);
+    page.on("console", (message) => console.error(`${elapsed()} ${message.text()}`));
     const report = { pack, ...choices, packBytes: bytesOf(pack), chromium: await browser.version() };
     report.importSeconds = await page.evaluate(importPack);
     report.loadSeconds = await page.evaluate(load, choices.device === "cpu" ? "cpu" : "webgpu");
@@ -64,6 +40,9 @@ async function measure(pack, { expected, json, ...choices }) {
   }
 }
 
+/** Since this program was started. */
+const elapsed = () => `${performance.now().toFixed(0)} ms:`;
+
 function bytesOf(folder) {
   return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 }
@@ -78,12 +57,14 @@ async function importPack() {
 
 async function load(device) {
   const start = performance.now();
-  window.engine = await glassine.createEngine({ model: "measured", device });
+  const onProgress = ({ loadedBytes }) => console.info(`loaded ${loadedBytes}`);
+  window.engine = await glassine.createEngine({ model: "measured", device, onProgress });
   return (performance.now() - start) / 1000;
 }
 
 async function generate(options) {
-  const { layers, latent, timings } = await engine.generate(options);
+  const onProgress = ({ phase, step, pass }) => console.info(phase, step ?? pass ?? "");
+  const { layers, latent, timings } = await engine.generate({ ...options, onProgress });
   return { latent: Array.from(latent.data), rgba: Array.from(layers[0].imageData.data), timings };
 }
 
@@ -109,4 +90,29 @@ function psnr(bytes, expected) {
     return sum + (value - byte / 255) ** 2;
   }, 0);
   return -10 * Math.log10(squares / planes.length);
+}
+
+try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      device: { type: "string", default: "cpu" },
+      prompt: { type: "string", default: "a glass bottle" },
+      size: { type: "string", default: "64" },
+      steps: { type: "string", default: "1" },
+      passes: { type: "string", default: "1" },
+      vae: { type: "string", default: "full" },
+      "default-limits": { type: "boolean", default: false },
+      expected: { type: "string" },
+      json: { type: "string" },
+    },
+  });
+  if (positionals.length !== 1) throw new Error("a pack's folder is needed: scripts/measure PACK_DIR");
+  if (!(values.device in gpus)) throw new Error(`unknown device ${values.device}: use cpu, swiftshader or lavapipe`);
+  const result = JSON.stringify(await measure(positionals[0], values), null, 2);
+  console.log(result);
+  if (values.json) await writeFile(values.json, `${result}\n`);
+} catch (error) {
+  console.error(`error: ${error.message}`);
+  process.exitCode = 1;
 }
