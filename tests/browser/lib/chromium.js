@@ -1,9 +1,11 @@
 // Starts a real Chromium, as tests and the headless demo need it.
 
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 
 const candidates = [
@@ -27,10 +29,31 @@ const quiet = [
 // be taken for hung.
 const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--disable-gpu-watchdog"];
 
+const gpuFlags = {
+  none: ["--disable-features=WebGPU"],
+  software: softwareGpu,
+  // So that an adapter says what it is.
+  lavapipe: [...softwareGpu, "--enable-webgpu-developer-features"],
+  any: ["--enable-unsafe-webgpu"],
+};
+
+/** Where Mesa says what lavapipe is. */
+const lavapipe = "/usr/share/vulkan/icd.d/lvp_icd.json";
+
+/** What has Chromium take lavapipe for its own emulation: see lavapipe.c, which is compiled into `folder`. */
+function lavapipeVariables(folder) {
+  if (!existsSync(lavapipe)) throw new Error(`there is no ${lavapipe}: install Mesa's Vulkan drivers, version 25 or newer`);
+  const library = join(folder, "lavapipe.so");
+  const source = fileURLToPath(new URL("./lavapipe.c", import.meta.url));
+  execFileSync("cc", ["-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-o", library, source]);
+  return { LD_PRELOAD: library, VK_DRIVER_FILES: lavapipe };
+}
+
 /**
- * Launches Chromium. `gpu` is "software" for emulated WebGPU, "none" for no WebGPU,
- * and "any" for what the machine has. The profile is an empty one, unless that of
- * an earlier browser is given; closing removes it.
+ * Launches Chromium. `gpu` is "software" for emulated WebGPU, "lavapipe" for
+ * Mesa's emulation, which is faster, "none" for no WebGPU, and "any" for what the
+ * machine has. The profile is an empty one, unless that of an earlier browser is
+ * given; closing removes it.
  */
 export async function launch(gpu = "any", profile) {
   const executablePath = candidates.find((path) => path && existsSync(path));
@@ -44,8 +67,9 @@ export async function launch(gpu = "any", profile) {
     args: [
       ...quiet,
       ...(process.getuid?.() === 0 || process.env.CI ? ["--no-sandbox"] : []),
-      ...(gpu === "software" ? softwareGpu : gpu === "none" ? ["--disable-features=WebGPU"] : ["--enable-unsafe-webgpu"]),
+      ...gpuFlags[gpu],
     ],
+    env: { ...process.env, ...(gpu === "lavapipe" && lavapipeVariables(userDataDir)) },
   });
   return {
     browser,

@@ -5,10 +5,11 @@ import { serveTests } from "./site.js";
  * Opens the test page for the length of one test, or of a file of them. In it,
  * `glassine` is the built package, `models` that of "glassine/models", and
  * `failureOf(promise)` gives the fields of a rejection. Under /pack/ is `pack`:
- * a model's folder, or what a pack server answers.
+ * a model's folder, or what a pack server answers. `before` is for the worker: see
+ * `serveTests`.
  */
-export async function open(t, { gpu = "none", pack } = {}) {
-  const site = await serveTests(pack);
+export async function open(t, { gpu = "none", pack, before } = {}) {
+  const site = await serveTests(pack, before);
   const { browser, close } = await launch(gpu);
   t.after(async () => {
     await close();
@@ -31,6 +32,12 @@ export async function openTab(t, browser, url) {
       );
   });
   return page;
+}
+
+/** What lib/worker/memory.js has counted in the worker of the page's only engine. */
+export function memoryUse(page) {
+  const worker = page.workers().find((worker) => worker.url().endsWith("/internal/worker.js"));
+  return worker.evaluate(() => memoryUse());
 }
 
 /** How alike two lists of numbers are: 1 is the same direction. */

@@ -7,9 +7,11 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
+const workerFolder = fileURLToPath(new URL("./worker/", import.meta.url));
 export const packageFolder = fileURLToPath(new URL("../../../pkg/", import.meta.url));
 
 const packPrefix = "/pack/";
+const workerPrefix = "/worker/";
 
 const types = {
   ".css": "text/css",
@@ -35,12 +37,17 @@ const policy = [
   "connect-src 'self' http://localhost:9",
 ].join("; ");
 
-/** Serves the package's own test page and, under /pack/, a model's folder or a pack server's files. */
-export function serveTests(pack) {
+/**
+ * Serves the package's own test page and, under /pack/, a model's folder or a pack server's files.
+ * `before` names the scripts in lib/worker that the package's worker is to run before itself.
+ */
+export function serveTests(pack, before = []) {
   return serve(async (path, response, request) => {
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
+    if (path === "/glassine/dist/internal/worker.js") return sendWorker(response, before);
+    if (path.startsWith(workerPrefix)) return sendFile(response, join(workerFolder, path.slice(workerPrefix.length)));
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
     if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
     // Answers everything with its start page, as single-page applications do.
@@ -83,6 +90,11 @@ async function sendFile(response, file) {
     "content-length": size,
   });
   createReadStream(file).pipe(response);
+}
+
+async function sendWorker(response, before) {
+  const imports = before.map((name) => `import "${workerPrefix}${name}.js";\n`).join("");
+  send(response, 200, types[".js"], imports + (await readFile(join(packageFolder, "dist/internal/worker.js"), "utf8")));
 }
 
 async function sendDamaged(response, name) {

@@ -1,0 +1,42 @@
+// The engine asks no more of a GPU than WebGPU promises of every one.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cosine, memoryUse, open } from "../lib/open.js";
+
+/** Makes a picture on the page's GPU; gives its latent and what its worker counted. */
+async function generate(t, before) {
+  const page = await open(t, { gpu: "software", before });
+  const latent = await page.evaluate(async () => {
+    window.engine = await glassine.createEngine({ model: "mini", device: "webgpu" });
+    const { latent } = await engine.generate({ prompt: "a red apple", seed: 7, steps: 2, decodePasses: 1 });
+    return Array.from(latent.data);
+  });
+  return { latent, memory: await memoryUse(page) };
+}
+
+test("with WebGPU's default limits and without shader-f16, the picture is the same", async (t) => {
+  const free = await generate(t, ["memory"]);
+  assert.ok(free.memory.device.limits.maxStorageBufferBindingSize > 128 * 2 ** 20);
+  const { latent, memory } = await generate(t, ["memory", "default-limits"]);
+
+  const { limits, features } = memory.device;
+  assert.deepEqual(features.sort(), ["core-features-and-limits", "timestamp-query"]);
+  assert.equal(limits.maxStorageBufferBindingSize, 128 * 2 ** 20);
+  assert.equal(limits.maxStorageBuffersPerShaderStage, 8);
+  assert.equal(limits.maxComputeInvocationsPerWorkgroup, 256);
+  assert.equal(limits.maxComputeWorkgroupStorageSize, 16 * 2 ** 10);
+
+  const likeness = cosine(free.latent, latent);
+  t.diagnostic(`cosine of the latents: ${likeness}`);
+  assert.ok(likeness > 0.999);
+
+  for (const [phase, { gpuPeakBytes, gpuBytes }] of Object.entries(memory.phases)) {
+    t.diagnostic(`${phase}: ${gpuPeakBytes} bytes on the GPU at most, ${gpuBytes} at the end`);
+  }
+  const { created, destroyed, collected, textures } = memory.gpu;
+  t.diagnostic(`${created} buffers, ${destroyed} destroyed and ${collected} collected`);
+  t.diagnostic(`largest buffer ${memory.largest.buffer}, largest binding ${memory.largest.binding}`);
+  assert.equal(textures, 0, "only buffers are counted");
+  assert.ok(memory.phases.denoising.gpuPeakBytes > 0);
+});
