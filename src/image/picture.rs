@@ -3,6 +3,9 @@ use crate::{Error, ErrorCode, Result};
 /// The longest side of a picture that is read, in pixels.
 const MAX_SIDE: u32 = 16_384;
 
+/// The most bytes that a picture that is read may have in memory.
+const MAX_BYTES: u64 = 512 << 20;
+
 /// A picture of 8-bit red, green, blue and alpha, row by row from the top left.
 ///
 /// Colours are sRGB and straight: not multiplied by alpha, and kept where alpha is 0.
@@ -43,27 +46,16 @@ impl Picture {
     /// Reads a PNG, JPEG or WebP file.
     ///
     /// # Errors
-    /// `bad_image` if the bytes are no such file, or the picture is larger than 16384 pixels a side
-    /// or 512 MiB in memory.
+    /// `bad_image` if the bytes are no such file, or the picture is animated, or larger than 16384
+    /// pixels a side or 512 MiB in memory.
     pub fn from_file(bytes: &[u8]) -> Result<Self> {
-        let unreadable = |reason: String| {
+        let decoded = decode(bytes).map_err(|reason| {
             Error::new(
                 ErrorCode::BadImage,
                 format!("the picture cannot be read: {reason}"),
-                "give a PNG, JPEG or WebP of at most 16384 pixels a side",
+                "give a still PNG, JPEG or WebP of at most 16384 pixels a side",
             )
-        };
-        let mut reader = image::ImageReader::new(std::io::Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|error| unreadable(error.to_string()))?;
-        let mut limits = image::Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        limits.max_alloc = Some(512 << 20);
-        reader.limits(limits);
-        let decoded = reader
-            .decode()
-            .map_err(|error| unreadable(error.to_string()))?;
+        })?;
         let rgba = decoded.into_rgba8();
         Ok(Self {
             width: rgba.width() as usize,
@@ -75,22 +67,24 @@ impl Picture {
     /// The picture scaled and cropped around its centre to `width` x `height`, which keeps its
     /// proportions. Colours are weighted by alpha, so that hidden ones do not bleed in.
     pub fn fitted(&self, width: usize, height: usize) -> Self {
+        // In [0, 1], outside of which resizing cuts values off.
         let premultiplied = self.rgba.chunks_exact(4).flat_map(|pixel| {
             let alpha = f32::from(pixel[3]) / 255.0;
             [0, 1, 2]
-                .map(|channel| f32::from(pixel[channel]) * alpha)
+                .map(|channel| f32::from(pixel[channel]) / 255.0 * alpha)
                 .into_iter()
                 .chain([alpha])
         });
         let (own_width, own_height) = (self.width as u32, self.height as u32);
         let buffer = image::Rgba32FImage::from_raw(own_width, own_height, premultiplied.collect());
         let picture = image::DynamicImage::from(buffer.expect("four values a pixel"));
+        let picture = without_far_ends(picture, width, height);
         let filter = image::imageops::FilterType::Triangle;
         let resized = picture.resize_to_fill(width as u32, height as u32, filter);
         let rgba = resized.into_rgba32f().into_raw();
         let straight = rgba.chunks_exact(4).flat_map(|pixel| {
             let alpha = pixel[3].clamp(0.0, 1.0);
-            let color = |value: f32| (value / alpha.max(1e-6)).round().clamp(0.0, 255.0) as u8;
+            let color = |value: f32| (value / alpha.max(1e-6) * 255.0).round() as u8;
             [
                 color(pixel[0]),
                 color(pixel[1]),
@@ -156,4 +150,59 @@ impl Picture {
             })?;
         Ok(png)
     }
+}
+
+/// The picture in a PNG, JPEG or WebP file, or why it cannot be read.
+fn decode(bytes: &[u8]) -> std::result::Result<image::DynamicImage, String> {
+    let to_text = |error: image::ImageError| error.to_string();
+    let reader = || {
+        let reader = image::ImageReader::new(std::io::Cursor::new(bytes));
+        let mut reader = reader
+            .with_guessed_format()
+            .map_err(|error| error.to_string())?;
+        let mut limits = image::Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        limits.max_alloc = Some(MAX_BYTES);
+        reader.limits(limits);
+        Ok::<_, String>(reader)
+    };
+    let format = reader()?.format();
+    let (width, height) = reader()?.into_dimensions().map_err(to_text)?;
+    // The limit on allocations sees the file's own channels, which may be fewer or narrower.
+    if 4 * u64::from(width) * u64::from(height) > MAX_BYTES {
+        return Err(format!("it is {width} x {height} pixels large"));
+    }
+    // Frames of animations can make the decoder panic (image-webp 0.2.4).
+    if format == Some(image::ImageFormat::WebP) {
+        let cursor = std::io::Cursor::new(bytes);
+        let decoder = image::codecs::webp::WebPDecoder::new(cursor).map_err(to_text)?;
+        if decoder.has_animation() {
+            return Err("it is an animation".into());
+        }
+    }
+    reader()?.decode().map_err(to_text)
+}
+
+/// `picture` without what lies far outside of the part that fills `width` x `height`: scaled with
+/// the rest, the ends of a long strip would take gigabytes before they are cropped.
+fn without_far_ends(
+    picture: image::DynamicImage,
+    width: usize,
+    height: usize,
+) -> image::DynamicImage {
+    /// How many times the length that is needed is kept.
+    const KEPT: u64 = 4;
+    let (own_width, own_height) = (picture.width(), picture.height());
+    let kept = |own: u32, other: u32, side: usize, other_side: usize| {
+        let needed = (u64::from(other) * side as u64).div_ceil(other_side as u64);
+        u64::from(own).min(KEPT * needed) as u32
+    };
+    let kept_width = kept(own_width, own_height, width, height);
+    let kept_height = kept(own_height, own_width, height, width);
+    if (kept_width, kept_height) == (own_width, own_height) {
+        return picture;
+    }
+    let (left, top) = (own_width - kept_width, own_height - kept_height);
+    picture.crop_imm(left / 2, top / 2, kept_width, kept_height)
 }

@@ -25,6 +25,13 @@ impl GroupNorm {
             ));
         }
         let bias: Tensor<1> = weights.take("bias")?;
+        if bias.dims() != [channels] {
+            return Err(Error::new(
+                ErrorCode::ModelDamaged,
+                format!("{channels} channels cannot be shifted by {:?}", bias.dims()),
+                "the model is inconsistent; fetch or pack it again",
+            ));
+        }
         Ok(Self {
             weight: weight.reshape([1, channels, 1, 1]),
             bias: bias.reshape([1, channels, 1, 1]),

@@ -221,7 +221,8 @@ impl NoiseSchedule {
         let ratio = self.sigmas.len() / total;
         let last = self.sigmas.len() - 1;
         (0..count)
-            .map(|index| ((total - 1 - index) * ratio + self.steps_offset).min(last) as f64)
+            .map(|index| (total - 1 - index) * ratio)
+            .map(|timestep| timestep.saturating_add(self.steps_offset).min(last) as f64)
             .collect()
     }
 

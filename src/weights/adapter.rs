@@ -170,7 +170,9 @@ impl Adapter {
             let merged = self.merge_lora(unit, projection, base.read(Component::Unet, &name)?)?;
             folded.push((name, merged));
         }
-        let (weight, bias) = self.fold_temporal(unit)?;
+        // What the last projection gives is what the temporal attention sees.
+        let channels = folded.last().map_or(0, |(_, out)| out.shape[0]);
+        let (weight, bias) = self.fold_temporal(unit, channels)?;
         folded.push((format!("{path}.temporal.weight"), weight));
         folded.push((format!("{path}.temporal.bias"), bias));
         Ok(folded)
@@ -185,16 +187,17 @@ impl Adapter {
         let lora = format!("hookers.layers.{unit}.{projection}_lora.0");
         let up = self.file.read(&format!("{lora}.up.weight"))?;
         let down = self.file.read(&format!("{lora}.down.weight"))?;
-        let fits = base.shape == [up.shape[0], down.shape[1]] && up.shape[1] == down.shape[0];
+        let fits = match (up.shape.as_slice(), down.shape.as_slice()) {
+            ([rows, rank], [factors, columns]) => {
+                rank == factors && base.shape == [*rows, *columns]
+            }
+            _ => false,
+        };
         if !fits {
-            return Err(Error::new(
-                ErrorCode::ModelUnsupported,
-                format!(
-                    "{lora} is {:?} · {:?} for a base weight of {:?}",
-                    up.shape, down.shape, base.shape
-                ),
-                "the adapter is for another base model",
-            ));
+            return Err(other_base(format!(
+                "{lora} is {:?} · {:?} for a base weight of {:?}",
+                up.shape, down.shape, base.shape
+            )));
         }
         let mut merged = matmul(&up, &down);
         for (value, base) in merged.data.iter_mut().zip(&base.data) {
@@ -204,29 +207,47 @@ impl Adapter {
     }
 
     /// `W_o (W_v (W_i (scale · n + shift) + b_i) + b_v) + b_o` as one matrix and one vector over
-    /// the plainly normalised state `n`.
-    fn fold_temporal(&mut self, unit: usize) -> Result<(HostTensor, HostTensor)> {
-        let mut read = |leaf: &str| {
-            self.file
-                .read(&format!("hookers.layers.{unit}.temporal_{leaf}"))
+    /// the plainly normalised state `n` of this many channels.
+    fn fold_temporal(&mut self, unit: usize, channels: usize) -> Result<(HostTensor, HostTensor)> {
+        let mut read = |leaf: &str, shape: &[usize]| {
+            let name = format!("hookers.layers.{unit}.temporal_{leaf}");
+            let tensor = self.file.read(&name)?;
+            match tensor.shape == shape {
+                true => Ok(tensor),
+                false => Err(other_base(format!(
+                    "{name} is {:?} instead of {shape:?}",
+                    tensor.shape
+                ))),
+            }
         };
-        let (scale, shift) = (read("n.weight")?, read("n.bias")?);
-        let channels = scale.data.len();
-        let mut weight = read("i.weight")?;
+        let (vector, matrix) = ([channels], [channels, channels]);
+        let (scale, shift) = (read("n.weight", &vector)?, read("n.bias", &vector)?);
+        let mut weight = read("i.weight", &matrix)?;
         let mut bias = HostTensor::new([channels, 1], shift.data);
-        bias = add(matmul(&weight, &bias), &read("i.bias")?);
+        bias = add(matmul(&weight, &bias), &read("i.bias", &vector)?);
         for row in weight.data.chunks_mut(channels) {
             for (value, scale) in row.iter_mut().zip(&scale.data) {
                 *value *= scale;
             }
         }
         for layer in ["v", "o"] {
-            let matrix = read(&format!("{layer}.weight"))?;
-            weight = matmul(&matrix, &weight);
-            bias = add(matmul(&matrix, &bias), &read(&format!("{layer}.bias"))?);
+            let next = read(&format!("{layer}.weight"), &matrix)?;
+            weight = matmul(&next, &weight);
+            bias = add(
+                matmul(&next, &bias),
+                &read(&format!("{layer}.bias"), &vector)?,
+            );
         }
         Ok((weight, HostTensor::new([channels], bias.data)))
     }
+}
+
+fn other_base(reason: String) -> Error {
+    Error::new(
+        ErrorCode::ModelUnsupported,
+        reason,
+        "the adapter is for another base model",
+    )
 }
 
 fn add(mut a: HostTensor, b: &HostTensor) -> HostTensor {

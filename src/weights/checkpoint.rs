@@ -234,7 +234,10 @@ impl Checkpoint {
         })?;
         let mut tensor = self.files[located.file].read(&located.name)?;
         // Single files keep the VAE's attention as 1x1 convolutions.
-        if component == Component::Vae && name.contains(".attentions.") {
+        if component == Component::Vae
+            && name.contains(".attentions.")
+            && tensor.shape.ends_with(&[1, 1])
+        {
             tensor.shape.truncate(2);
         }
         let name = format!("{}.{name}", component.name());

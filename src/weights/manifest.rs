@@ -146,13 +146,19 @@ impl TensorEntry {
         self.stored == StoredType::F16 && self.shape.len() > 1
     }
 
-    /// Whether shape, type and group go together.
-    fn is_sound(&self) -> bool {
+    /// Whether shape, type and group go together, and the values fit `bytes` of shards.
+    fn is_sound(&self, bytes: u64) -> bool {
         let count = self
             .shape
             .iter()
             .try_fold(1usize, |product, size| product.checked_mul(*size));
-        if count.is_none_or(|count| count as u64 > MAX_PACK_BYTES) {
+        let bits = match self.quantization() {
+            Some(quantization) => quantization.bits as u64,
+            None => 8 * self.stored.dtype().size() as u64,
+        };
+        // What is too large for its shards would still be made room for before they are read.
+        let fits = |count| count > 0 && count as u64 <= bytes * 8 / bits;
+        if !count.is_some_and(fits) {
             return false;
         }
         match (self.stored, self.quantization()) {
@@ -211,7 +217,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Refuses what [`Manifest::parse`] refuses.
+    pub(super) fn check(&self) -> Result<()> {
         if self.glassine != FORMAT {
             return Err(Error::new(
                 ErrorCode::ModelUnsupported,
@@ -247,8 +254,8 @@ impl Manifest {
         let stray = self.tensors.iter().find(|(_, tensor)| {
             tensor.shards.is_empty()
                 || tensor.shards.iter().any(|shard| *shard >= count)
-                || !tensor.shards.is_sorted()
-                || !tensor.is_sound()
+                || !tensor.shards.is_sorted_by(|one, next| one < next)
+                || !tensor.is_sound(tensor.shards.iter().map(|s| self.shards[*s].bytes).sum())
         });
         match stray {
             Some((name, _)) => Err(damaged(format!("what it says of tensor {name} is wrong"))),

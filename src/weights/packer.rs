@@ -275,7 +275,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             .map(|kind| kind.name.len() + HEADER_ENTRY_BYTES);
         let header_bytes = header_bytes.sum::<usize>() as u64;
         // What the header starts with and is padded by fits beside one entry more.
-        let limit = SHARD_BYTES - header_bytes - HEADER_ENTRY_BYTES as u64;
+        let limit = SHARD_BYTES.saturating_sub(header_bytes + HEADER_ENTRY_BYTES as u64);
         let rows = entry.shape.first().copied().unwrap_or(1).max(1);
         let row_bytes: usize = kinds.iter().map(|kind| kind.bytes.len() / rows).sum();
         // An even number, so that half floats of a part fill whole words.
@@ -283,7 +283,8 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         for start in (0..rows).step_by(rows_per_part) {
             let count = rows_per_part.min(rows - start);
             let part_bytes = (count * row_bytes) as u64;
-            if self.pending_bytes + part_bytes > limit {
+            // A shard holds a name once, so that each part but the first starts another.
+            if start > 0 || self.pending_bytes + part_bytes > limit {
                 self.write_shard().await?;
             }
             self.pending_bytes += part_bytes + header_bytes;
@@ -342,6 +343,8 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         };
         let size = manifest.unet()?.sample_size * 8;
         (manifest.defaults.width, manifest.defaults.height) = (size, size);
+        // What has too long a name for a shard, or no values, would only be refused on loading.
+        manifest.check()?;
         manifest.preview = fit_preview(&manifest, self.store).await?;
         let json = serde_json::to_vec(&manifest).expect("a manifest is plain data");
         self.store.write(MANIFEST_FILE, json).await?;

@@ -235,10 +235,13 @@ impl SafetensorsFile {
         Ok(bytes)
     }
 
-    /// Tensor `name` widened or narrowed to `f32`.
+    /// Tensor `name`, which must hold values, widened or narrowed to `f32`.
     pub fn read(&mut self, name: &str) -> Result<HostTensor> {
         let bytes = self.read_bytes(name)?;
         let info = &self.header.tensors[name];
+        if bytes.is_empty() {
+            return Err(damaged(&self.path, &format!("tensor {name:?} is empty")));
+        }
         let data = decode_f32(info.dtype, &bytes).ok_or_else(|| {
             damaged(
                 &self.path,

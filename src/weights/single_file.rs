@@ -149,7 +149,8 @@ impl Layout {
             }
             ["decoder", "up", level, rest @ ..] => {
                 // The file counts the decoder's levels from the finest, diffusers from the coarsest.
-                let level = (self.vae_levels - 1).checked_sub(level.parse::<usize>().ok()?)?;
+                let coarser = self.vae_levels.checked_sub(level.parse().ok()?)?;
+                let level = coarser.checked_sub(1)?;
                 let block = format!("decoder.up_blocks.{level}");
                 match rest {
                     ["block", layer, ..] => {

@@ -1,0 +1,129 @@
+//! Somebody's checkpoint: a folder or a single file, LoRAs and companion files. Each section of the
+//! input is a path, a line feed, and the file's text.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use glassine::ErrorCode;
+use glassine::text::Tokenizer;
+use glassine::weights::{
+    AdapterKind, Checkpoint, Component, Files, Lora, PackOptions, Packer, Precision, inspect,
+};
+use glassine_fuzz::{Folder, safetensors, sections};
+use libfuzzer_sys::fuzz_target;
+
+const SINGLE_FILE: &str = "model.safetensors";
+const LORA: &str = "lora.safetensors";
+
+fuzz_target!(|input: &str| {
+    let mut folder = Folder::default();
+    for section in sections(input) {
+        let (path, text) = section.split_once('\n').unwrap_or((section, ""));
+        let bytes = match path.ends_with(".safetensors") {
+            true => safetensors(text),
+            false => text.as_bytes().to_vec(),
+        };
+        folder.0.insert(path.into(), bytes);
+    }
+    let path = |name: &str| PathBuf::from(name);
+    let pickle = path("model.ckpt");
+    if folder.is_file(&pickle) && !folder.is_folder(&pickle) {
+        let refused = Checkpoint::open_in(&folder, &pickle);
+        let code = refused.err().expect("a pickle is refused").code;
+        assert_eq!(code, ErrorCode::ModelUnsupported);
+    }
+    let lora = Lora::open_in(&folder, &path(LORA), 0.5);
+    for model in [path("model"), path(SINGLE_FILE)] {
+        if let Ok(checkpoint) = Checkpoint::open_in(&folder, &model) {
+            read(checkpoint, Lora::open_in(&folder, &path(LORA), 0.5).ok());
+            for precision in [Precision::F16, Precision::Q4] {
+                pack(&folder, &model, precision, lora.is_ok());
+            }
+        }
+    }
+    tokenizer(&folder);
+    if let Some(bytes) = folder.0.get(Path::new(SINGLE_FILE)) {
+        let file = scratch().join(SINGLE_FILE);
+        std::fs::write(&file, bytes).expect("writing to the scratch folder");
+        let _ = inspect(&file);
+    }
+});
+
+fn read(mut checkpoint: Checkpoint, lora: Option<Lora>) {
+    if let Some(lora) = lora {
+        let _ = checkpoint.apply(lora);
+    }
+    for component in Component::ALL {
+        let names: Vec<_> = checkpoint
+            .tensors(component)
+            .map(|(name, _)| name.to_string())
+            .collect();
+        for name in names {
+            let _ = checkpoint.read(component, &name);
+        }
+    }
+}
+
+/// Packs with every companion that is there.
+fn pack(folder: &Folder, model: &Path, precision: Precision, with_lora: bool) {
+    let file = |name: &str| folder.is_file(Path::new(name)).then(|| PathBuf::from(name));
+    let adapters = AdapterKind::ALL
+        .into_iter()
+        .filter_map(|kind| Some((kind, file(&format!("{}.safetensors", kind.as_str()))?)));
+    let options = PackOptions {
+        model: model.to_path_buf(),
+        transparency_decoder: file("transparency_decoder.safetensors"),
+        transparency_encoder: file("transparency_encoder.safetensors"),
+        controlnet: folder
+            .is_folder(Path::new("controlnet"))
+            .then(|| "controlnet".into()),
+        taesd_decoder: file("taesd_decoder.safetensors"),
+        taesd_encoder: file("taesd_encoder.safetensors"),
+        adapters: BTreeMap::from_iter(adapters),
+        loras: with_lora.then(|| (LORA.into(), 1.0)).into_iter().collect(),
+        native_transparency: false,
+        precision,
+        default_steps: PackOptions::DEFAULT_STEPS,
+        default_guidance: PackOptions::DEFAULT_GUIDANCE,
+    };
+    let mut store = Folder::default();
+    let packed = Packer::pack(&options, "fuzzed", folder, &mut store, async |_| true);
+    let _ = pollster::block_on(packed);
+}
+
+fn tokenizer(folder: &Folder) {
+    let text = |name: &str| {
+        folder
+            .0
+            .get(Path::new(name))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    };
+    let merges = text("model/tokenizer/merges.txt");
+    for tokenizer in [
+        Tokenizer::from_merges(merges),
+        Tokenizer::from_files(text("model/tokenizer/vocab.json"), merges),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let ids = tokenizer.encode_padded("An apple, 2 pears'll be <|endoftext|> é", 77);
+        assert!(
+            ids.iter()
+                .all(|id| (*id as usize) < tokenizer.vocabulary_size())
+        );
+    }
+}
+
+/// Where the file lies that `inspect` reads.
+fn scratch() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("glassine-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a scratch folder");
+        folder
+    })
+}
