@@ -119,11 +119,11 @@ impl Networks {
         pack: &Pack<S>,
         observer: &mut impl Observer,
     ) -> Result<()> {
+        self.make_room(stages);
         let missing: Vec<_> = stages.iter().filter(|stage| !self.has(**stage)).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        self.make_room(stages);
         let weights = Weights::new(&self.device);
         let wanted = |name: &str| missing.iter().any(|stage| stage.wants(name));
         pack.load(&weights, wanted, async |progress| {
@@ -137,8 +137,6 @@ impl Networks {
         for stage in missing {
             self.build(*stage, pack.manifest(), &weights)?;
         }
-        // Staging memory, and that of what was there before.
-        self.device.memory_cleanup();
         Ok(())
     }
 
@@ -153,7 +151,8 @@ impl Networks {
         }
     }
 
-    /// Frees what stands in the way of `stages`.
+    /// Frees what stands in the way of `stages`, and what was kept for intermediate results, which
+    /// have other sizes from stage to stage.
     fn make_room(&mut self, stages: &[Stage]) {
         // There is one UNet at a time, whatever it is adapted by.
         if stages

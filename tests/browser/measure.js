@@ -13,14 +13,20 @@ import { serveTests } from "./lib/site.js";
 const gpus = { cpu: "any", swiftshader: "software", lavapipe: "lavapipe" };
 
 async function measure(pack, { expected, json, ...choices }) {
-  const site = await serveTests(pack, choices["default-limits"] ? ["memory", "default-limits"] : ["memory"]);
+  const before = ["memory", "default-limits", "idle"].filter((script) => script === "memory" || choices[script]);
+  const site = await serveTests(pack, before);
   const { browser, close } = await launch(gpus[choices.device]);
   try {
     const page = await openTab({ diagnostic: console.error }, browser, site.url);
     page.on("console", (message) => console.error(`${elapsed()} ${message.text()}`));
     const report = { pack, ...choices, packBytes: bytesOf(pack), chromium: await browser.version() };
     report.importSeconds = await page.evaluate(importPack);
-    report.loadSeconds = await page.evaluate(load, choices.device === "cpu" ? "cpu" : "webgpu");
+    const limit = choices["memory-limit"];
+    report.estimate = await page.evaluate(estimate, choices.mode, Number(choices.size));
+    report.loadSeconds = await page.evaluate(load, {
+      device: choices.device === "cpu" ? "cpu" : "webgpu",
+      memoryLimit: limit && Number(limit),
+    });
     report.adapter = await page.evaluate(describeAdapter);
     const picture = await page.evaluate(generate, {
       prompt: choices.prompt,
@@ -30,6 +36,7 @@ async function measure(pack, { expected, json, ...choices }) {
       steps: Number(choices.steps),
       decodePasses: Number(choices.passes),
       vae: choices.vae,
+      mode: choices.mode,
     });
     Object.assign(report, { timings: picture.timings, memory: await memoryUse(page) });
     if (expected) report.likeness = compare(picture, readSafetensors(expected));
@@ -55,10 +62,15 @@ async function importPack() {
   return (performance.now() - start) / 1000;
 }
 
-async function load(device) {
+async function estimate(mode, size) {
+  const { gpuMemory } = await models.estimate("measured", { mode, width: size, height: size });
+  return gpuMemory;
+}
+
+async function load(options) {
   const start = performance.now();
   const onProgress = ({ loadedBytes }) => console.info(`loaded ${loadedBytes}`);
-  window.engine = await glassine.createEngine({ model: "measured", device, onProgress });
+  window.engine = await glassine.createEngine({ model: "measured", ...options, onProgress });
   return (performance.now() - start) / 1000;
 }
 
@@ -102,7 +114,10 @@ try {
       steps: { type: "string", default: "1" },
       passes: { type: "string", default: "1" },
       vae: { type: "string", default: "full" },
+      mode: { type: "string" },
+      "memory-limit": { type: "string" },
       "default-limits": { type: "boolean", default: false },
+      idle: { type: "boolean", default: false },
       expected: { type: "string" },
       json: { type: "string" },
     },

@@ -48,8 +48,8 @@ function read(path: string, again = false): Promise<Uint8Array> {
 async function report(event: EngineEvent): Promise<boolean> {
   const preview = event.phase === "denoising" ? event.preview : undefined;
   post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
-  // Networks that stood in the way of those that are loaded now have been let go of.
-  if (event.phase === "loading" && module) destroyUnheld(module.__wbindgen_externrefs);
+  // Between its stages the engine lets go of memory. It reports only when all its work is done.
+  if (module) destroyUnheld(module.__wbindgen_externrefs);
   await turn();
   return !controller.signal.aborted;
 }
