@@ -37,6 +37,16 @@ impl Bands {
         }
     }
 
+    /// The map that has first the channels of `a`, then those of `b`.
+    pub fn beside(a: Tensor<4>, b: Tensor<4>) -> Self {
+        let [batch, channels, height, width] = a.dims();
+        let row_bytes = 4 * batch * (channels + b.dims()[1]) * width;
+        let (a, b) = (Self::from(a), Self::from(b));
+        Self::make(height, row_bytes, |rows| {
+            Tensor::cat(vec![a.rows(rows.clone()), b.rows(rows)], 1)
+        })
+    }
+
     /// The size of the whole map.
     pub fn dims(&self) -> [usize; 4] {
         let [batch, channels, _, width] = self.bands[0].dims();
@@ -160,6 +170,13 @@ mod tests {
             let expected = whole.clone().slice_dim(2, rows.clone());
             assert_eq!(map.rows(rows).into_data(), expected.into_data());
         }
+    }
+
+    #[test]
+    fn channels_of_two_maps_are_put_beside_each_other() {
+        let (a, b) = (random(MAP), random(MAP));
+        let expected = Tensor::cat(vec![a.clone(), b.clone()], 1);
+        check(Bands::beside(a, b), expected);
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub(crate) fn host_values(
     let data = data.map_err(|error| {
         Error::new(
             ErrorCode::DeviceLost,
-            "the device stopped answering",
-            format!("{error:?}; try again, or use the CPU device"),
+            format!("the device stopped answering: {error}"),
+            "try again, a smaller size, or the CPU device",
         )
     })?;
     data.convert::<f32>()

@@ -1,7 +1,8 @@
 use burn::tensor::Tensor;
 
 use crate::nn::{
-    Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, SpatialAttention, Upsample, silu,
+    Bands, Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, SpatialAttention,
+    Upsample, silu,
 };
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
@@ -116,8 +117,8 @@ impl Layer {
             .collect()
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.resnet.forward(x, None);
+    fn forward(&self, x: Bands) -> Tensor<4> {
+        let x = self.resnet.forward_bands(x, None).join();
         match &self.attention {
             Some(attention) => attention.forward(x),
             None => x,
@@ -144,7 +145,7 @@ impl DownLevel {
 
     fn forward(&self, mut x: Tensor<4>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         for layer in &self.layers {
-            x = layer.forward(x);
+            x = layer.forward(x.into());
             skips.push(x.clone());
         }
         if let Some(downsample) = &self.downsample {
@@ -175,7 +176,7 @@ impl UpLevel {
     fn forward(&self, mut x: Tensor<4>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         for layer in &self.layers {
             let skip = skips.pop().expect("one skip for each layer of the way up");
-            x = layer.forward(Tensor::cat(vec![x, skip], 1));
+            x = layer.forward(Bands::beside(x, skip));
         }
         match &self.upsample {
             Some(upsample) => upsample.forward(x),

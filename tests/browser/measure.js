@@ -36,7 +36,8 @@ async function measure(pack, { expected, json, ...choices }) {
       steps: Number(choices.steps),
       decodePasses: Number(choices.passes),
       vae: choices.vae,
-      mode: choices.mode,
+      // Transparent pictures are always decoded by the full VAE.
+      mode: choices.mode ?? (choices.vae === "tiny" ? "opaque" : undefined),
     });
     Object.assign(report, { timings: picture.timings, memory: await memoryUse(page) });
     if (expected) report.likeness = compare(picture, readSafetensors(expected));
@@ -90,13 +91,14 @@ async function describeAdapter() {
 function compare({ latent, rgba }, tensors) {
   const values = valuesOf(tensors.get("latent.final"));
   const error = Math.max(...values.map((value, i) => Math.abs(value - latent[i])));
-  return { latentCosine: cosine(values, latent), latentError: error, rgbaDecibels: psnr(rgba, tensors.get("rgba")) };
+  const picture = tensors.get("rgba") ?? tensors.get("pixel");
+  return { latentCosine: cosine(values, latent), latentError: error, rgbaDecibels: psnr(rgba, picture) };
 }
 
-/** The signal-to-noise ratio of interleaved bytes, against planes of values from 0 to 1. */
+/** The signal-to-noise ratio of RGBA bytes, against planes of red, green, blue and perhaps alpha from 0 to 1. */
 function psnr(bytes, expected) {
   const planes = valuesOf(expected);
-  const pixels = planes.length / 4;
+  const pixels = planes.length / expected.shape[1];
   const squares = planes.reduce((sum, value, i) => {
     const byte = bytes[(i % pixels) * 4 + Math.floor(i / pixels)];
     return sum + (value - byte / 255) ** 2;

@@ -4,7 +4,7 @@
 const gpu = { bytes: 0, peakBytes: 0, created: 0, destroyed: 0, collected: 0, textures: 0 };
 const largest = { buffer: 0, binding: 0 };
 const phases = {};
-let heap, device, phase, since;
+let heap, heapStartBytes, device, phase, since;
 
 // A buffer that nobody destroys is free when the browser has collected it, which is told a little later.
 const records = new WeakMap();
@@ -62,6 +62,7 @@ const { instantiateStreaming } = WebAssembly;
 WebAssembly.instantiateStreaming = async (...sources) => {
   const result = await instantiateStreaming(...sources);
   heap = result.instance.exports.memory;
+  heapStartBytes = heapBytes();
   return result;
 };
 
@@ -85,7 +86,14 @@ self.postMessage = (message, options) => {
   post.call(self, message, options);
 };
 
-self.memoryUse = () => ({ gpu, largest, phases, heapBytes: heapBytes(), device: device && describe(device) });
+self.memoryUse = () => ({
+  gpu,
+  largest,
+  phases,
+  heapStartBytes,
+  heapBytes: heapBytes(),
+  device: device && describe(device),
+});
 
 function describe({ limits, features }) {
   const all = {};
