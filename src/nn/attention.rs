@@ -6,8 +6,11 @@ use super::LARGEST;
 /// `[batch, tokens, channels]` to `[batch, heads, tokens, channels / heads]`.
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, tokens, channels] = x.dims();
-    x.reshape([batch, tokens, heads, channels / heads])
-        .swap_dims(1, 2)
+    let width = channels / heads;
+    let split = x.reshape([batch, tokens, heads, width]).swap_dims(1, 2);
+    // Put in this order in memory, once: every run of an attention would do it anew.
+    let ordered: Tensor<3> = split.reshape([batch * heads, tokens, width]);
+    ordered.reshape([batch, heads, tokens, width])
 }
 
 /// The inverse of [`split_heads`].
