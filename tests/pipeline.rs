@@ -5,7 +5,8 @@ mod support;
 use burn::tensor::Device;
 use glassine::image::Picture;
 use glassine::pipeline::{
-    Control, Engine, Event, Generation, Init, Mode, Observer, Quiet, Request, VaeSize,
+    Control, Engine, Event, Generation, Init, LoadOptions, Mode, Observer, Quiet, Request, VaeSize,
+    estimate_memory,
 };
 use glassine::sampling::{Convention, SamplerName};
 use glassine::vae::VaeEncoder;
@@ -381,4 +382,45 @@ fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
         .unwrap();
         assert_eq!(previews.0, [size, size]);
     }
+}
+
+#[test]
+fn one_network_at_a_time_makes_the_same_pictures() {
+    let request = short(Mode::Joint, 2);
+    let options = LoadOptions {
+        memory_limit: Some(0),
+        ..LoadOptions::default()
+    };
+    let source = model::pack().clone();
+    let frugal = pollster::block_on(async {
+        let mut engine = Engine::open(source, Device::flex(), options).await?;
+        engine.preload(&mut Quiet).await?;
+        // The second one finds the networks gone that it begins with.
+        engine.generate(&request, &mut Quiet).await?;
+        engine.generate(&request, &mut Quiet).await
+    })
+    .unwrap();
+    let generation = generate(&request);
+    assert_eq!(frugal.latent, generation.latent);
+    assert_eq!(frugal.layers, generation.layers);
+}
+
+#[test]
+fn memory_is_estimated_by_what_is_asked_for() {
+    let engine = Engine::open(
+        model::pack().clone(),
+        Device::flex(),
+        LoadOptions::default(),
+    );
+    let engine = pollster::block_on(engine).unwrap();
+    let estimate = |mode, side| {
+        estimate_memory(engine.manifest(), Some(mode), Some(side), Some(side)).unwrap()
+    };
+    let usual = estimate(Mode::Single, 512);
+    assert!(usual.all_loaded > usual.one_at_a_time);
+    assert!(estimate(Mode::Single, 1024).one_at_a_time > usual.one_at_a_time);
+    assert!(estimate(Mode::Joint, 512).all_loaded > usual.all_loaded);
+    assert!(estimate(Mode::Opaque, 512).all_loaded < usual.all_loaded);
+    let absurd = estimate_memory(engine.manifest(), None, Some(usize::MAX), None);
+    assert_eq!(absurd.unwrap_err().code, glassine::ErrorCode::BadOption);
 }

@@ -33,7 +33,7 @@ pub use timestep::timestep_embedding;
 /// What an intermediate result may take, in bytes: half of the smallest binding that a WebGPU
 /// device must offer. More gains no speed and takes memory.
 #[cfg(not(test))]
-const LARGEST: usize = 64 << 20;
+pub(crate) const LARGEST: usize = 64 << 20;
 /// So little that the small maps of the tests beside the layers are cut too.
 #[cfg(test)]
-const LARGEST: usize = 1 << 10;
+pub(crate) const LARGEST: usize = 1 << 10;

@@ -58,17 +58,19 @@ pub(super) async fn decode(
             Some(decoder) => decoder.forward(scaled_frame),
             None => networks.decoders().vae.forward(latent_frame.clone()) * 0.5 + 0.5,
         };
-        let picture = picture.clamp(0.0, 1.0);
         let [_, _, height, width] = picture.dims();
+        let picture = host_values(picture.clamp(0.0, 1.0).into_data_async().await)?;
+        pixels.extend_from_slice(&picture);
         let transparency = match (stage, role) {
             (Stage::Decoders, Role::Foreground) => networks.decoders().transparency.as_ref(),
             _ => None,
         };
         let planes = match transparency {
             Some(decoder) => {
-                if keep {
-                    pixels.extend(host_values(picture.to_data_async().await)?);
-                }
+                networks.free_reserve();
+                counter.report(0, observer).await?;
+                let picture = HostTensor::new([1, 3, height, width], picture);
+                let picture = to_device(&picture, &networks.device);
                 let planes = decode_alpha(
                     decoder,
                     picture,
@@ -82,10 +84,8 @@ pub(super) async fn decode(
                 planes
             }
             None => {
-                let planes = host_values(picture.into_data_async().await)?;
-                pixels.extend_from_slice(&planes);
                 counter.report(1, observer).await?;
-                planes
+                picture
             }
         };
         let planes = HostTensor::new([planes.len() / (height * width), height, width], planes);

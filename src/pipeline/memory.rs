@@ -1,5 +1,6 @@
 use super::networks::Stage;
 use super::request::{MAX_SIDE, Mode};
+use crate::nn::LARGEST;
 use crate::weights::Manifest;
 use crate::{Error, ErrorCode, Result};
 
@@ -60,6 +61,12 @@ pub fn estimate_memory(
     })
 }
 
+/// The text encoder: features of some tokens, and the largest of its weights unpacked.
+const TEXT_WORK: u64 = 64 << 20;
+
+/// What comes on top everywhere: small buffers, and those that a GPU's driver rounds up.
+const MARGIN: u64 = 32 << 20;
+
 /// Bytes of a feature map of so many channels and cells.
 fn map_bytes(channels: u64, cells: u64) -> u64 {
     4 * channels * cells
@@ -73,33 +80,29 @@ fn size(manifest: &Manifest, name: &str, axis: usize) -> u64 {
         .map_or(0, |size| *size as u64)
 }
 
-/// The text encoder: a few features of 77 tokens, and the largest of its weights.
-const TEXT_WORK: u64 = 64 << 20;
-
-/// The UNet, on a batch of `rows` latents of `cells` cells each.
+/// The UNet, on a batch of `rows` latents of `cells` cells each: its largest weights unpacked, in
+/// the order that convolutions want too, the scores of an attention, and maps like its finest.
 fn unet_work(manifest: &Manifest, rows: u64, cells: u64) -> u64 {
+    let tensors = manifest.tensors.iter();
+    let unet = tensors.filter(|(name, _)| name.starts_with("unet."));
+    let values = unet.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64);
+    let largest = map_bytes(values.max().unwrap_or(0), 1);
     let finest = map_bytes(size(manifest, "unet.conv_in.weight", 0) * rows, cells);
-    UNPACKED + 32 * finest
+    let scores = map_bytes(16 * rows * cells, cells).min(LARGEST as u64);
+    MARGIN + (largest * 42 / 10).max(2 * largest + scores + 23 * finest)
 }
 
-/// The VAE's decoder, or the transparency decoder after it, on one picture.
+/// The VAE's decoder and, after it, the transparency decoder, on one picture: maps like the VAE's
+/// largest, a few of the level before, and the transparency decoder's many in full size.
 fn decoder_work(manifest: &Manifest, pixels: u64) -> u64 {
-    let levels = (0..).take_while(|level| {
-        size(
-            manifest,
-            &format!("vae.decoder.up_blocks.{level}.resnets.0.conv1.weight"),
-            0,
-        ) > 0
-    });
+    let first = |level: usize| format!("vae.decoder.up_blocks.{level}.resnets.0.conv1.weight");
+    let levels = (0..).take_while(|level| size(manifest, &first(*level), 0) > 0);
     let last = levels.count().saturating_sub(1);
-    let widest = size(
-        manifest,
-        &format!("vae.decoder.up_blocks.{last}.resnets.0.conv1.weight"),
-        1,
+    let largest = map_bytes(size(manifest, &first(last), 1), pixels);
+    let vae = (8 * largest).min(300 << 20) + 5 * largest / 2;
+    let finest = map_bytes(
+        size(manifest, "transparency_decoder.conv_in.weight", 0),
+        pixels,
     );
-    let finest = size(manifest, "transparency_decoder.conv_in.weight", 0);
-    UNPACKED + (3 * map_bytes(widest, pixels)).max(16 * map_bytes(finest, pixels))
+    MARGIN + vae.max(18 * finest)
 }
-
-/// The largest weights as they are unpacked, and scores of attention.
-const UNPACKED: u64 = 384 << 20;

@@ -151,8 +151,13 @@ impl Networks {
         }
     }
 
-    /// Frees what stands in the way of `stages`, and what was kept for intermediate results, which
-    /// have other sizes from stage to stage.
+    /// Frees the memory that the device keeps in reserve for more intermediate results like those so
+    /// far. Another network's have other sizes.
+    pub fn free_reserve(&self) {
+        self.device.memory_cleanup();
+    }
+
+    /// Frees what stands in the way of `stages`.
     fn make_room(&mut self, stages: &[Stage]) {
         // There is one UNet at a time, whatever it is adapted by.
         if stages
@@ -171,7 +176,7 @@ impl Networks {
             self.decoders.take_if(|_| idle(Stage::Decoders));
             self.tiny_decoder.take_if(|_| idle(Stage::TinyDecoder));
         }
-        self.device.memory_cleanup();
+        self.free_reserve();
     }
 
     fn build(&mut self, stage: Stage, manifest: &Manifest, weights: &Weights) -> Result<()> {
