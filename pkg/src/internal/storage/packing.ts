@@ -68,9 +68,21 @@ class PackStore {
 const bytesPerWeight = { q4: 0.75, q8: 1, f16: 2 };
 
 /** What the pack will take, about. */
-function estimateBytes({ files, options: { quantize } }: PackRequest): number {
-  const weights = files.reduce((sum, { file }) => sum + countWeights(file), 0);
+function estimateBytes({ files, options: { model, quantize } }: PackRequest): number {
+  const read = files.filter(({ path }) => isRead(path, model, files));
+  const weights = read.reduce((sum, { file }) => sum + countWeights(file), 0);
   return Math.ceil(weights * bytesPerWeight[quantize]);
+}
+
+/** Where diffusers has the weights that a pack holds. */
+const weightFiles = /^(text_encoder\/model|(unet|vae)\/diffusion_pytorch_model)(\.fp16)?\.safetensors$/;
+
+/** Whether the packer wants a file: a model's folder often holds other parts, and the same ones in other forms. */
+function isRead(path: string, model: string, files: PackRequest["files"]): boolean {
+  if (!path.startsWith(`${model}/`)) return true;
+  if (!weightFiles.test(path.slice(model.length + 1))) return false;
+  const plain = path.replace(".fp16.", ".");
+  return plain === path || !files.some((other) => other.path === plain);
 }
 
 /** The number of values in a .safetensors file, by its header; 0 for any other file. */
