@@ -55,7 +55,8 @@ export interface ModelSource {
 
 /**
  * How far a request is. Each event reports something that has happened: there
- * are no timers behind it, and within a phase the numbers never go back.
+ * are no timers behind it, and within a phase the numbers never go back. Phase
+ * `"loading"` comes before each other phase whose networks are not loaded yet.
  */
 export type Progress =
   | { phase: "loading"; loadedBytes: number; totalBytes: number }
