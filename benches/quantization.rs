@@ -15,9 +15,8 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use glassine::pipeline::{Engine, Generation, Quiet, Request};
 use glassine::unet::Unet;
-use glassine::weights::{
-    FolderSource, HostTensor, Pack, Quantization, SafetensorsFile, Weights, dequantize, quantize,
-};
+use glassine::pack::{FolderSource, Pack};
+use glassine::weights::{HostTensor, Quantization, SafetensorsFile, Weights, dequantize, quantize};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -6,12 +6,12 @@
 //!
 //! The folders follow the paper: [`text`], [`unet`] and [`vae`] are the base model, [`sampling`]
 //! runs the diffusion, [`transparency`] is latent transparency (section 3.1 of the paper) and
-//! [`pipeline`] puts them together. [`weights`] turns checkpoints into packs and reads packs.
+//! [`pipeline`] puts them together. [`pack`] turns checkpoints into packs and reads packs.
 //!
 //! ```no_run
 //! # async fn example() -> glassine::Result<()> {
 //! use glassine::pipeline::{Engine, Quiet, Request};
-//! use glassine::weights::FolderSource;
+//! use glassine::pack::FolderSource;
 //!
 //! let device = burn::tensor::Device::flex();
 //! let source = FolderSource::new("pkg/models/mini");
@@ -29,6 +29,7 @@ pub mod error;
 pub mod image;
 pub mod kernels;
 pub mod nn;
+pub mod pack;
 pub mod pipeline;
 pub mod sampling;
 pub mod text;

@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
-use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, InMemory, MANIFEST_FILE, Manifest, Pack, PackOptions,
-    PackSource, Precision, SafetensorsFile, Weights, write_safetensors,
-};
+use glassine::pack::{AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision};
+use glassine::weights::{Dtype, InMemory, SafetensorsFile, Weights, write_safetensors};
 use support::{companions, golden, golden_bytes, model};
 
 /// Packs into the scratch folder `out`.

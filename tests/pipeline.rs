@@ -10,7 +10,8 @@ use glassine::pipeline::{
 };
 use glassine::sampling::{Convention, SamplerName};
 use glassine::vae::VaeEncoder;
-use glassine::weights::{FolderSource, HostTensor, PackOptions};
+use glassine::pack::{FolderSource, PackOptions};
+use glassine::weights::HostTensor;
 use support::{Case, Tolerance, assert_close, model, values_of, whole_golden};
 
 fn generate(request: &Request) -> Generation {

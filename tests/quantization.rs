@@ -4,9 +4,8 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::unet::Unet;
-use glassine::weights::{
-    FolderSource, Pack, PackOptions, Precision, Quantization, StoredType, Weights,
-};
+use glassine::pack::{FolderSource, Pack, PackOptions, Precision};
+use glassine::weights::{Quantization, StoredType, Weights};
 use support::{Case, model, values_of};
 
 fn packed(out: &str, precision: Precision) -> Pack<FolderSource> {

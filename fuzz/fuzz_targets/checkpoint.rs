@@ -9,9 +9,8 @@ use std::sync::OnceLock;
 
 use glassine::ErrorCode;
 use glassine::text::Tokenizer;
-use glassine::weights::{
-    AdapterKind, Checkpoint, Component, Files, Lora, PackOptions, Packer, Precision, inspect,
-};
+use glassine::pack::{AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect};
+use glassine::weights::Files;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 

@@ -3,15 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Rgb, Rgba};
 use super::named::{by_name, serde_as_text};
 use crate::{Error, Result};
-
-/// Red, green and blue of four pixels.
-pub(super) type Rgb = [Lanes; 3];
-
-/// Red, green, blue and alpha of four pixels, premultiplied.
-pub(super) type Rgba = [Lanes; 4];
 
 /// Work that is compiled once for every blend mode, so that loops over pixels call nothing.
 pub(super) trait BlendVisitor {

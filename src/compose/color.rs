@@ -7,8 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::blend::Rgba;
-use super::lanes::{Lanes, Words};
+use super::lanes::{Lanes, Words, Rgba, lesser};
 use super::named::{by_name, serde_as_text};
 use crate::{Error, ErrorCode, Result};
 
@@ -131,15 +130,8 @@ pub fn premultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
 pub fn unpremultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
     // A division, not a product with 1 / alpha: equal channels give exactly 1.
     let divisor = if alpha > 0.0 { alpha } else { 1.0 };
-    let straight = |channel: f32| least(channel / divisor, 1.0);
+    let straight = |channel: f32| lesser(channel / divisor, 1.0);
     [straight(red), straight(green), straight(blue), alpha]
-}
-
-/// The smaller of two numbers that are not NaN. `f32::min` has to treat NaN, for which WebAssembly
-/// has no vector instruction.
-#[inline(always)]
-pub(super) fn least(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
 }
 
 /// What the bytes of straight sRGB pixels are in a colour space.

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::blend::{BlendMode, BlendVisitor, Rgb, Rgba};
+use super::blend::{BlendMode, BlendVisitor};
 use super::color::{from_rgba8, premultiply, to_rgba8, unpremultiply};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Rgb, Rgba};
 use super::named::{by_name, serde_as_text};
 use crate::{Error, Result};
 

@@ -7,8 +7,7 @@
 
 use std::ops::Range;
 
-use super::blend::Rgba;
-use super::lanes::{Lanes, Words};
+use super::lanes::{Lanes, Rgba, Words};
 use super::texels::{Bytes, Level, Places, Texels, bilinear};
 use super::transform::Transform;
 

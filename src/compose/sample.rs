@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::blend::Rgba;
 use super::color::Decoder;
-use super::lanes::Words;
+use super::lanes::{Rgba, Words};
 use super::resample::Resampler;
 use super::texels::Bytes;
 use super::transform::Transform;

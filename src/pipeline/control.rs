@@ -1,9 +1,10 @@
 use burn::tensor::{Device, Tensor};
 
-use super::to_device;
+use crate::weights::host::to_device;
 use crate::image::Picture;
 use crate::unet::{ControlNet, Residuals};
-use crate::weights::{HostTensor, Manifest};
+use crate::pack::Manifest;
+use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
 /// A picture that the pack's ControlNet steers a generation by.

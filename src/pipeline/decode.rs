@@ -1,9 +1,10 @@
 use burn::tensor::Tensor;
 
 use super::networks::{Networks, Stage};
-use super::request::Role;
+use crate::pack::Role;
 use super::sample::{Dump, Latent, aborted};
-use super::{Event, Observer, host_values, to_device};
+use super::observer::{Event, Observer};
+use crate::weights::host::{host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
 use crate::transparency::{PASSES, TransparencyDecoder, lower_median, turn, turn_back};

@@ -1,7 +1,7 @@
 use burn::tensor::Device;
 
 use super::networks::Networks;
-use super::{host_values, to_device};
+use crate::weights::host::{host_values, to_device};
 use crate::Result;
 use crate::image::{Picture, padded_rgb};
 use crate::vae::TinyEncoder;

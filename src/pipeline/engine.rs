@@ -6,14 +6,15 @@ use super::encode::{Encoded, encode, encode_tiny};
 use super::memory::estimate_memory;
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
-use super::request::{Init, MAX_SIDE, Mode, Plan, Request, check_passes};
+use super::request::{Init, MAX_SIDE, Plan, Request, check_passes};
 use super::sample::{Dump, Latent, Sampled, Sampling};
-use super::to_device;
+use crate::weights::host::to_device;
 use super::vae_size::VaeSize;
 use crate::image::Picture;
 use crate::text::Tokenizer;
 use crate::transparency::TransparencyDecoder;
-use crate::weights::{HostTensor, Lora, Manifest, Pack, PackSource};
+use crate::pack::{Mode, Lora, Manifest, Pack, PackSource};
+use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
 /// A model on a device, ready to generate.

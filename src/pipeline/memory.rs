@@ -1,7 +1,7 @@
 use super::networks::Stage;
-use super::request::{MAX_SIDE, Mode};
+use super::request::MAX_SIDE;
 use crate::nn::LARGEST;
-use crate::weights::Manifest;
+use crate::pack::{Manifest, Mode};
 use crate::{Error, ErrorCode, Result};
 
 /// What generating a picture takes of a device's memory at most, in bytes: weights, intermediate

@@ -1,5 +1,5 @@
 use super::networks::Networks;
-use super::{host_values, to_device};
+use crate::weights::host::{host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
 use crate::weights::HostTensor;

@@ -5,11 +5,14 @@ use burn::tensor::Tensor;
 use super::control::Steering;
 use super::networks::Networks;
 use super::request::{Plan, Request};
-use super::{Event, Mode, Observer, Role, host_values, to_device};
+use super::observer::{Event, Observer};
+use crate::pack::{Mode, Role};
+use crate::weights::host::{host_values, to_device};
 use crate::sampling::{ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
 use crate::text::{Prompt, TextEncoder, Tokenizer};
 use crate::unet::Residuals;
-use crate::weights::{HostTensor, Manifest};
+use crate::pack::Manifest;
+use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
 /// Intermediate tensors by name, as `--dump` writes them.

@@ -1,8 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::request::Mode;
-use crate::weights::Manifest;
+use crate::pack::{Manifest, Mode};
 use crate::{Error, ErrorCode, Result};
 
 /// Which autoencoder stands between latents and pictures.

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::blocks::Site;
+use super::config::LevelConfig;
 use crate::Result;
 use crate::nn::{Linear, attend, merge_heads, split_heads};
 use crate::transparency::{SharedAttention, TemporalMap};
@@ -16,7 +16,7 @@ pub enum Attention {
 
 impl Attention {
     /// Takes an attention's tensors and, where there is an adapter, those of its unit.
-    pub fn load(site: Site, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    pub fn load(site: LevelConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         match adapter {
             Some(adapter) if adapter.has_below("to_q_lora") => {
                 let shared = SharedAttention::load(site.heads, weights, adapter)?;

@@ -1,7 +1,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::UnetConfig;
-use super::blocks::{DownBlock, MidBlock, Site};
+use super::blocks::{DownBlock, MidBlock};
+use super::config::LevelConfig;
 use crate::Result;
 use crate::nn::{Conv2d, Linear, silu, timestep_embedding};
 use crate::weights::Weights;
@@ -34,7 +35,7 @@ impl ContractingPath {
         let adapter_at = |name: &str| adapter.map(|adapter| adapter.at(name));
         let down = (0..levels).map(|level| {
             let name = format!("down_blocks.{level}");
-            let (site, adapter) = (Site::new(config, level)?, adapter_at(&name));
+            let (site, adapter) = (LevelConfig::new(config, level)?, adapter_at(&name));
             DownBlock::load(config, site, &weights.at(&name), adapter.as_ref())
         });
         Ok(Self {
@@ -46,7 +47,7 @@ impl ContractingPath {
             mid: MidBlock::load(
                 config,
                 // The middle stays at the coarsest level's size.
-                Site::new(config, levels.saturating_sub(1))?,
+                LevelConfig::new(config, levels.saturating_sub(1))?,
                 &weights.at("mid_block"),
                 adapter_at("mid_block").as_ref(),
             )?,

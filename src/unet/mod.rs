@@ -5,77 +5,23 @@
 
 mod attention;
 mod blocks;
+mod config;
 mod contracting;
 mod control_net;
 mod transformer;
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
+pub use config::{Heads, UnetConfig};
 pub use control_net::{ControlNet, Residuals};
 
 use crate::nn::{Conv2d, GroupNorm, silu};
 use crate::transparency::HintEncoder;
 use crate::weights::Weights;
-use crate::{Error, ErrorCode, Result};
-use blocks::{Site, UpBlock};
+use crate::Result;
+use blocks::UpBlock;
+use config::LevelConfig;
 use contracting::{Contracted, ContractingPath};
-
-/// The fields of `unet/config.json` that shapes do not tell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UnetConfig {
-    /// Heads of every attention. The name is diffusers': for this family it holds the number of
-    /// heads and not their width.
-    pub attention_head_dim: Heads,
-    /// Groups of every group norm.
-    #[serde(default = "sd15_groups")]
-    pub norm_num_groups: usize,
-    /// Added to the variance in the group norms of resnets and output.
-    #[serde(default = "sd15_epsilon")]
-    pub norm_eps: f64,
-    /// Width and height of the latents that the model was trained on, in latent cells.
-    #[serde(default = "sd15_sample_size")]
-    pub sample_size: usize,
-}
-
-/// Number of attention heads, the same at all levels or one for each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Heads {
-    /// The same number everywhere.
-    Same(usize),
-    /// One number a level, finest first.
-    PerLevel(Vec<usize>),
-}
-
-impl Heads {
-    fn at(&self, level: usize) -> Result<usize> {
-        match self {
-            Self::Same(heads) => Some(*heads),
-            Self::PerLevel(heads) => heads.get(level).copied(),
-        }
-        .filter(|heads| *heads > 0)
-        .ok_or_else(|| {
-            Error::new(
-                ErrorCode::ModelDamaged,
-                format!("the UNet's config gives no number of heads for level {level}"),
-                "pack the checkpoint again",
-            )
-        })
-    }
-}
-
-fn sd15_groups() -> usize {
-    32
-}
-
-fn sd15_epsilon() -> f64 {
-    1e-5
-}
-
-fn sd15_sample_size() -> usize {
-    64
-}
 
 /// Predicts the noise (epsilon) in a latent.
 pub struct Unet {
@@ -93,7 +39,7 @@ impl Unet {
         let levels = weights.count("up_blocks");
         let up = (0..levels).map(|index| {
             let name = format!("up_blocks.{index}");
-            let site = Site::new(config, levels - 1 - index)?;
+            let site = LevelConfig::new(config, levels - 1 - index)?;
             let adapter = adapter.map(|adapter| adapter.at(&name));
             UpBlock::load(config, site, &weights.at(&name), adapter.as_ref())
         });

@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 
 use super::UnetConfig;
 use super::attention::Attention;
-use super::blocks::Site;
+use super::config::LevelConfig;
 use crate::Result;
 use crate::nn::{GroupNorm, LayerNorm, Linear, by_runs, gelu};
 use crate::weights::Weights;
@@ -23,7 +23,7 @@ pub struct Transformer {
 impl Transformer {
     pub fn load(
         config: &UnetConfig,
-        site: Site,
+        site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
@@ -74,7 +74,7 @@ struct TransformerBlock {
 }
 
 impl TransformerBlock {
-    fn load(site: Site, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    fn load(site: LevelConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let norm = |name| LayerNorm::load(&weights.at(name), LAYER_NORM_EPSILON);
         let attention = |name| {
             let adapter = adapter.map(|adapter| adapter.at(name));

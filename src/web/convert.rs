@@ -6,7 +6,8 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
 use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
-use crate::weights::{HostTensor, Lora};
+use crate::pack::Lora;
+use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
 /// A plain object of these properties.

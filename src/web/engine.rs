@@ -12,7 +12,7 @@ use crate::pipeline::{
     Engine, Event, Latent, LoadOptions, Mode, Observer, VaeSize, estimate_memory,
 };
 use crate::transparency::OFFSET_GAIN;
-use crate::weights::{Manifest, PackSource};
+use crate::pack::{Manifest, PackSource};
 use crate::{Error, Result};
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the

@@ -10,9 +10,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::convert::{bytes_from_js, error_from_js, event_to_js};
 use super::engine::{JsResult, plain, settled};
 use crate::pipeline::Event;
-use crate::weights::{
-    AdapterKind, Files, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision, ReadAt,
-};
+use crate::pack::{AdapterKind, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision};
+use crate::weights::{Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
 
 /// Files that a page was given.

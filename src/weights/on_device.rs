@@ -5,18 +5,9 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor};
 
 use super::HostTensor;
-use super::manifest::{TensorEntry, stays_in_memory};
+use super::entry::{Part, TensorEntry, stays_in_memory};
 use super::weight::{Table, Weight};
 use crate::{Error, ErrorCode, Result};
-
-/// Bytes of a run of a tensor's rows, as a shard holds them.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// The values, or the levels of a quantized tensor.
-    pub bytes: &'a [u8],
-    /// The scales of a quantized tensor.
-    pub scales: Option<&'a [u8]>,
-}
 
 enum Stored {
     OnDevice(Weight),
@@ -88,7 +79,7 @@ impl Weights {
     }
 
     /// How many rows of tensor `name` are here while others are missing.
-    pub(super) fn rows_held(&self, name: &str) -> usize {
+    pub(crate) fn rows_held(&self, name: &str) -> usize {
         match self.tensors.borrow().get(&self.full(name)) {
             Some((_, Stored::InMemory(table))) => table.rows(),
             _ => 0,

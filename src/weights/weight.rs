@@ -3,8 +3,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::f16;
 
 use super::HostTensor;
-use super::manifest::TensorEntry;
-use super::on_device::Part;
+use super::entry::{Part, TensorEntry};
 use super::quantize::{Quantization, Quantized, dequantize};
 use super::safetensors::{Dtype, decode_f32};
 use crate::kernels::{unpack, widen};
@@ -121,7 +120,7 @@ fn words(bytes: &[u8], device: &Device) -> Tensor<1, Int> {
 
 /// The values of a run of rows of the tensor that `entry` describes. `None` if the bytes are not as
 /// it says.
-pub(super) fn decode_part(entry: &TensorEntry, part: Part<'_>) -> Option<Vec<f32>> {
+pub(crate) fn decode_part(entry: &TensorEntry, part: Part<'_>) -> Option<Vec<f32>> {
     let Some(quantization) = entry.quantization() else {
         return decode_f32(entry.stored.dtype(), part.bytes);
     };

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use glassine::pipeline::{Mode, VaeSize};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::transparency::OFFSET_GAIN;
-use glassine::weights::{PackOptions, Precision};
+use glassine::pack::{PackOptions, Precision};
 
 /// Transparent image layers, generated natively.
 #[derive(Parser)]

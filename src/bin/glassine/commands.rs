@@ -6,9 +6,8 @@ use glassine::compose::{Scene, flatten, to_ora, to_psd};
 use glassine::pipeline::{
     Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeSize,
 };
-use glassine::weights::{
-    AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
-};
+use glassine::pack::{AdapterKind, FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
+use glassine::weights::HostTensor;
 use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};

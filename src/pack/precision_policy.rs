@@ -1,7 +1,8 @@
 //! Which weights are quantized, and how finely.
 
-use super::manifest::{Precision, StoredType};
-use super::quantize::Quantization;
+use super::manifest::Precision;
+use crate::weights::StoredType;
+use crate::weights::Quantization;
 
 /// How tensor `name` of a pack is stored.
 pub(super) fn stored_type(

@@ -6,18 +6,20 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::adapter::{Adapter, AdapterKind};
-use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
-use super::files::Files;
+use super::checkpoint::Checkpoint;
+use super::component::{Component, sd15_scheduler};
+use crate::weights::Files;
 use super::lora::Lora;
 use super::manifest::{
-    Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, StoredType, TensorEntry,
+    Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry,
 };
-use super::pack::{LoadEvent, PackStore, SCALES, hex};
-use super::preview::fit_preview;
-use super::quantize::{Quantization, quantize};
-use super::recipe::stored_type;
-use super::safetensors::{Dtype, SafetensorsFile, write_safetensors};
-use super::{HostTensor, control_net};
+use super::reader::{LoadEvent, PackStore, SCALES, hex};
+use super::latent_rgb::fit_preview;
+use crate::weights::{Quantization, quantize};
+use super::precision_policy::stored_type;
+use crate::weights::{Dtype, SafetensorsFile, write_safetensors};
+use super::control_net;
+use crate::weights::{HostTensor, StoredType, TensorEntry};
 use crate::text::clip_vocabulary;
 use crate::{Error, ErrorCode, Result};
 

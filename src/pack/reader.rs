@@ -3,13 +3,14 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::HostTensor;
+use crate::weights::HostTensor;
 use super::lora::Lora;
-use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry, StoredType, TensorEntry};
-use super::on_device::{Part, Weights};
-use super::quantize::quantize;
-use super::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
-use super::weight::decode_part;
+use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
+use crate::weights::{StoredType, TensorEntry};
+use crate::weights::{Part, Weights};
+use crate::weights::quantize;
+use crate::weights::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
+use crate::weights::weight::decode_part;
 use crate::text::Tokenizer;
 use crate::{Error, ErrorCode, Result};
 

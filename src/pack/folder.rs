@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use super::files::Disk;
+use crate::weights::Disk;
 use super::manifest::{MANIFEST_FILE, Manifest};
-use super::pack::{LoadEvent, PackSource, PackStore};
+use super::reader::{LoadEvent, PackSource, PackStore};
 use super::packer::{PackOptions, Packer};
 use crate::{Error, ErrorCode, Result};
 

@@ -7,11 +7,12 @@
 
 use std::path::Path;
 
-use super::HostTensor;
-use super::checkpoint::{Checkpoint, Component};
-use super::files::Files;
-use super::host::matmul;
-use super::safetensors::SafetensorsFile;
+use crate::weights::HostTensor;
+use super::checkpoint::Checkpoint;
+use super::component::Component;
+use crate::weights::Files;
+use crate::weights::host::matmul;
+use crate::weights::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
 
 /// The weights of an attention that LoRA changes.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::checkpoint::{Checkpoint, Component};
+use super::checkpoint::Checkpoint;
+use super::component::Component;
 use super::manifest::{MANIFEST_FILE, Manifest};
-use super::safetensors::SafetensorsFile;
-use crate::pipeline::Mode;
+use crate::weights::SafetensorsFile;
+use super::mode::Mode;
 use crate::{Error, ErrorCode, Result};
 
 /// A description of the pack, checkpoint or adapter file at `path`: architecture, precision,

@@ -3,8 +3,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::manifest::Manifest;
-use super::on_device::Weights;
-use super::pack::{Pack, PackSource};
+use crate::weights::Weights;
+use crate::weights::host::host_values;
+use super::reader::{Pack, PackSource};
 use crate::Result;
 use crate::vae::VaeDecoder;
 
@@ -43,7 +44,7 @@ pub(super) async fn fit_preview(
             weights.device(),
         );
         let picture = decoder.forward(latent).into_data_async().await;
-        let picture = crate::pipeline::host_values(picture)?;
+        let picture = host_values(picture)?;
         for patch in 0..PATCHES * PATCHES {
             let (y, x) = (patch / PATCHES, patch % PATCHES);
             let centre = |index: usize| (index * PATCH + PATCH / 2) * 8;
