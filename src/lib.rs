@@ -10,13 +10,13 @@
 //!
 //! ```no_run
 //! # async fn example() -> glassine::Result<()> {
-//! use glassine::pipeline::{Engine, Quiet, Request};
+//! use glassine::pipeline::{Engine, NoProgress, Request};
 //! use glassine::pack::FolderSource;
 //!
 //! let device = burn::tensor::Device::flex();
 //! let source = FolderSource::new("pkg/models/mini");
-//! let mut engine = Engine::load(source, device, &mut Quiet).await?;
-//! let generation = engine.generate(&Request::new("a red apple"), &mut Quiet).await?;
+//! let mut engine = Engine::load(source, device, &mut NoProgress).await?;
+//! let generation = engine.generate(&Request::new("a red apple"), &mut NoProgress).await?;
 //! std::fs::write("apple.png", generation.layers[0].picture.to_png()?).unwrap();
 //! # Ok(())
 //! # }

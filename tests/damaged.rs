@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::nn::GroupNorm;
-use glassine::pack::{AdapterKind, Checkpoint, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision};
+use glassine::pack::{
+    AdapterKind, Checkpoint, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource,
+    Precision,
+};
 use glassine::weights::{Dtype, HostTensor, InMemory, SafetensorsFile, Weights, write_safetensors};
 use glassine::{Error, ErrorCode};
 use serde_json::{Value, json};

@@ -4,9 +4,9 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
+use glassine::pack::{FolderSource, Lora, Pack, PackOptions, Precision};
 use glassine::text::TextEncoder;
 use glassine::unet::Unet;
-use glassine::pack::{FolderSource, Lora, Pack, PackOptions, Precision};
 use glassine::weights::Weights;
 use support::{Case, golden, model, values_of};
 

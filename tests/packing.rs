@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
-use glassine::pack::{AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision};
+use glassine::pack::{
+    AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision,
+};
 use glassine::weights::{Dtype, InMemory, SafetensorsFile, Weights, write_safetensors};
 use support::{companions, golden, golden_bytes, model};
 

@@ -3,8 +3,8 @@
 mod support;
 
 use burn::tensor::Device;
-use glassine::unet::Unet;
 use glassine::pack::{FolderSource, Pack, PackOptions, Precision};
+use glassine::unet::Unet;
 use glassine::weights::{Quantization, StoredType, Weights};
 use support::{Case, model, values_of};
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::lanes::{Lanes, Words, Rgba, lesser};
+use super::lanes::{Lanes, Rgba, Words, lesser};
 use super::named::{by_name, serde_as_text};
 use crate::{Error, ErrorCode, Result};
 

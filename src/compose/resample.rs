@@ -57,7 +57,7 @@ impl Resampler {
         }
     }
 
-    /// [`PlacedPicture::read_row`](super::sample::PlacedPicture::read_row) for the picture `bytes`.
+    /// [`PlacedPicture::read_row`](super::placed::PlacedPicture::read_row) for the picture `bytes`.
     #[inline(always)]
     pub(super) fn read_row(
         &self,

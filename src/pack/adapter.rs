@@ -7,12 +7,12 @@
 
 use std::path::Path;
 
-use crate::weights::HostTensor;
 use super::checkpoint::Checkpoint;
 use super::component::Component;
 use crate::weights::Files;
-use crate::weights::host::matmul;
+use crate::weights::HostTensor;
 use crate::weights::SafetensorsFile;
+use crate::weights::host::matmul;
 use crate::{Error, ErrorCode, Result};
 
 /// The weights of an attention that LoRA changes.

@@ -3,13 +3,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::weights::{Disk, Files};
-use super::lora::Lora;
-use crate::weights::{SafetensorsFile, TensorInfo};
 use super::component::{Component, unsupported_family};
+use super::lora::Lora;
 use super::single_file;
-use crate::weights::HostTensor;
 use crate::text::Tokenizer;
+use crate::weights::HostTensor;
+use crate::weights::{Disk, Files};
+use crate::weights::{SafetensorsFile, TensorInfo};
 use crate::{Error, ErrorCode, Result};
 
 /// One tensor of a checkpoint under its canonical (diffusers) name, and where it comes from.

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use crate::weights::Disk;
 use super::manifest::{MANIFEST_FILE, Manifest};
-use super::reader::{LoadEvent, PackSource, PackStore};
 use super::packer::{PackOptions, Packer};
+use super::reader::{LoadEvent, PackSource, PackStore};
+use crate::weights::Disk;
 use crate::{Error, ErrorCode, Result};
 
 /// A pack in a folder on disk.

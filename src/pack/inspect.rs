@@ -7,8 +7,8 @@ use std::path::Path;
 use super::checkpoint::Checkpoint;
 use super::component::Component;
 use super::manifest::{MANIFEST_FILE, Manifest};
-use crate::weights::SafetensorsFile;
 use super::mode::Mode;
+use crate::weights::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
 
 /// A description of the pack, checkpoint or adapter file at `path`: architecture, precision,

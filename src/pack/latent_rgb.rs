@@ -3,13 +3,13 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::manifest::Manifest;
-use crate::weights::Weights;
-use crate::weights::host::host_values;
 use super::reader::{Pack, PackSource};
 use crate::Result;
 use crate::vae::VaeDecoder;
+use crate::weights::Weights;
+use crate::weights::host::host_values;
 
-/// Side of the flat patches that [`fit_preview`] decodes, in latent cells, and patches a side.
+/// Side of the flat patches that [`fit_latent_rgb`] decodes, in latent cells, and patches a side.
 const PATCH: usize = 2;
 const PATCHES: usize = 4;
 /// Pictures that are decoded: two of 64 x 64 pixels take seconds in a browser too.
@@ -19,7 +19,7 @@ const PICTURES: usize = 2;
 ///
 /// Pictures of flat patches with random latents are decoded, and the colours at the patches'
 /// centres are fitted by least squares.
-pub(super) async fn fit_preview(
+pub(super) async fn fit_latent_rgb(
     manifest: &Manifest,
     source: &impl PackSource,
 ) -> Result<Vec<[f32; 3]>> {

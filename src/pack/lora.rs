@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::weights::HostTensor;
-use crate::weights::{Disk, Files, InMemory};
-use crate::weights::host::matmul;
 use crate::weights::SafetensorsFile;
+use crate::weights::host::matmul;
+use crate::weights::{Disk, Files, InMemory};
 use crate::{Error, ErrorCode, Result};
 
 /// Beginnings of layer names in a file, and the component that each stands for.

@@ -10,16 +10,16 @@ mod observer;
 mod preview;
 mod request;
 mod sample;
-mod vae_size;
+mod vae_kind;
 
 pub use control::Control;
 pub use decode::{Decoded, Layer};
 pub use encode::Encoded;
 pub use engine::{Engine, Generation, LoadOptions};
 pub use memory::{MemoryEstimate, estimate_memory};
-pub use observer::{Event, Observer, Quiet};
+pub use observer::{Event, NoProgress, Observer};
 pub use request::{Init, Request};
 pub use sample::{Dump, Latent, Sampled};
-pub use vae_size::VaeSize;
+pub use vae_kind::VaeKind;
 
 pub use crate::pack::{Mode, Role};

@@ -1,9 +1,9 @@
 use super::control::Control;
-use super::vae_size::VaeSize;
+use super::vae_kind::VaeKind;
 use crate::image::Picture;
+use crate::pack::{Manifest, Mode};
 use crate::sampling::{Convention, SamplerName};
 use crate::transparency::OFFSET_GAIN;
-use crate::pack::{Manifest, Mode};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -79,7 +79,7 @@ pub struct Request {
     pub noise: Option<HostTensor>,
     /// What decodes the latent, and encodes an initial picture where the pack holds both halves of
     /// TAESD.
-    pub vae: VaeSize,
+    pub vae: VaeKind,
     /// Passes of the transparency decoder: 1, or 8 with the lower median.
     pub decode_passes: usize,
     /// Report a preview every this many steps.
@@ -113,7 +113,7 @@ impl Request {
             convention: None,
             seed: 0,
             noise: None,
-            vae: VaeSize::Full,
+            vae: VaeKind::Full,
             decode_passes: 8,
             preview_every: None,
             dump: false,
@@ -122,7 +122,7 @@ impl Request {
 }
 
 /// A request with every default filled in and every value checked.
-pub(super) struct Plan {
+pub(super) struct ResolvedRequest {
     pub mode: Mode,
     pub width: usize,
     pub height: usize,
@@ -147,7 +147,7 @@ pub(super) fn check_passes(passes: usize) -> Result<()> {
 /// The longest side that is accepted, in pixels.
 pub(super) const MAX_SIDE: usize = 4096;
 
-impl Plan {
+impl ResolvedRequest {
     pub fn new(request: &Request, manifest: &Manifest, size_multiple: usize) -> Result<Self> {
         let mode = request.mode.unwrap_or_else(|| Mode::default_for(manifest));
         if let Some(part) = mode.missing_part(manifest) {

@@ -60,7 +60,6 @@ fn sd15_sample_size() -> usize {
     64
 }
 
-
 /// Where in the UNet a block stands.
 #[derive(Debug, Clone, Copy)]
 pub struct LevelConfig {

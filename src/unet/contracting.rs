@@ -18,7 +18,7 @@ pub struct ContractingPath {
 }
 
 /// What a [`ContractingPath`] makes of a latent.
-pub struct Contracted {
+pub struct DownMidOutput {
     /// The time embedding through SiLU, `[batch, features]`.
     pub time: Tensor<2>,
     /// Feature maps for the way up, finest first.
@@ -70,7 +70,7 @@ impl ContractingPath {
         timesteps: &[f32],
         context: &Tensor<3>,
         embedding: Option<&Tensor<4>>,
-    ) -> Contracted {
+    ) -> DownMidOutput {
         let time = silu(self.time_embedding(timesteps, &latent));
         let mut x = self.conv_in.forward(latent);
         if let Some(embedding) = embedding {
@@ -81,7 +81,7 @@ impl ContractingPath {
             x = block.forward(x, &time, context, &mut skips);
         }
         let middle = self.mid.forward(x, &time, context);
-        Contracted {
+        DownMidOutput {
             time,
             skips,
             middle,

@@ -15,13 +15,13 @@ use burn::tensor::Tensor;
 pub use config::{Heads, UnetConfig};
 pub use control_net::{ControlNet, Residuals};
 
-use crate::nn::{Conv2d, GroupNorm, silu};
-use crate::transparency::HintEncoder;
-use crate::weights::Weights;
 use crate::Result;
+use crate::nn::{Conv2d, GroupNorm, silu};
+use crate::transparency::ConditionEncoder;
+use crate::weights::Weights;
 use blocks::UpBlock;
 use config::LevelConfig;
-use contracting::{Contracted, ContractingPath};
+use contracting::{ContractingPath, DownMidOutput};
 
 /// Predicts the noise (epsilon) in a latent.
 pub struct Unet {
@@ -29,7 +29,7 @@ pub struct Unet {
     up: Vec<UpBlock>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
-    hint: Option<HintEncoder>,
+    hint: Option<ConditionEncoder>,
 }
 
 impl Unet {
@@ -54,7 +54,7 @@ impl Unet {
                 config.norm_eps,
             )?,
             conv_out: Conv2d::load(&weights.at("conv_out"))?,
-            hint: hint.map(|hint| HintEncoder::load(&hint)).transpose()?,
+            hint: hint.map(|hint| ConditionEncoder::load(&hint)).transpose()?,
         })
     }
 
@@ -92,8 +92,8 @@ impl Unet {
     }
 
     /// The way up.
-    fn expand(&self, contracted: Contracted, context: &Tensor<3>) -> Tensor<4> {
-        let Contracted {
+    fn expand(&self, contracted: DownMidOutput, context: &Tensor<3>) -> Tensor<4> {
+        let DownMidOutput {
             time,
             mut skips,
             middle: mut x,

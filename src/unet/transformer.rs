@@ -4,7 +4,7 @@ use super::UnetConfig;
 use super::attention::Attention;
 use super::config::LevelConfig;
 use crate::Result;
-use crate::nn::{GroupNorm, LayerNorm, Linear, by_runs, gelu};
+use crate::nn::{GroupNorm, LayerNorm, Linear, by_chunks, gelu};
 use crate::weights::Weights;
 
 /// Added to the variance in the group norm before the tokens.
@@ -115,7 +115,7 @@ impl FeedForward {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        by_runs(x, self.expand.outputs(), |x| {
+        by_chunks(x, self.expand.outputs(), |x| {
             let expanded = self.expand.forward(x);
             let width = expanded.dims()[2] / 2;
             let gate = gelu(expanded.clone().narrow(2, width, width));

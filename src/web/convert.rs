@@ -5,8 +5,8 @@ use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
-use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
 use crate::pack::Lora;
+use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 

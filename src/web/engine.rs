@@ -8,11 +8,11 @@ use super::convert::{
     bytes_from_js, error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js,
     layers_to_js, lora_from_js, object, picture_from_js, request_from_js,
 };
+use crate::pack::{Manifest, PackSource};
 use crate::pipeline::{
-    Engine, Event, Latent, LoadOptions, Mode, Observer, VaeSize, estimate_memory,
+    Engine, Event, Latent, LoadOptions, Mode, Observer, VaeKind, estimate_memory,
 };
 use crate::transparency::OFFSET_GAIN;
-use crate::pack::{Manifest, PackSource};
 use crate::{Error, Result};
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the
@@ -222,7 +222,7 @@ impl WasmEngine {
         report: Function,
     ) -> JsResult {
         let latent = latent_from_js(latent).map_err(plain)?;
-        let vae: VaeSize = vae.parse().map_err(plain)?;
+        let vae: VaeKind = vae.parse().map_err(plain)?;
         let mut observer = JsObserver { report };
         let decoded = self
             .engine

@@ -9,8 +9,8 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::convert::{bytes_from_js, error_from_js, event_to_js};
 use super::engine::{JsResult, plain, settled};
-use crate::pipeline::Event;
 use crate::pack::{AdapterKind, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision};
+use crate::pipeline::Event;
 use crate::weights::{Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
 

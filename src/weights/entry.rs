@@ -78,10 +78,10 @@ impl TensorEntry {
         }
         match (self.stored, self.quantization()) {
             (StoredType::Q8 | StoredType::Q4, Some(quantization)) => {
-                // Whole 32-bit words in a group are what the kernels unpack.
+                // Whole 32-bit words in a group are what the kernels dequantize.
                 let whole =
                     (8..=256).contains(&quantization.group) && quantization.group.is_multiple_of(8);
-                whole && quantization.suits(&self.shape)
+                whole && quantization.applies_to(&self.shape)
             }
             (StoredType::Q8 | StoredType::Q4, None) => false,
             _ => self.group.is_none(),
@@ -119,7 +119,7 @@ impl StoredType {
 
 /// Bytes of a run of a tensor's rows, as a shard holds them.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
+pub struct RowChunk<'a> {
     /// The values, or the levels of a quantized tensor.
     pub bytes: &'a [u8],
     /// The scales of a quantized tensor.

@@ -11,10 +11,10 @@ mod quantize;
 pub(crate) mod safetensors;
 pub(crate) mod weight;
 
-pub use entry::{Part, StoredType, TensorEntry};
+pub use entry::{RowChunk, StoredType, TensorEntry};
 pub use files::{Disk, Files, InMemory, ReadAt};
 pub use host::HostTensor;
 pub use on_device::Weights;
 pub use quantize::{Quantization, Quantized, dequantize, quantize};
 pub use safetensors::{Dtype, SafetensorsFile, TensorInfo, write_safetensors};
-pub use weight::{Table, Weight};
+pub use weight::{EmbeddingTable, Weight};

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-use glassine::pack::{AdapterKind, FolderSource, Manifest, Pack, PackOptions, Precision, pack_folder};
+use glassine::pack::{
+    AdapterKind, FolderSource, Manifest, Pack, PackOptions, Precision, pack_folder,
+};
 use glassine::weights::{Dtype, Weights, write_safetensors};
 
 use super::{Tensors, companions, golden, whole_golden};

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use glassine::pipeline::{Mode, VaeSize};
+use glassine::pack::{PackOptions, Precision};
+use glassine::pipeline::{Mode, VaeKind};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::transparency::OFFSET_GAIN;
-use glassine::pack::{PackOptions, Precision};
 
 /// Transparent image layers, generated natively.
 #[derive(Parser)]
@@ -183,7 +183,7 @@ pub struct Generate {
     pub noise: Option<PathBuf>,
     /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture.
     #[arg(long, default_value_t)]
-    pub vae: VaeSize,
+    pub vae: VaeKind,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,
@@ -225,7 +225,7 @@ pub struct Decode {
     pub latent: PathBuf,
     /// full, or tiny: TAESD, faster and less exact, which makes an opaque picture.
     #[arg(long, default_value_t)]
-    pub vae: VaeSize,
+    pub vae: VaeKind,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,

@@ -3,10 +3,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten, to_ora, to_psd};
-use glassine::pipeline::{
-    Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeSize,
+use glassine::pack::{
+    AdapterKind, FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder,
 };
-use glassine::pack::{AdapterKind, FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
+use glassine::pipeline::{
+    Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
+};
 use glassine::weights::HostTensor;
 use glassine::{Error, ErrorCode, Result};
 
@@ -198,7 +200,7 @@ async fn decode(arguments: Decode) -> Result<()> {
     let transparent = Mode::Single.missing_part(engine.manifest()).is_none();
     let latent = Latent {
         values,
-        mode: if transparent && arguments.vae == VaeSize::Full {
+        mode: if transparent && arguments.vae == VaeKind::Full {
             Mode::Single
         } else {
             Mode::Opaque

@@ -6,7 +6,7 @@ use crate::{Error, ErrorCode, Result};
 
 /// Which autoencoder stands between latents and pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum VaeSize {
+pub enum VaeKind {
     /// The checkpoint's own.
     #[default]
     Full,
@@ -15,7 +15,7 @@ pub enum VaeSize {
     Tiny,
 }
 
-impl VaeSize {
+impl VaeKind {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Full, Self::Tiny];
 
@@ -52,13 +52,13 @@ impl VaeSize {
     }
 }
 
-impl fmt::Display for VaeSize {
+impl fmt::Display for VaeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for VaeSize {
+impl FromStr for VaeKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
