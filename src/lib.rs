@@ -23,21 +23,32 @@
 //! ```
 
 #![warn(missing_docs)]
+#![deny(unsafe_code)]
 
 pub mod compose;
 pub mod error;
 pub mod image;
+#[cfg(feature = "diffusion")]
 pub mod kernels;
+mod named;
+#[cfg(feature = "diffusion")]
 pub mod nn;
+#[cfg(feature = "diffusion")]
 pub mod pack;
+#[cfg(feature = "diffusion")]
 pub mod pipeline;
 pub mod sampling;
+#[cfg(feature = "diffusion")]
 pub mod text;
+#[cfg(feature = "diffusion")]
 pub mod transparency;
+#[cfg(feature = "diffusion")]
 pub mod unet;
+#[cfg(feature = "diffusion")]
 pub mod vae;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
+#[cfg(feature = "diffusion")]
 pub mod weights;
 
 pub use error::{Error, ErrorCode, Result};

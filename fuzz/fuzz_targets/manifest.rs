@@ -56,7 +56,7 @@ async fn open(folder: &Folder) {
     };
     let _ = pack.tokenizer().await;
     let manifest = pack.manifest();
-    for mode in Mode::ALL {
+    for mode in Mode::ALL.iter().copied() {
         let _ = mode.missing_part(manifest);
     }
     let weights = Weights::new(&Device::flex());

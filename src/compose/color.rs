@@ -8,11 +8,14 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use super::lanes::{Lanes, Rgba, Words, lesser};
-use super::named::{by_name, serde_as_text};
+use crate::named::{named, serde_as_text};
 use crate::{Error, ErrorCode, Result};
 
 /// The space in which colours are mixed. Pictures are sRGB in either case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum ColorSpace {
     /// `srgb`: the encoded values, as CSS does it.
     #[default]
@@ -21,32 +24,7 @@ pub enum ColorSpace {
     Linear,
 }
 
-impl ColorSpace {
-    /// Both spaces, the default first.
-    pub const ALL: [Self; 2] = [Self::Srgb, Self::Linear];
-
-    /// The name in a scene file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Srgb => "srgb",
-            Self::Linear => "linear",
-        }
-    }
-}
-
-impl fmt::Display for ColorSpace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ColorSpace {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("colour space", text, &Self::ALL)
-    }
-}
+named!(ColorSpace, "colour space");
 
 serde_as_text!(ColorSpace);
 

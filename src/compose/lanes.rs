@@ -302,6 +302,8 @@ mod portable {
 
 /// WebAssembly's vectors of 128 bits.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+// The vectors of std::arch convert to and from arrays by transmutation alone.
+#[allow(unsafe_code)]
 mod simd128 {
     pub use std::arch::wasm32::{
         f32x4_add as add, f32x4_div as div, f32x4_le as at_most, f32x4_mul as mul,

@@ -25,7 +25,6 @@ mod color;
 mod export;
 mod flatten;
 mod lanes;
-mod named;
 mod operator;
 mod placed;
 mod resample;

@@ -58,7 +58,7 @@ fn describe_pack(manifest: &Manifest) -> String {
     for (component, (count, values)) in sizes {
         let _ = writeln!(text, "  {component}: {count} tensors, {values} values");
     }
-    for mode in Mode::ALL {
+    for mode in Mode::ALL.iter().copied() {
         let _ = match mode.missing_part(manifest) {
             None => writeln!(text, "  mode {mode}: yes"),
             Some(part) => writeln!(text, "  mode {mode}: needs {part}"),

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::named::{named, serde_as_text};
 use crate::text::TextEncoderConfig;
 use crate::unet::UnetConfig;
 use crate::vae::VaeConfig;
@@ -50,8 +51,8 @@ pub struct Manifest {
 }
 
 /// How a pack stores its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats, exactly as computed.
     F32,
@@ -62,6 +63,9 @@ pub enum Precision {
     /// 4-bit groups, 8-bit ones for sensitive layers, and 16-bit floats as in [`Precision::Q8`].
     Q4,
 }
+
+named!(Precision, "precision");
+serde_as_text!(Precision);
 
 /// What `generate` uses where the request leaves it open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

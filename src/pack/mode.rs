@@ -1,14 +1,12 @@
 //! What can be generated, and which parts of a pack each mode needs.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::adapter::AdapterKind;
 use super::manifest::Manifest;
-use crate::{Error, ErrorCode, Result};
+use crate::named::named;
 
 /// What is to be generated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Mode {
     /// One transparent picture.
     Single,
@@ -17,32 +15,16 @@ pub enum Mode {
     /// Foreground, background and the two blended, together.
     Joint,
     /// A background for a given foreground, and the two blended.
+    #[strum(serialize = "fg2bg")]
     ForegroundToBackground,
     /// A foreground for a given background, and the two blended.
+    #[strum(serialize = "bg2fg")]
     BackgroundToForeground,
 }
 
+named!(Mode, "mode");
+
 impl Mode {
-    /// All modes.
-    pub const ALL: [Self; 5] = [
-        Self::Single,
-        Self::Opaque,
-        Self::Joint,
-        Self::ForegroundToBackground,
-        Self::BackgroundToForeground,
-    ];
-
-    /// The name as users type it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Opaque => "opaque",
-            Self::Joint => "joint",
-            Self::ForegroundToBackground => "fg2bg",
-            Self::BackgroundToForeground => "bg2fg",
-        }
-    }
-
     /// What a generation in this mode consists of, in the order of its frames.
     pub fn roles(self) -> &'static [Role] {
         match self {
@@ -70,9 +52,7 @@ impl Mode {
         }
         let component = self.adapter(manifest)?;
         let name = component.trim_start_matches("layers.");
-        let kind = AdapterKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == name && !manifest.has(component))?;
+        let kind: AdapterKind = name.parse().ok().filter(|_| !manifest.has(component))?;
         let file = kind.published_file();
         Some(format!("an adapter (pack with --layers {name}={file})"))
     }
@@ -98,31 +78,9 @@ impl Mode {
     }
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|mode| mode.as_str() == text)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::BadOption,
-                    format!("there is no mode {text:?}"),
-                    "use single, opaque, joint, fg2bg or bg2fg",
-                )
-            })
-    }
-}
-
 /// What a generated layer is in the picture as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Role {
     /// A transparent layer.
     Foreground,
@@ -134,14 +92,4 @@ pub enum Role {
     Image,
 }
 
-impl Role {
-    /// The name used in file names and in JavaScript.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Foreground => "foreground",
-            Self::Background => "background",
-            Self::Blended => "blended",
-            Self::Image => "image",
-        }
-    }
-}
+named!(Role, "role");

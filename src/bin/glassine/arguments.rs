@@ -68,9 +68,9 @@ pub struct Pack {
     /// The UNet was trained on transparent latents and needs no adapter.
     #[arg(long)]
     pub native_transparency: bool,
-    /// How weights are stored.
-    #[arg(long, value_enum, default_value_t = Quantize::F16)]
-    pub quantize: Quantize,
+    /// How weights are stored: q4, q8, f16 or f32.
+    #[arg(long, default_value_t = Precision::F16)]
+    pub quantize: Precision,
     /// Denoising steps that suit the model.
     #[arg(long, default_value_t = PackOptions::DEFAULT_STEPS)]
     pub default_steps: usize,
@@ -80,25 +80,6 @@ pub struct Pack {
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Quantize {
-    Q4,
-    Q8,
-    F16,
-    F32,
-}
-
-impl From<Quantize> for Precision {
-    fn from(quantize: Quantize) -> Self {
-        match quantize {
-            Quantize::Q4 => Self::Q4,
-            Quantize::Q8 => Self::Q8,
-            Quantize::F16 => Self::F16,
-            Quantize::F32 => Self::F32,
-        }
-    }
 }
 
 #[derive(clap::Args)]

@@ -35,12 +35,7 @@ async fn pack(arguments: Pack) -> Result<()> {
     let mut adapters = BTreeMap::new();
     for layers in &arguments.layers {
         let split = layers.split_once('=');
-        let known = |name: &str| {
-            AdapterKind::ALL
-                .into_iter()
-                .find(|kind| kind.as_str() == name)
-        };
-        let parsed = split.and_then(|(name, file)| Some((known(name)?, file.into())));
+        let parsed = split.and_then(|(name, file)| Some((name.parse().ok()?, file.into())));
         let (kind, file) = parsed.ok_or_else(|| {
             Error::new(
                 ErrorCode::BadOption,
@@ -64,7 +59,7 @@ async fn pack(arguments: Pack) -> Result<()> {
             .map(|lora| split_lora(lora))
             .collect(),
         native_transparency: arguments.native_transparency,
-        precision: arguments.quantize.into(),
+        precision: arguments.quantize,
         default_steps: arguments.default_steps,
         default_guidance: arguments.default_guidance,
     };
