@@ -13,9 +13,17 @@ where
         Error::new(
             ErrorCode::BadOption,
             format!("there is no {what} {text:?}"),
-            format!("use one of {}", names.join(", ")),
+            format!("use {}", listed(&names)),
         )
     })
+}
+
+/// Words as a sentence lists them: `a, b or c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.concat(),
+    }
 }
 
 /// `ALL`, `as_str`, `Display` and `FromStr` of an enumeration that derives `strum::VariantArray`

@@ -379,7 +379,7 @@ fn what_glassine_does_not_run_is_refused_by_name() {
 
 /// What lies where pack `name` was to be made: it, or folders of an unfinished one.
 fn left_of(name: &str) -> Vec<String> {
-    let beside = std::fs::read_dir(path(name).parent().unwrap()).unwrap();
+    let beside = std::fs::read_dir(model::scratch()).unwrap();
     let names = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|found| found.starts_with(name)).collect()
 }

@@ -302,12 +302,12 @@ fn names_are_read_and_written() {
     for name in SamplerName::ALL {
         assert_eq!(
             name.to_string().parse::<SamplerName>().expect("a name"),
-            name
+            *name
         );
     }
     for convention in Convention::ALL {
         let text = convention.to_string();
-        assert_eq!(text.parse::<Convention>().expect("a name"), convention);
+        assert_eq!(text.parse::<Convention>().expect("a name"), *convention);
     }
     let unknown = "heun".parse::<SamplerName>().unwrap_err();
     assert_eq!(unknown.code, ErrorCode::BadOption);

@@ -1,107 +1,37 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
-import { callOnce } from "./internal/connection.js";
-import { toPackRequest } from "./internal/files.js";
-import { miniBytes } from "./internal/mini.js";
-import { abortError } from "./internal/queue.js";
-import { packUrl } from "./internal/sources.js";
-import { estimatePack } from "./internal/storage/estimating.js";
-import { withLock } from "./internal/storage/locks.js";
-import { isComplete, isModelName, ModelFolder } from "./internal/storage/store.js";
+import { callOnce } from "./internal/page/engine-worker.js";
+import { toPackRequest } from "./internal/page/pack-request.js";
+import { miniBytes } from "./internal/page/mini-bytes.js";
+import { abortError } from "./internal/shared/abort-error.js";
+import { locate, packUrl } from "./internal/page/model.js";
+import { withLock } from "./internal/shared/locks.js";
+import { isComplete, isModelName, ModelFolder } from "./internal/shared/store.js";
 import { GlassineError } from "./public/errors.js";
 import type {
-  LoraOption,
-  MemoryEstimate,
-  Mode,
-  Quantization,
-  StorageProgress,
+  EstimateOptions,
+  ImportOptions,
+  ModelEstimate,
+  PackOptions,
+  StorageEstimate,
+  StoredModel,
   Verification,
+  VerifyOptions,
 } from "./public/types.js";
 
-export type { MemoryEstimate, Quantization, StorageProgress, Verification };
-
-/** A model that `createEngine` knows by its name. */
-export interface StoredModel {
-  /** What to give as `model` to `createEngine`. */
-  readonly name: string;
-  /** The size of its files that are here. */
-  readonly bytes: number;
-  /** Whether it comes with the package. */
-  readonly builtIn: boolean;
-  /** False after an import that was interrupted: the next one goes on with what is here. */
-  readonly complete: boolean;
-  /** The URL that it was imported from; a model made of files has none. */
-  readonly origin?: string | undefined;
-}
-
-/** How much this page's origin may store and has stored, in bytes; as the browser estimates it. */
-export interface StorageEstimate {
-  readonly usage: number;
-  readonly quota: number;
-  /** Whether the browser has promised not to remove what is stored when the disk is full. */
-  readonly persisted: boolean;
-}
-
-/** What a model takes, in bytes. */
-export interface ModelEstimate extends StorageEstimate {
-  /** The model's name for itself. */
-  readonly name: string;
-  /** The length of all its shards. */
-  readonly totalBytes: number;
-  /** How much of that is not stored here yet. */
-  readonly downloadBytes: number;
-  /** What a picture takes of a GPU's memory. */
-  readonly gpuMemory: MemoryEstimate;
-}
-
-/** What picture an estimate is for; the model's defaults where left out. */
-export interface EstimateOptions {
-  mode?: Mode | undefined;
-  width?: number | undefined;
-  height?: number | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-/** What the calls here take. */
-export interface StorageOptions {
-  signal?: AbortSignal | undefined;
-  onProgress?: ((progress: StorageProgress) => void) | undefined;
-}
-
-export interface ImportOptions extends StorageOptions {
-  /** What to call the model: letters, digits, `_`, `.` and `-`. The pack's own name if left out. */
-  name?: string | undefined;
-  /** How many shards to fetch at a time, 1 to 16; 4 if left out. */
-  concurrency?: number | undefined;
-}
-
-/** How files become a pack, as `glassine pack` makes it, and which files belong to the checkpoint. */
-export interface PackOptions extends StorageOptions {
-  /** What to call the model: letters, digits, `_`, `.` and `-`. As the file or folder if left out. */
-  name?: string | undefined;
-  /** `"q4"` if left out: the smallest, and nearest to what a visitor's memory holds. */
-  quantize?: Quantization | undefined;
-  /** A `vae_transparent_decoder` file. */
-  transparencyDecoder?: Blob | undefined;
-  /** A `vae_transparent_encoder` file. */
-  transparencyEncoder?: Blob | undefined;
-  /** LayerDiffuse's attention files: `attn` for mode `"single"`, and one for each mode of several layers. */
-  layers?: { [Kind in "attn" | "joint" | "fg2bg" | "bg2fg"]?: Blob | undefined } | undefined;
-  /** Merged into the model for good, one after the other. */
-  loras?: readonly (Omit<LoraOption, "file"> & { file: Blob })[] | undefined;
-  /** The files of a ControlNet's folder in diffusers' layout. */
-  controlnet?: Iterable<File> | undefined;
-  /** A `taesd_decoder` file. */
-  taesdDecoder?: Blob | undefined;
-  /** A `taesd_encoder` file. */
-  taesdEncoder?: Blob | undefined;
-  /** Whether the model itself was trained on transparent pictures and needs no `attn`. */
-  nativeTransparency?: boolean | undefined;
-}
-
-export interface VerifyOptions extends StorageOptions {
-  /** Fetch missing and damaged files again from where the model came from. */
-  repair?: boolean | undefined;
-}
+export type {
+  EstimateOptions,
+  ImportOptions,
+  MemoryEstimate,
+  ModelEstimate,
+  PackOptions,
+  Quantization,
+  StorageEstimate,
+  StorageOptions,
+  StorageProgress,
+  StoredModel,
+  Verification,
+  VerifyOptions,
+} from "./public/types.js";
 
 export const models = Object.freeze({
   /** The models that `createEngine` knows by name, and those whose import was interrupted. */
@@ -202,9 +132,8 @@ async function estimate(
   const { usage = 0, quota = 0 } = (await storage?.estimate()) ?? {};
   const granted = { usage, quota, persisted: (await storage?.persisted?.()) ?? false };
   if (model === undefined) return granted;
-  const { manifest, ...sizes } = await abortable(signal, estimatePack(model, signal));
-  const gpuMemory = await callOnce("estimate", { manifest, mode, width, height }, { signal });
-  return { ...granted, ...sizes, gpuMemory };
+  const answer = await callOnce("estimate", { model: await locate(model), mode, width, height }, { signal });
+  return { ...granted, ...answer };
 }
 
 /** A signal that does not fire. */

@@ -21,7 +21,7 @@ const TYPES: &str = r#"
 import type { EngineInfo, MemoryEstimate, Mode, Vae } from "../public/types.js";
 import type {
   EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawLora, RawPackOptions, RawPicture,
-} from "../internal/protocol.js";
+} from "../internal/shared/protocol.js";
 
 /** Reads one file of the pack; `again` if it was read before and is damaged. */
 export type Read = (path: string, again?: boolean) => Promise<Uint8Array>;

@@ -8,7 +8,7 @@ use crate::{Error, ErrorCode, Result};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-import type { RawPicture, RawRaster } from "../internal/protocol.js";
+import type { RawPicture, RawRaster } from "../internal/shared/protocol.js";
 "#;
 
 /// A PNG of straight RGBA bytes. It is made here because canvases destroy the colour under alpha 0.

@@ -1,10 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Connection, engineWorker } from "../internal/connection.js";
-import { readLoras } from "../internal/loras.js";
-import { toRawPicture } from "../internal/pictures.js";
-import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/protocol.js";
-import { abortError, Queue } from "../internal/queue.js";
-import { toSource, type PackSource } from "../internal/sources.js";
+import { engineWorker } from "../internal/page/engine-worker.js";
+import { WorkerClient } from "../internal/page/worker-client.js";
+import { readLoras } from "../internal/page/loras.js";
+import { toRawPicture } from "../internal/page/pictures.js";
+import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
+import { Queue } from "../internal/page/queue.js";
+import { abortError } from "../internal/shared/abort-error.js";
+import { locate } from "../internal/page/model.js";
 import { GlassineError } from "./errors.js";
 import { Layer } from "./layer.js";
 import type { Scene } from "./scene.js";
@@ -16,6 +18,7 @@ import type {
   EngineInfo,
   GenerateOptions,
   Latent,
+  ModelSource,
   Picture,
   Recipe,
   RequestOptions,
@@ -44,20 +47,25 @@ const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.f
  * hand rejects and the next one starts the worker anew.
  */
 export class Engine {
-  /** What this engine holds and what it does by default. */
-  readonly info: EngineInfo;
-  readonly #source: PackSource;
+  #info: EngineInfo;
+  /** The page's own model, if the worker cannot read it by itself. */
+  readonly #source: ModelSource | undefined;
   readonly #settings: LoadSettings;
   readonly #queue = new Queue();
-  #connection: Connection;
+  #client: WorkerClient;
   #disposed = false;
 
   /** @internal Use `createEngine`. */
-  constructor(source: PackSource, settings: LoadSettings, connection: Connection, info: EngineInfo) {
+  constructor(source: ModelSource | undefined, settings: LoadSettings, client: WorkerClient, info: EngineInfo) {
     this.#source = source;
     this.#settings = settings;
-    this.#connection = connection;
-    this.info = info;
+    this.#client = client;
+    this.#info = info;
+  }
+
+  /** What this engine holds and what it does by default; after it was rebuilt, of the model that it was rebuilt from. */
+  get info(): EngineInfo {
+    return this.#info;
   }
 
   /** Turns a prompt into layers. */
@@ -120,7 +128,7 @@ export class Engine {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#queue.clear(disposed());
-    this.#connection.close(disposed());
+    this.#client.close(disposed());
   }
 
   /** For `await using engine = await createEngine(...)`. */
@@ -160,11 +168,11 @@ export class Engine {
     options: RequestOptions,
   ): Promise<Calls[Type]["answer"]> {
     if (this.#disposed) throw disposed();
-    if (this.#connection.closed) {
-      this.#connection = new Connection(engineWorker, this.#source);
-      await this.#connection.call("load", { ...this.#settings, device: this.info.device }, options);
+    if (this.#client.closed) {
+      this.#client = new WorkerClient(engineWorker, this.#source);
+      this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, options);
     }
-    return this.#connection.call(type, request, options);
+    return this.#client.call(type, request, options);
   }
 
   /** The request for a layer that fits what is in `scene`. */
@@ -188,7 +196,7 @@ export class Engine {
 
   /** What has to be asked of this engine to get an answer again. */
   #recipe(options: GenerateOptions, { latent }: RawGenerated): Recipe {
-    const { signal, onProgress, previewEvery, noise, foreground, background, init, ...settings } = options;
+    const { signal, onProgress, previewEvery, noise, foreground, background, init, control, ...settings } = options;
     const { steps, guidance, sampler } = this.info.defaults;
     const { loras } = this.#settings;
     const given = Object.entries(settings).filter(([, value]) => value !== undefined);
@@ -219,12 +227,13 @@ export class Engine {
  */
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
-  const source = await toSource(options?.model);
+  const model = await locate(options?.model);
+  const source = model.kind === "page" ? (options.model as ModelSource) : undefined;
   const memoryLimit = checkMemoryLimit(options.memoryLimit);
-  const settings = { loras: await readLoras(options.loras, options.signal), memoryLimit };
-  const connection = new Connection(engineWorker, source);
-  const info = await connection.call("load", { ...settings, device }, options);
-  return new Engine(source, settings, connection, info);
+  const settings = { model, loras: await readLoras(options.loras, options.signal), memoryLimit };
+  const client = new WorkerClient(engineWorker, source);
+  const info = await client.call("load", { ...settings, device }, options);
+  return new Engine(source, settings, client, info);
 }
 
 function checkMemoryLimit(limit: number | undefined): number | undefined {

@@ -1,4 +1,4 @@
-import type { RawLayer } from "../internal/protocol.js";
+import type { RawLayer } from "../internal/shared/protocol.js";
 import { Raster } from "./raster.js";
 import type { Recipe, Role } from "./types.js";
 

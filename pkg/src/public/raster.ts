@@ -1,10 +1,12 @@
-import { encodePng } from "../internal/png.js";
+import type { Pixels } from "./types.js";
+import { encodePng } from "../internal/page/encode-png.js";
+import { toImageData } from "../internal/page/image-data.js";
 
 /**
  * A picture in memory. Its pixels are sRGB with straight (unpremultiplied)
  * alpha, and keep their colour where alpha is 0.
  */
-export class Raster {
+export class Raster implements Pixels {
   readonly width: number;
   readonly height: number;
   /** The pixels: RGBA, 8 bits each, straight alpha, sRGB. */
@@ -51,14 +53,4 @@ export class Raster {
       ...options,
     });
   }
-}
-
-/** Puts RGBA bytes into an `ImageData`, without a copy. */
-export function toImageData(raw: {
-  rgba: Uint8Array<ArrayBuffer>;
-  width: number;
-  height: number;
-}): ImageData {
-  const { buffer, byteOffset, byteLength } = raw.rgba;
-  return new ImageData(new Uint8ClampedArray(buffer, byteOffset, byteLength), raw.width, raw.height);
 }

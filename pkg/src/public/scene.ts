@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Connection, composeWorker } from "../internal/connection.js";
-import { checkPicture, toRawPicture } from "../internal/pictures.js";
-import type { Calls, RawScene } from "../internal/protocol.js";
-import { Queue } from "../internal/queue.js";
+import { composeWorker } from "../internal/page/compose-worker.js";
+import { WorkerClient } from "../internal/page/worker-client.js";
+import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
+import type { Calls, RawScene } from "../internal/shared/protocol.js";
+import { Queue } from "../internal/page/queue.js";
 import { GlassineError } from "./errors.js";
 import { Layer } from "./layer.js";
 import { Raster } from "./raster.js";
@@ -64,7 +65,7 @@ export class Scene {
   /** What a file had that is not known here. */
   #other: Record<string, unknown> = {};
   readonly #queue = new Queue();
-  #connection: Connection | undefined;
+  #client: WorkerClient | undefined;
   #disposed = false;
 
   constructor(width: number, height: number, { background = "#00000000", space = "srgb" }: SceneOptions = {}) {
@@ -187,7 +188,7 @@ export class Scene {
   dispose(): void {
     this.#disposed = true;
     this.#queue.clear(disposed());
-    this.#connection?.close(disposed());
+    this.#client?.close(disposed());
   }
 
   /** For `using scene = new Scene(...)`. */
@@ -251,8 +252,8 @@ export class Scene {
     scene.catch(() => {});
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
-      if (!this.#connection || this.#connection.closed) this.#connection = new Connection(composeWorker);
-      return this.#connection.call(type, await scene, { signal });
+      if (!this.#client || this.#client.closed) this.#client = new WorkerClient(composeWorker);
+      return this.#client.call(type, await scene, { signal });
     }, signal);
   }
 }

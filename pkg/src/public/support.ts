@@ -1,4 +1,4 @@
-import { findAdapter, recommend } from "../internal/gpu.js";
+import { findAdapter, recommend } from "../internal/shared/gpu.js";
 import type { Device } from "./types.js";
 
 /** What this browser can do, as {@link checkSupport} finds it. */

@@ -1,5 +1,4 @@
 import type { BlendMode, Operator } from "./modes.js";
-import type { Raster } from "./raster.js";
 
 /** Where the computation runs. */
 export type Device = "webgpu" | "cpu";
@@ -143,7 +142,16 @@ export interface LoraOption {
  * A picture to work from: a layer or a flattened scene, pixels with straight
  * alpha, or a file (PNG, JPEG or WebP).
  */
-export type Picture = Raster | ImageData | Blob;
+export type Picture = Pixels | ImageData | Blob;
+
+/** What a `Layer` or another `Raster` is as a picture: pixels with straight alpha. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly imageData: ImageData;
+  toBlob(): Promise<Blob>;
+  toImageBitmap(options?: ImageBitmapOptions): Promise<ImageBitmap>;
+}
 
 /** The options of `engine.generate`. What is left out is the model's default. */
 export interface GenerateOptions extends RequestOptions {
@@ -342,4 +350,88 @@ export interface AddLayerOptions
   extends Omit<GenerateOptions, "mode" | "width" | "height" | "foreground" | "background"> {
   /** On top of all that is there, as it is by default, or under it. */
   where?: "front" | "behind" | undefined;
+}
+
+/** A model that `createEngine` knows by its name. */
+export interface StoredModel {
+  /** What to give as `model` to `createEngine`. */
+  readonly name: string;
+  /** The size of its files that are here. */
+  readonly bytes: number;
+  /** Whether it comes with the package. */
+  readonly builtIn: boolean;
+  /** False after an import that was interrupted: the next one goes on with what is here. */
+  readonly complete: boolean;
+  /** The URL that it was imported from; a model made of files has none. */
+  readonly origin?: string | undefined;
+}
+
+/** How much this page's origin may store and has stored, in bytes; as the browser estimates it. */
+export interface StorageEstimate {
+  readonly usage: number;
+  readonly quota: number;
+  /** Whether the browser has promised not to remove what is stored when the disk is full. */
+  readonly persisted: boolean;
+}
+
+/** What a model takes, in bytes. */
+export interface ModelEstimate extends StorageEstimate {
+  /** The model's name for itself. */
+  readonly name: string;
+  /** The length of all its shards. */
+  readonly totalBytes: number;
+  /** How much of that is not stored here yet. */
+  readonly downloadBytes: number;
+  /** What a picture takes of a GPU's memory. */
+  readonly gpuMemory: MemoryEstimate;
+}
+
+/** What picture an estimate is for; the model's defaults where left out. */
+export interface EstimateOptions {
+  mode?: Mode | undefined;
+  width?: number | undefined;
+  height?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What the calls here take. */
+export interface StorageOptions {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: StorageProgress) => void) | undefined;
+}
+
+export interface ImportOptions extends StorageOptions {
+  /** What to call the model: letters, digits, `_`, `.` and `-`. The pack's own name if left out. */
+  name?: string | undefined;
+  /** How many shards to fetch at a time, 1 to 16; 4 if left out. */
+  concurrency?: number | undefined;
+}
+
+/** How files become a pack, as `glassine pack` makes it, and which files belong to the checkpoint. */
+export interface PackOptions extends StorageOptions {
+  /** What to call the model: letters, digits, `_`, `.` and `-`. As the file or folder if left out. */
+  name?: string | undefined;
+  /** `"q4"` if left out: the smallest, and nearest to what a visitor's memory holds. */
+  quantize?: Quantization | undefined;
+  /** A `vae_transparent_decoder` file. */
+  transparencyDecoder?: Blob | undefined;
+  /** A `vae_transparent_encoder` file. */
+  transparencyEncoder?: Blob | undefined;
+  /** LayerDiffuse's attention files: `attn` for mode `"single"`, and one for each mode of several layers. */
+  layers?: { [Kind in "attn" | "joint" | "fg2bg" | "bg2fg"]?: Blob | undefined } | undefined;
+  /** Merged into the model for good, one after the other. */
+  loras?: readonly (Omit<LoraOption, "file"> & { file: Blob })[] | undefined;
+  /** The files of a ControlNet's folder in diffusers' layout. */
+  controlnet?: Iterable<File> | undefined;
+  /** A `taesd_decoder` file. */
+  taesdDecoder?: Blob | undefined;
+  /** A `taesd_encoder` file. */
+  taesdEncoder?: Blob | undefined;
+  /** Whether the model itself was trained on transparent pictures and needs no `attn`. */
+  nativeTransparency?: boolean | undefined;
+}
+
+export interface VerifyOptions extends StorageOptions {
+  /** Fetch missing and damaged files again from where the model came from. */
+  repair?: boolean | undefined;
 }

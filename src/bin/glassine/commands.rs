@@ -3,9 +3,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten, to_ora, to_psd};
-use glassine::pack::{
-    AdapterKind, FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder,
-};
+use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
 use glassine::pipeline::{
     Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
 };

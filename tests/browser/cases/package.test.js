@@ -16,7 +16,7 @@ test("it holds what it needs, nothing else, and is not too large", (t) => {
   const paths = files.map(({ path }) => path);
   t.diagnostic(`${paths.length} files, ${(unpackedSize / MB).toFixed(1)} MB unpacked`);
 
-  for (const path of ["dist/index.js", "dist/index.d.ts", "dist/internal/worker.js", "dist/wasm/glassine_bg.wasm", "models/mini/manifest.json"]) {
+  for (const path of ["dist/index.js", "dist/index.d.ts", "dist/internal/worker/engine.js", "dist/wasm/glassine_bg.wasm", "models/mini/manifest.json"]) {
     assert.ok(paths.includes(path), `${path} is in the package`);
   }
   assert.deepEqual(
@@ -77,6 +77,6 @@ test("Node can import it without a window, and what computes says why it cannot 
 });
 
 function readMiniFiles() {
-  const source = readFileSync(join(packageFolder, "dist/internal/mini.js"), "utf8");
+  const source = readFileSync(join(packageFolder, "dist/internal/worker/mini-files.js"), "utf8");
   return { miniFiles: [...source.matchAll(/models\/mini\/([^"]+)"/g)].map(([, name]) => name) };
 }

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -49,6 +49,16 @@ test("the README's example runs as a build", async (t) => {
   const site = await serveFolder(join(project, "dist"));
   t.after(() => site.close());
   await assertMakesPng(t, site.url);
+});
+
+test("a build with scenes alone carries neither the engine nor its model", () => {
+  const folder = join(project, "scene");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "index.html"), '<!doctype html><script type="module" src="/main.ts"></script>');
+  writeFileSync(join(folder, "main.ts"), 'import { Scene } from "glassine";\nnew Scene(8, 8).flatten();\n');
+  execFileSync(process.execPath, [vite, "build"], { cwd: folder, stdio: "ignore" });
+  const files = readdirSync(join(folder, "dist/assets")).map((name) => name.replace(/-[\w-]{8}\./, "."));
+  assert.deepEqual(files.sort(), ["compose.js", "compose_bg.wasm", "index.js"]);
 });
 
 async function assertMakesPng(t, url) {

@@ -36,7 +36,7 @@ export async function openTab(t, browser, url) {
 
 /** What lib/worker/memory.js has counted in the worker of the page's only engine. */
 export function memoryUse(page) {
-  const worker = page.workers().find((worker) => worker.url().endsWith("/internal/worker.js"));
+  const worker = page.workers().find((worker) => worker.url().endsWith("/internal/worker/engine.js"));
   return worker.evaluate(() => memoryUse());
 }
 

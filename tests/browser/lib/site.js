@@ -46,7 +46,7 @@ export function serveTests(pack, before = []) {
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
-    if (path === "/glassine/dist/internal/worker.js") return sendWorker(response, before);
+    if (path === "/glassine/dist/internal/worker/engine.js") return sendWorker(response, before);
     if (path.startsWith(workerPrefix)) return sendFile(response, join(workerFolder, path.slice(workerPrefix.length)));
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
     if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
@@ -94,7 +94,7 @@ async function sendFile(response, file) {
 
 async function sendWorker(response, before) {
   const imports = before.map((name) => `import "${workerPrefix}${name}.js";\n`).join("");
-  send(response, 200, types[".js"], imports + (await readFile(join(packageFolder, "dist/internal/worker.js"), "utf8")));
+  send(response, 200, types[".js"], imports + (await readFile(join(packageFolder, "dist/internal/worker/engine.js"), "utf8")));
 }
 
 async function sendDamaged(response, name) {

@@ -1,13 +1,14 @@
 // The package's worker: it holds the engine or stores a model, runs one call at
 // a time and posts what happens to the page.
 
-import { GlassineError } from "../public/errors.js";
-import init, { estimate_gpu_memory, WasmEngine } from "../wasm/glassine.js";
-import { destroyUnheld, watchDevices } from "./devices.js";
+import { GlassineError } from "../../public/errors.js";
+import init, { WasmEngine } from "../../wasm/glassine.js";
+import { destroyUnreferencedBuffers, patchWebGpu } from "./webgpu-patches.js";
 import { fetchModule } from "./fetch-module.js";
-import { findAdapter, recommend } from "./gpu.js";
-import { importPack } from "./storage/importing.js";
-import { packFiles } from "./storage/packing.js";
+import { findAdapter, recommend } from "../shared/gpu.js";
+import { estimateModel } from "./estimate-model.js";
+import { importPack } from "./import-model.js";
+import { packFiles } from "./pack-files.js";
 import type {
   Call,
   ComposeCall,
@@ -18,18 +19,19 @@ import type {
   StorageCall,
   StorageTask,
   ToWorker,
-} from "./protocol.js";
-import { abortError } from "./queue.js";
+} from "../shared/protocol.js";
+import { abortError } from "../shared/abort-error.js";
 import { toRawError } from "./raw-error.js";
-import { turn } from "./turn.js";
-import { repairFile, verifyModel } from "./storage/verifying.js";
+import { openSource, type PackSource } from "./sources.js";
+import { yieldToEventLoop } from "./yield-to-event-loop.js";
+import { verifyModel } from "./verify-model.js";
 
 /** The engine's exports, once it is started. */
 let module: { __wbindgen_externrefs: WebAssembly.Table } | undefined;
 let engine: WasmEngine | undefined;
 let controller = new AbortController();
 let readCount = 0;
-const reads = new Map<number, (bytes: Uint8Array) => void>();
+const reads = new Map<number, { resolve(bytes: Uint8Array<ArrayBuffer>): void; reject(error: GlassineError): void }>();
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
@@ -37,12 +39,25 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 
 type EngineCall = Exclude<Call, ComposeCall>;
 
-/** Asks the page for a file of the model. If that fails, the page ends this worker. */
-function read(path: string, again = false): Promise<Uint8Array> {
-  return new Promise((resolve) => {
-    reads.set(++readCount, resolve);
+/** The loaded model's files. */
+let source: PackSource | undefined;
+
+/** Reads a file of the model that the page reads by itself. */
+const askPage: PackSource["read"] = (path, { again }) =>
+  new Promise((resolve, reject) => {
+    reads.set(++readCount, { resolve, reject });
     post({ type: "read", read: readCount, path, again });
   });
+
+/** Reads a file for the engine. Its failure is that of the call. */
+async function read(path: string, again = false): Promise<Uint8Array> {
+  const { signal } = controller;
+  try {
+    if (!source) throw new Error("no model is loaded");
+    return await source.read(path, { signal, again });
+  } catch (error) {
+    throw signal.aborted ? abortError(signal.reason) : error;
+  }
 }
 
 /**
@@ -53,8 +68,8 @@ async function report(event: EngineEvent): Promise<boolean> {
   const preview = event.phase === "denoising" ? event.preview : undefined;
   post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
   // Between its stages the engine lets go of memory. It reports only when all its work is done.
-  if (module) destroyUnheld(module.__wbindgen_externrefs);
-  await turn();
+  if (module) destroyUnreferencedBuffers(module.__wbindgen_externrefs);
+  await yieldToEventLoop();
   return !controller.signal.aborted;
 }
 
@@ -91,7 +106,7 @@ function outOfMemory(message: string): RawError {
 /** The memory that the engine uses by default, in bytes: no page is told how much there is. */
 const memoryLimits = { webgpu: 2e9, cpu: 3e9 };
 
-async function load({ device: choice, loras, memoryLimit }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
+async function load({ model, device: choice, loras, memoryLimit }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
   const adapter = choice === "cpu" ? null : await findAdapter();
   if (choice === "webgpu" && !adapter) {
     throw new GlassineError("device_unavailable", "this browser gives no WebGPU adapter", {
@@ -99,8 +114,9 @@ async function load({ device: choice, loras, memoryLimit }: Calls["load"]["reque
     });
   }
   const device = choice === "auto" ? recommend(adapter) : choice;
-  if (device === "webgpu") watchDevices(watch);
+  if (device === "webgpu") patchWebGpu(watch);
 
+  source = openSource(model, askPage);
   await startModule();
   engine = await WasmEngine.load(read, device, loras, memoryLimit ?? memoryLimits[device], report);
   return engine.info();
@@ -108,7 +124,7 @@ async function load({ device: choice, loras, memoryLimit }: Calls["load"]["reque
 
 async function startModule(): Promise<void> {
   module ??= await init({
-    module_or_path: fetchModule(new URL("../wasm/glassine_bg.wasm", import.meta.url)),
+    module_or_path: fetchModule(new URL("../../wasm/glassine_bg.wasm", import.meta.url)),
   });
 }
 
@@ -121,7 +137,6 @@ async function run(call: EngineCall): Promise<void> {
     case "pack":
     case "estimate":
     case "verify":
-    case "repair":
       return post({ type: "done", answer: await store(call) });
     default:
       return compute(call);
@@ -141,11 +156,9 @@ async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["ans
         return await packFiles(call, task);
       case "estimate":
         await startModule();
-        return estimate_gpu_memory(call.manifest, call.mode, call.width, call.height);
+        return await estimateModel(call, task, askPage);
       case "verify":
         return await verifyModel(call, task);
-      case "repair":
-        return await repairFile(call, task);
     }
   } catch (error) {
     throw signal.aborted ? abortError(signal.reason) : error;
@@ -173,7 +186,9 @@ async function compute(call: Exclude<EngineCall, StorageCall | { type: "load" }>
 async function fail(error: unknown): Promise<void> {
   const given = toRawError(error);
   const raw = given.code === "device_lost" ? deviceLost(given.message) : given;
-  if (raw.code !== "internal" && raw.code !== "device_lost") return post({ type: "failed", error: raw });
+  if (raw.code !== "internal" && raw.code !== "device_lost") {
+    return post({ type: source?.outdated ? "dead" : "failed", error: raw });
+  }
   if (lost) await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 1000))]);
   post({ type: "dead", error: raw });
 }
@@ -184,11 +199,19 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       controller.abort();
       break;
     case "bytes":
-      reads.get(data.read)?.(data.bytes);
+      reads.get(data.read)?.resolve(data.bytes);
       reads.delete(data.read);
       break;
+    case "unread": {
+      const { code, message, ...details } = data.error;
+      reads.get(data.read)?.reject(new GlassineError(code, message, details));
+      reads.delete(data.read);
+      break;
+    }
     default:
-      run(data as EngineCall).catch(fail);
+      run(data as EngineCall)
+        .catch(fail)
+        .finally(() => source?.release?.());
   }
 });
 

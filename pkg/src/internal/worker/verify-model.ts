@@ -3,12 +3,13 @@
 
 import { GlassineError } from "../../public/errors.js";
 import type { Verification } from "../../public/types.js";
-import { downloadShards, fetchBytes } from "./download.js";
-import { withLock } from "./locks.js";
-import { manifestFile, parseManifest, totalBytes, type Manifest, type ShardEntry } from "./manifest.js";
-import type { Calls, StorageTask } from "../protocol.js";
-import { sha256 } from "./sha256.js";
-import { findStored, type CompleteRecord, type ModelFolder } from "./store.js";
+import { fetchBytes } from "../shared/fetch.js";
+import { downloadShards } from "./download.js";
+import { withLock } from "../shared/locks.js";
+import { manifestFile, parseManifest, totalBytes, type Manifest, type ShardEntry } from "../shared/manifest.js";
+import type { Calls, StorageTask } from "../shared/protocol.js";
+import { sha256 } from "../shared/sha256.js";
+import { findStored, type CompleteRecord, type ModelFolder } from "../shared/store.js";
 
 /** Hashes every file of a stored model and, if asked to, fetches again those that are not right. */
 export async function verifyModel({ name, repair }: Calls["verify"]["request"], task: StorageTask): Promise<Verification> {
@@ -34,13 +35,12 @@ export async function verifyModel({ name, repair }: Calls["verify"]["request"], 
  * Makes one file of a stored model whole while others may read the model. Who
  * asks has found it missing or damaged, but somebody else may have been here first.
  */
-export async function repairFile({ name, file }: Calls["repair"]["request"], task: StorageTask): Promise<void> {
-  const { signal } = task;
+export async function repairFile(name: string, file: string, signal: AbortSignal): Promise<void> {
   await withLock(`${name}/repair`, { mode: "exclusive", signal }, async () => {
     const { folder, record } = await findStored(name);
     const manifest = (await readManifest(folder, record)) ?? (await repairManifest(folder, record, signal));
     const shard = manifest.shards.find((shard) => shard.file === file);
-    if (shard && !(await folder.readIntact(shard.sha256))) await repairShards(folder, record, [shard], task);
+    if (shard && !(await folder.readIntact(shard.sha256))) await repairShards(folder, record, [shard], { signal, report: () => {} });
   });
 }
 

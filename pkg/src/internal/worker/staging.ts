@@ -1,9 +1,9 @@
 // From files that arrive one by one to a stored model, whole or not at all.
 
 import { GlassineError } from "../../public/errors.js";
-import { parseManifest, type ShardEntry } from "./manifest.js";
-import { sha256 } from "./sha256.js";
-import { ModelFolder } from "./store.js";
+import { parseManifest, type ShardEntry } from "../shared/manifest.js";
+import { sha256 } from "../shared/sha256.js";
+import { ModelFolder } from "../shared/store.js";
 
 /**
  * A model that is being stored, in a worker that has its lock. A model of the

@@ -1,10 +1,10 @@
 // LoRAs that the page gives to an engine.
 
-import { GlassineError } from "../public/errors.js";
-import type { LoraOption } from "../public/types.js";
-import type { RawLora } from "./protocol.js";
-import { abortError } from "./queue.js";
-import { fetchBytes } from "./storage/download.js";
+import { GlassineError } from "../../public/errors.js";
+import type { LoraOption } from "../../public/types.js";
+import type { RawLora } from "../shared/protocol.js";
+import { abortError } from "../shared/abort-error.js";
+import { fetchBytes } from "../shared/fetch.js";
 
 /** Reads the LoRAs' files, once for all times that the engine is loaded. */
 export async function readLoras(

@@ -1,9 +1,9 @@
-import { GlassineError } from "../public/errors.js";
-import { toImageData } from "../public/raster.js";
-import type { Progress, StorageProgress } from "../public/types.js";
-import type { Calls, EngineEvent, FromWorker, RawError, StorageCall, ToWorker } from "./protocol.js";
-import { abortError } from "./queue.js";
-import type { PackSource } from "./sources.js";
+import { GlassineError } from "../../public/errors.js";
+import { toImageData } from "./image-data.js";
+import type { ModelSource, Progress, StorageProgress } from "../../public/types.js";
+import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
+import { abortError } from "../shared/abort-error.js";
+import { readFrom } from "./model-source.js";
 
 /** What a call of each type takes beside its request. Which progress it makes is for its caller to know. */
 export interface CallOptions {
@@ -18,14 +18,14 @@ interface Pending {
 }
 
 /** One worker, which makes one call at a time. */
-export class Connection {
+export class WorkerClient {
   readonly #worker: Worker;
-  readonly #source: PackSource | undefined;
+  readonly #source: ModelSource | undefined;
   readonly #closing = new AbortController();
   #pending: Pending | undefined;
 
-  /** `source` is the model that an engine's worker loads; storing one needs none. */
-  constructor(start: () => Worker, source?: PackSource) {
+  /** `source` is the page's own model, where the worker cannot read it by itself. */
+  constructor(start: () => Worker, source?: ModelSource) {
     this.#source = source;
     this.#worker = startWorker(start);
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
@@ -71,7 +71,6 @@ export class Connection {
       throw failure;
     } finally {
       this.#pending = undefined;
-      this.#source?.release?.();
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -104,42 +103,15 @@ export class Connection {
 
   async #read({ read, path, again }: Extract<FromWorker, { type: "read" }>): Promise<void> {
     try {
-      // The name comes from a manifest that nobody has vouched for yet.
-      if (!/^[\w-][\w.-]*$/.test(path)) {
-        throw new GlassineError("model_damaged", `the model names a file that cannot be part of it: ${path}`);
-      }
-      if (!this.#source) throw new Error("the worker has no model to read");
-      const bytes = await this.#source.read(path, { signal: this.#closing.signal, again });
+      if (!this.#source) throw new Error("the page has no model of its own");
+      const bytes = await readFrom(this.#source, path, { signal: this.#closing.signal, again });
       if (!this.closed) this.#post({ type: "bytes", read, bytes }, [bytes.buffer]);
     } catch (error) {
-      this.close(toGlassineError(error));
+      const { code, message, hint, recoverable } = toGlassineError(error);
+      if (!this.closed) this.#post({ type: "unread", read, error: { code, message, hint, recoverable } });
     }
   }
 }
-
-/** Makes a call that needs no model, in a worker of its own. */
-export async function callOnce<Type extends StorageCall["type"]>(
-  type: Type,
-  request: Calls[Type]["request"],
-  options: CallOptions,
-): Promise<Calls[Type]["answer"]> {
-  const connection = new Connection(engineWorker);
-  try {
-    return await connection.call(type, request, options);
-  } finally {
-    connection.close(workerError("its work is done"));
-  }
-}
-
-// Bundlers follow a worker only if its URL is spelled out where it is made.
-
-/** The worker that holds the engine. */
-export const engineWorker = (): Worker =>
-  new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "glassine" });
-
-/** The worker that composites and encodes, and needs no engine. */
-export const composeWorker = (): Worker =>
-  new Worker(new URL("./compose-worker.js", import.meta.url), { type: "module", name: "glassine-compose" });
 
 function startWorker(start: () => Worker): Worker {
   if (typeof Worker === "undefined") throw workerError("there are no web workers here");
@@ -150,7 +122,8 @@ function startWorker(start: () => Worker): Worker {
   }
 }
 
-function workerError(message: string, cause?: unknown): GlassineError {
+/** What is reported when there is no worker. */
+export function workerError(message: string, cause?: unknown): GlassineError {
   const hint =
     typeof Worker === "undefined"
       ? "The engine runs in a browser's page: on a server, the package can be imported, but no more."

@@ -2,7 +2,7 @@
 // the engine gives. One call is under way at a time, so calls carry no numbers;
 // reads do, because several can be open at once.
 
-import type { GlassineErrorCode } from "../public/errors.js";
+import type { GlassineErrorCode } from "../../public/errors.js";
 import type {
   Device,
   EngineInfo,
@@ -16,7 +16,7 @@ import type {
   StorageProgress,
   Vae,
   Verification,
-} from "../public/types.js";
+} from "../../public/types.js";
 
 export interface RawRaster {
   width: number;
@@ -103,10 +103,17 @@ export interface RawPackOptions {
   loras: [path: string, strength: number][];
 }
 
+/** Where the worker reads a model: in the package, a pack's folder, the browser's storage, or the page's own source. */
+export type ModelLocation =
+  | { kind: "mini" }
+  | { kind: "url"; url: string }
+  | { kind: "stored"; name: string }
+  | { kind: "page" };
+
 /** Each call, what it is given and what it answers. */
 export interface Calls {
   load: {
-    request: { device: Device | "auto"; loras: RawLora[]; memoryLimit: number | undefined };
+    request: { model: ModelLocation; device: Device | "auto"; loras: RawLora[]; memoryLimit: number | undefined };
     answer: EngineInfo;
   };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
@@ -121,14 +128,12 @@ export interface Calls {
   import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: string };
   /** Packs files and stores the pack; answers its name. */
   pack: { request: PackRequest; answer: string };
-  /** What a picture takes of a GPU's memory with the pack of that manifest. */
+  /** What a model takes, of storage and of a GPU's memory. */
   estimate: {
-    request: { manifest: Uint8Array<ArrayBuffer>; mode: Mode | undefined; width: number | undefined; height: number | undefined };
-    answer: MemoryEstimate;
+    request: { model: ModelLocation; mode: Mode | undefined; width: number | undefined; height: number | undefined };
+    answer: { name: string; totalBytes: number; downloadBytes: number; gpuMemory: MemoryEstimate };
   };
   verify: { request: { name: string; repair: boolean }; answer: Verification };
-  /** Fetches one file of a stored model again, unless it is whole. */
-  repair: { request: { name: string; file: string }; answer: void };
 }
 
 /** How a call that stores something is stopped, and who is told how far it is. */
@@ -141,7 +146,7 @@ export type Call = {
   [Type in keyof Calls]: { type: Type } & Calls[Type]["request"];
 }[keyof Calls];
 
-export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" | "repair" }>;
+export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" }>;
 
 /** Calls for the worker that needs no model. */
 export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" }>;
@@ -149,10 +154,12 @@ export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" }>;
 export type ToWorker =
   | Call
   | { type: "abort" }
-  | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> };
+  /** The answer to `read`. */
+  | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> }
+  | { type: "unread"; read: number; error: RawError };
 
 export type FromWorker =
-  /** `again` if the file was read before and is damaged. */
+  /** Asks for a file of the page's own source, `again` if it was read before and is damaged. */
   | { type: "read"; read: number; path: string; again: boolean }
   | { type: "progress"; event: EngineEvent | StorageProgress }
   | { type: "done"; answer: Calls[keyof Calls]["answer"] }

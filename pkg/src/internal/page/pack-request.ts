@@ -1,10 +1,10 @@
 // A checkpoint's files and its companions, as a page names them, on their way to
 // the worker that packs them.
 
-import type { PackOptions } from "../models.js";
-import { GlassineError } from "../public/errors.js";
-import type { PackRequest } from "./protocol.js";
-import { isModelName, modelNameOf } from "./storage/store.js";
+import { GlassineError } from "../../public/errors.js";
+import type { PackOptions } from "../../public/types.js";
+import type { PackRequest } from "../shared/protocol.js";
+import { isModelName, modelNameOf } from "../shared/store.js";
 
 const quantizations = ["q4", "q8", "f16"];
 const adapters = ["attn", "joint", "fg2bg", "bg2fg"];
@@ -45,17 +45,17 @@ class GivenFiles {
 
   /**
    * Adds the file or the files of an option. Gives its path, or that of the folder
-   * in which `telltale` lies.
+   * in which `markerFile` lies.
    */
-  add(option: string, given: Blob | Iterable<File>, telltale = ""): string {
+  add(option: string, given: Blob | Iterable<File>, markerFile = ""): string {
     const list = given instanceof Blob ? [given] : [...given];
     if (list.length === 0 || !list.every((file) => file instanceof Blob)) {
       throw new GlassineError("bad_option", `${option} has no usable file`, { hint: "Give a File, or a folder's Files." });
     }
     const paths = list.map((file) => `${option}/${pathOf(file)}`);
     this.files.push(...list.map((file, index) => ({ path: paths[index]!, file })));
-    const root = paths.find((path) => telltale !== "" && path.endsWith(`/${telltale}`));
-    if (root !== undefined) return root.slice(0, -telltale.length - 1);
+    const root = paths.find((path) => markerFile !== "" && path.endsWith(`/${markerFile}`));
+    if (root !== undefined) return root.slice(0, -markerFile.length - 1);
     return paths.length === 1 ? paths[0]! : option;
   }
 }

@@ -2,11 +2,11 @@
 
 import { GlassineError } from "../../public/errors.js";
 import { pack_files } from "../../wasm/glassine.js";
-import type { PackRequest, StorageTask } from "../protocol.js";
-import { turn } from "../turn.js";
-import { withLock } from "./locks.js";
-import { manifestFile } from "./manifest.js";
-import { sha256 } from "./sha256.js";
+import type { PackRequest, StorageTask } from "../shared/protocol.js";
+import { yieldToEventLoop } from "./yield-to-event-loop.js";
+import { withLock } from "../shared/locks.js";
+import { manifestFile } from "../shared/manifest.js";
+import { sha256 } from "../shared/sha256.js";
 import { Staging } from "./staging.js";
 
 /** Packs files and stores the pack, whole or not at all. Gives its name. */
@@ -22,7 +22,7 @@ export async function packFiles(request: PackRequest, task: StorageTask): Promis
       const read = (index: number, start: number, end: number): Uint8Array => readSlice(files[index]!.file, start, end);
       await pack_files(name, options, lengths, read, store.methods, async ({ loadedBytes, totalBytes }) => {
         task.report({ phase: "packing", loadedBytes, totalBytes });
-        await turn();
+        await yieldToEventLoop();
         return !task.signal.aborted;
       });
       await staging.commit(store.manifest);

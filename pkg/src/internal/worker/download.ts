@@ -1,22 +1,9 @@
-// Files over HTTP. Every failure is a `GlassineError`; those that may pass are
-// `recoverable`.
+// The shards of a pack over HTTP.
 
 import { GlassineError } from "../../public/errors.js";
-import type { ShardEntry } from "./manifest.js";
-import { sha256 } from "./sha256.js";
-
-/** Milliseconds to wait before each further attempt at a shard. */
-const delays = [500, 1000, 2000, 4000];
-
-/** Fetches a whole file. */
-export async function fetchBytes(url: URL, options: RequestInit): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await request(url, options);
-  try {
-    return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    throw networkError(url, cause);
-  }
-}
+import type { ShardEntry } from "../shared/manifest.js";
+import { networkError, request, retry } from "../shared/fetch.js";
+import { sha256 } from "../shared/sha256.js";
 
 /** How shards are fetched. */
 export interface ShardDownloads {
@@ -72,16 +59,7 @@ async function downloadShard(
   { signal, onBytes }: { signal: AbortSignal; onBytes: (received: number) => void },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const download = new ShardDownload(url, shard, onBytes);
-  for (const delay of delays) {
-    try {
-      return await download.attempt(signal);
-    } catch (error) {
-      if (!(error instanceof GlassineError && error.recoverable)) throw error;
-    }
-    // Many visitors who lost the same server must not come back at the same moment.
-    await pause(delay * (0.5 + Math.random()), signal);
-  }
-  return download.attempt(signal);
+  return retry(() => download.attempt(signal), signal);
 }
 
 class ShardDownload {
@@ -143,58 +121,3 @@ class ShardDownload {
   }
 }
 
-async function request(url: URL, options: RequestInit): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, options);
-  } catch (cause) {
-    throw networkError(url, cause);
-  }
-  if (!response.ok) throw httpError(url, response.status);
-  // Many servers answer a path that they do not know with their start page.
-  if (response.headers.get("content-type")?.startsWith("text/html")) {
-    throw new GlassineError("model_not_found", `there is no model file at ${url.href}: the server answered with a web page`, {
-      hint: notFoundHint,
-    });
-  }
-  return response;
-}
-
-const notFoundHint = 'Check the URL: it must be that of a folder with a manifest.json. The model in this package is "mini".';
-
-function httpError(url: URL, status: number): GlassineError {
-  if (status === 404 || status === 410) {
-    return new GlassineError("model_not_found", `there is no model file at ${url.href} (HTTP ${status})`, {
-      hint: notFoundHint,
-    });
-  }
-  return new GlassineError("network", `${url.href} was refused (HTTP ${status})`, {
-    hint: status >= 500 ? "The server has a fault: try again later." : "Check that this page may read the file.",
-    recoverable: status >= 500 || status === 429,
-  });
-}
-
-function networkError(url: URL, cause: unknown): GlassineError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new GlassineError("network", `cannot fetch ${url.href}: ${reason}`, {
-    hint: "Check the connection and, for another origin, that it allows this page to read it (CORS).",
-    recoverable: true,
-    cause,
-  });
-}
-
-/** Waits; rejects with the signal's reason as soon as it fires. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
-}

@@ -1,20 +1,22 @@
 import { GlassineError } from "../../public/errors.js";
-import { callOnce } from "../connection.js";
-import { holdForReading } from "./locks.js";
-import { manifestFile, parseManifest, type ShardEntry } from "./manifest.js";
-import type { PackSource } from "../sources.js";
-import { findStored } from "./store.js";
+import { holdForReading } from "../shared/locks.js";
+import { manifestFile, parseManifest, type ShardEntry } from "../shared/manifest.js";
+import { findStored } from "../shared/store.js";
+import { repairFile } from "./verify-model.js";
 
 /**
  * Reads a stored model. From the first read of a call to the engine until its
  * end nobody can replace or remove the model. A file that is missing or damaged
  * is first fetched again from where the model came from.
  */
-export class StoredSource implements PackSource {
+export class StoredSource {
   readonly #name: string;
   #hold: Promise<() => void> | undefined;
   /** The manifest that the engine was loaded by. */
   #manifest: { sha256: string; shards: readonly ShardEntry[] } | undefined;
+
+  /** Whether the model was replaced, so that the engine has to be loaded anew. */
+  outdated = false;
 
   constructor(name: string) {
     this.#name = name;
@@ -45,7 +47,7 @@ export class StoredSource implements PackSource {
   }
 
   async #repaired(file: string, sha256: string, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    await callOnce("repair", { name: this.#name, file }, { signal });
+    await repairFile(this.#name, file, signal);
     const { folder } = await findStored(this.#name);
     const bytes = await folder.read(sha256);
     if (bytes) return bytes;
@@ -53,6 +55,7 @@ export class StoredSource implements PackSource {
   }
 
   #replaced(): GlassineError {
+    this.outdated = true;
     return new GlassineError("io", `the stored model "${this.#name}" was replaced since it was loaded`, {
       hint: "Call again: the engine is rebuilt from the new one.",
       recoverable: true,

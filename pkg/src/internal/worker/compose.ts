@@ -1,10 +1,10 @@
 // The worker for what needs no model: it flattens and exports scenes and encodes PNG, one call at a
 // time. Its module is a small part of the engine's.
 
-import init, { encode_png, WasmScene } from "../wasm/compose.js";
+import init, { encode_png, WasmScene } from "../../wasm/compose.js";
 import { fetchModule } from "./fetch-module.js";
 import { toRawError } from "./raw-error.js";
-import type { ComposeCall, FromWorker, RawScene, ToWorker } from "./protocol.js";
+import type { ComposeCall, FromWorker, RawScene, ToWorker } from "../shared/protocol.js";
 
 let module: Promise<unknown> | undefined;
 
@@ -13,7 +13,7 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 }
 
 async function start(): Promise<void> {
-  module ??= init({ module_or_path: fetchModule(new URL("../wasm/compose_bg.wasm", import.meta.url)) });
+  module ??= init({ module_or_path: fetchModule(new URL("../../wasm/compose_bg.wasm", import.meta.url)) });
   await module;
 }
 

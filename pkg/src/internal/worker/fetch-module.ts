@@ -1,4 +1,4 @@
-import { GlassineError } from "../public/errors.js";
+import { GlassineError } from "../../public/errors.js";
 
 /** Fetches a WebAssembly module of the package, in the worker that runs it. */
 export async function fetchModule(url: URL): Promise<Response> {

@@ -1,12 +1,10 @@
-import { GlassineError } from "../public/errors.js";
-import { Raster } from "../public/raster.js";
-import type { Picture } from "../public/types.js";
-import type { RawPicture } from "./protocol.js";
+import { GlassineError } from "../../public/errors.js";
+import type { Picture, Pixels } from "../../public/types.js";
+import type { RawPicture } from "../shared/protocol.js";
 
 /** Throws for what is no picture. */
 export function checkPicture(image: unknown): asserts image is Picture {
-  const pixels = typeof ImageData !== "undefined" && image instanceof ImageData;
-  if (pixels || image instanceof Raster || image instanceof Blob) return;
+  if (image instanceof Blob || isImageData(image) || hasPixels(image)) return;
   throw new GlassineError("bad_image", "a given picture is not usable", {
     hint: "Give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file.",
   });
@@ -16,6 +14,14 @@ export function checkPicture(image: unknown): asserts image is Picture {
 export async function toRawPicture(image: Picture): Promise<RawPicture> {
   checkPicture(image);
   if (image instanceof Blob) return new Uint8Array(await image.arrayBuffer());
-  const { width, height, data } = image instanceof Raster ? image.imageData : image;
+  const { width, height, data } = hasPixels(image) ? image.imageData : image;
   return { width, height, rgba: new Uint8Array(data) };
+}
+
+function hasPixels(image: unknown): image is Pixels {
+  return isImageData(Object(image).imageData);
+}
+
+function isImageData(image: unknown): image is ImageData {
+  return typeof ImageData !== "undefined" && image instanceof ImageData;
 }

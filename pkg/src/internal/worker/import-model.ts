@@ -1,12 +1,13 @@
 // Storing the pack at a URL, in the worker.
 
 import { GlassineError } from "../../public/errors.js";
-import { downloadShards, fetchBytes } from "./download.js";
-import { withLock } from "./locks.js";
-import { manifestFile, parseManifest, totalBytes, type Manifest } from "./manifest.js";
-import type { Calls, StorageTask } from "../protocol.js";
+import { fetchBytes } from "../shared/fetch.js";
+import { downloadShards } from "./download.js";
+import { withLock } from "../shared/locks.js";
+import { manifestFile, parseManifest, totalBytes, type Manifest } from "../shared/manifest.js";
+import type { Calls, StorageTask } from "../shared/protocol.js";
 import { Staging } from "./staging.js";
-import { isModelName, modelNameOf } from "./store.js";
+import { isModelName, modelNameOf } from "../shared/store.js";
 
 /** Stores a pack, and gives the name that it has from then on. */
 export async function importPack(request: Calls["import"]["request"], task: StorageTask): Promise<string> {

@@ -1,4 +1,4 @@
-import type { Device } from "../public/types.js";
+import type { Device } from "../../public/types.js";
 
 /** What `navigator.gpu` offers, in a page or a worker. */
 export async function findAdapter(): Promise<GPUAdapter | null> {

@@ -1,5 +1,5 @@
-import { errorCodes } from "../public/errors.js";
-import type { RawError } from "./protocol.js";
+import { errorCodes } from "../../public/errors.js";
+import type { RawError } from "../shared/protocol.js";
 
 /** Reads the fields that a module's errors have, and takes any other error for a fault. */
 export function toRawError(error: unknown): RawError {

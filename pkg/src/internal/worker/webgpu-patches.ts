@@ -5,7 +5,7 @@
 const buffers = new Set<GPUBuffer>();
 
 /** Has `watch` see every GPU device made from now on, and keeps an eye on their buffers. */
-export function watchDevices(watch: (device: GPUDevice) => void): void {
+export function patchWebGpu(watch: (device: GPUDevice) => void): void {
   const { requestDevice } = GPUAdapter.prototype;
   GPUAdapter.prototype.requestDevice = async function (descriptor) {
     const has = (feature: GPUFeatureName): boolean => trueFeatures.call(this).has(feature);
@@ -39,7 +39,7 @@ export function watchDevices(watch: (device: GPUDevice) => void): void {
  * collects garbage, which knows nothing of how scarce a GPU's memory is. To be
  * called when no work that the engine has prepared waits to be submitted.
  */
-export function destroyUnheld(held: WebAssembly.Table): void {
+export function destroyUnreferencedBuffers(held: WebAssembly.Table): void {
   const inUse = new Set<unknown>();
   for (let index = 0; index < held.length; index++) inUse.add(held.get(index));
   for (const buffer of buffers) {

@@ -1,4 +1,5 @@
-import { GlassineError } from "../public/errors.js";
+import type { GlassineError } from "../../public/errors.js";
+import { abortError } from "../shared/abort-error.js";
 
 interface Job {
   run(): void;
@@ -56,10 +57,4 @@ export class Queue {
   #next(): void {
     if (!this.#running) this.#waiting.shift()?.run();
   }
-}
-
-/** The error of a request whose signal fired. */
-export function abortError(reason: unknown): GlassineError {
-  const why = reason instanceof Error && reason.name !== "AbortError" ? `: ${reason.message}` : "";
-  return new GlassineError("aborted", `the request was aborted${why}`, { recoverable: true, cause: reason });
 }

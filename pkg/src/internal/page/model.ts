@@ -1,0 +1,36 @@
+// What the page says of a model, so that the worker can read it.
+
+import { GlassineError } from "../../public/errors.js";
+import type { ModelSource } from "../../public/types.js";
+import { manifestFile } from "../shared/manifest.js";
+import type { ModelLocation } from "../shared/protocol.js";
+import { ModelFolder } from "../shared/store.js";
+
+/** Turns the `model` option into what the worker is told. */
+export async function locate(model: string | ModelSource): Promise<ModelLocation> {
+  if (model === "mini") return { kind: "mini" };
+  if (typeof model === "string") {
+    if (await ModelFolder.find(model)) return { kind: "stored", name: model };
+    return { kind: "url", url: packUrl(model).href };
+  }
+  if (typeof model?.read === "function") return { kind: "page" };
+  throw new GlassineError("bad_option", "model must be a string or an object with a read function", {
+    hint: 'The model in this package is "mini".',
+  });
+}
+
+/** The URL of a pack's folder, given with or without a last slash or "manifest.json". */
+export function packUrl(model: string | URL): URL {
+  let url: URL;
+  try {
+    url = new URL(model, globalThis.document?.baseURI);
+  } catch (cause) {
+    throw new GlassineError("bad_option", `"${model}" is neither the name of a model nor a URL`, {
+      hint: 'The model in this package is "mini"; any other is given by its name, once it is stored, or by the URL of its folder.',
+      cause,
+    });
+  }
+  if (url.pathname.endsWith(`/${manifestFile}`)) return new URL(".", url);
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return url;
+}

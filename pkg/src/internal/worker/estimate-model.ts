@@ -1,0 +1,32 @@
+import { estimate_gpu_memory } from "../../wasm/glassine.js";
+import { manifestFile, parseManifest, totalBytes } from "../shared/manifest.js";
+import type { Calls, ModelLocation, StorageTask } from "../shared/protocol.js";
+import { isComplete, ModelFolder, modelNameOf } from "../shared/store.js";
+import { openSource, type PackSource } from "./sources.js";
+
+/** What a model takes, by its manifest: all that can be known before its shards are fetched. */
+export async function estimateModel(
+  { model, mode, width, height }: Calls["estimate"]["request"],
+  { signal }: StorageTask,
+  askPage: PackSource["read"],
+): Promise<Calls["estimate"]["answer"]> {
+  const named = model.kind === "stored" ? await ModelFolder.find(model.name) : undefined;
+  const record = await named?.record();
+  const stored = isComplete(record) ? await named?.readIntact(record.manifest) : undefined;
+  const origin: ModelLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
+  const manifest = stored ?? (await openSource(origin, askPage).read(manifestFile, { signal, again: false }));
+  const { name, shards } = parseManifest(manifest, placeOf(model));
+
+  const folder = named ?? (await ModelFolder.find(modelNameOf(name)));
+  const here = await folder?.sizes();
+  // The package's own model is as near as the page itself.
+  const missing = model.kind === "mini" ? [] : shards.filter((shard) => here?.get(shard.sha256) !== shard.bytes);
+  const gpuMemory = estimate_gpu_memory(manifest, mode, width, height);
+  return { name, totalBytes: totalBytes(shards), downloadBytes: totalBytes(missing), gpuMemory };
+}
+
+/** Where a model is, for messages. */
+function placeOf(model: ModelLocation): string {
+  if (model.kind === "url") return model.url;
+  return model.kind === "stored" ? model.name : "the model";
+}

@@ -1,0 +1,61 @@
+// Where a model's files come from. A transfer that fails in a way that may pass is tried again.
+
+import { GlassineError } from "../../public/errors.js";
+import { fetchBytes, retry } from "../shared/fetch.js";
+import type { ModelLocation } from "../shared/protocol.js";
+import { miniFiles } from "./mini-files.js";
+import { StoredSource } from "./stored-source.js";
+
+/** What a file is read for: `again` if it was read before and is damaged. */
+export interface ReadOptions {
+  signal: AbortSignal;
+  again: boolean;
+}
+
+/** Gives a model's files by name, and rejects with `GlassineError` only. */
+export interface PackSource {
+  read(path: string, options: ReadOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** Is called after each call to the engine: nothing more is read for it. */
+  release?(): void;
+  /** Whether the model is another one by now, so that the engine has to be loaded anew. */
+  readonly outdated?: boolean;
+}
+
+/** The source for a location; `askPage` reads from the page's own. */
+export function openSource(model: ModelLocation, askPage: PackSource["read"]): PackSource {
+  switch (model.kind) {
+    case "mini":
+      return fetching(miniUrl);
+    case "url":
+      return fetching((path) => new URL(path, model.url));
+    case "stored":
+      return new StoredSource(model.name);
+    case "page":
+      return retrying(askPage);
+  }
+}
+
+function fetching(urlOf: (path: string) => URL): PackSource {
+  // What is damaged may be the copy in the browser's cache.
+  return retrying(async (path, { signal, again }) =>
+    fetchBytes(urlOf(path), { signal, cache: again ? "reload" : "default" }),
+  );
+}
+
+function retrying(read: PackSource["read"]): PackSource {
+  return { read: (path, options) => retry(() => read(checked(path), options), options.signal) };
+}
+
+/** A file's name, which comes from a manifest that nobody has vouched for yet. */
+function checked(path: string): string {
+  if (/^[\w-][\w.-]*$/.test(path)) return path;
+  throw new GlassineError("model_damaged", `the model names a file that cannot be part of it: ${path}`);
+}
+
+function miniUrl(path: string): URL {
+  const url = miniFiles()[path];
+  if (url) return url;
+  throw new GlassineError("model_not_found", `the built-in model has no file ${path}`, {
+    hint: "Install the package again: its model is not complete.",
+  });
+}
