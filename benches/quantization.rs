@@ -13,11 +13,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use glassine::pipeline::{Engine, Generation, Quiet, Request};
+use glassine::pack::{FolderSource, Pack};
+use glassine::pipeline::{Engine, Generation, NoProgress, Request};
 use glassine::unet::Unet;
-use glassine::weights::{
-    FolderSource, HostTensor, Pack, Quantization, SafetensorsFile, Weights, dequantize, quantize,
-};
+use glassine::weights::{HostTensor, Quantization, SafetensorsFile, Weights, dequantize, quantize};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -110,7 +109,7 @@ impl Variants {
         let weights = Weights::new(&Device::flex());
         for (name, tensor) in &self.exact {
             let mut tensor = tensor.clone();
-            if chosen(name) && Quantization::Q4.suits(&tensor.shape) {
+            if chosen(name) && Quantization::Q4.applies_to(&tensor.shape) {
                 let quantized = quantize(&tensor, Quantization::Q4).ok_or("out of range")?;
                 tensor.data = dequantize(&quantized, Quantization::Q4);
             }
@@ -124,7 +123,7 @@ impl Variants {
     }
 
     fn values(&self, chosen: impl Fn(&str) -> bool) -> usize {
-        let suits = |tensor: &&HostTensor| Quantization::Q4.suits(&tensor.shape);
+        let suits = |tensor: &&HostTensor| Quantization::Q4.applies_to(&tensor.shape);
         let own = self.exact.iter().filter(|(name, _)| chosen(name));
         own.map(|(_, tensor)| tensor)
             .filter(suits)
@@ -191,11 +190,11 @@ async fn run(folder: &str, case: &Case) -> Result<(Vec<f32>, Generation, u64)> {
     let unet = Unet::load(&pack.manifest().unet()?, &weights.at("unet"), None)?;
     let epsilon = case.epsilon(&unet);
     drop(unet);
-    let mut engine = Engine::load(FolderSource::new(folder), device, &mut Quiet).await?;
+    let mut engine = Engine::load(FolderSource::new(folder), device, &mut NoProgress).await?;
     let mut request = Request::new("an apple, 4k, high quality");
     (request.width, request.height) = (Some(64), Some(64));
     (request.decode_passes, request.dump) = (1, true);
-    let generation = engine.generate(&request, &mut Quiet).await?;
+    let generation = engine.generate(&request, &mut NoProgress).await?;
     Ok((epsilon, generation, pack.manifest().total_bytes()))
 }
 

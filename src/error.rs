@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// What kind of failure it was. The list is frozen: codes may be added, never renamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
     /// The caller's `AbortSignal` (or equivalent) stopped the work.
@@ -40,43 +41,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes.
-    pub const ALL: [Self; 15] = [
-        Self::Aborted,
-        Self::BadOption,
-        Self::BadImage,
-        Self::UnsupportedMode,
-        Self::ModelNotFound,
-        Self::ModelDamaged,
-        Self::ModelUnsupported,
-        Self::Io,
-        Self::Network,
-        Self::QuotaExceeded,
-        Self::DeviceUnavailable,
-        Self::DeviceLost,
-        Self::OutOfMemory,
-        Self::NonFinite,
-        Self::Internal,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The code as it is spelled in JavaScript, such as `"bad_option"`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aborted => "aborted",
-            Self::BadOption => "bad_option",
-            Self::BadImage => "bad_image",
-            Self::UnsupportedMode => "unsupported_mode",
-            Self::ModelNotFound => "model_not_found",
-            Self::ModelDamaged => "model_damaged",
-            Self::ModelUnsupported => "model_unsupported",
-            Self::Io => "io",
-            Self::Network => "network",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::DeviceUnavailable => "device_unavailable",
-            Self::DeviceLost => "device_lost",
-            Self::OutOfMemory => "out_of_memory",
-            Self::NonFinite => "non_finite",
-            Self::Internal => "internal",
-        }
+        self.into()
     }
 
     /// Whether the same engine can go on after it, given time, other options or a new device.

@@ -6,37 +6,49 @@
 //!
 //! The folders follow the paper: [`text`], [`unet`] and [`vae`] are the base model, [`sampling`]
 //! runs the diffusion, [`transparency`] is latent transparency (section 3.1 of the paper) and
-//! [`pipeline`] puts them together. [`weights`] turns checkpoints into packs and reads packs.
+//! [`pipeline`] puts them together. [`pack`] turns checkpoints into packs and reads packs.
 //!
 //! ```no_run
 //! # async fn example() -> glassine::Result<()> {
-//! use glassine::pipeline::{Engine, Quiet, Request};
-//! use glassine::weights::FolderSource;
+//! use glassine::pipeline::{Engine, NoProgress, Request};
+//! use glassine::pack::FolderSource;
 //!
 //! let device = burn::tensor::Device::flex();
 //! let source = FolderSource::new("pkg/models/mini");
-//! let mut engine = Engine::load(source, device, &mut Quiet).await?;
-//! let generation = engine.generate(&Request::new("a red apple"), &mut Quiet).await?;
+//! let mut engine = Engine::load(source, device, &mut NoProgress).await?;
+//! let generation = engine.generate(&Request::new("a red apple"), &mut NoProgress).await?;
 //! std::fs::write("apple.png", generation.layers[0].picture.to_png()?).unwrap();
 //! # Ok(())
 //! # }
 //! ```
 
 #![warn(missing_docs)]
+#![deny(unsafe_code)]
 
 pub mod compose;
 pub mod error;
 pub mod image;
+#[cfg(feature = "diffusion")]
 pub mod kernels;
+mod named;
+#[cfg(feature = "diffusion")]
 pub mod nn;
+#[cfg(feature = "diffusion")]
+pub mod pack;
+#[cfg(feature = "diffusion")]
 pub mod pipeline;
 pub mod sampling;
+#[cfg(feature = "diffusion")]
 pub mod text;
+#[cfg(feature = "diffusion")]
 pub mod transparency;
+#[cfg(feature = "diffusion")]
 pub mod unet;
+#[cfg(feature = "diffusion")]
 pub mod vae;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
+#[cfg(feature = "diffusion")]
 pub mod weights;
 
 pub use error::{Error, ErrorCode, Result};

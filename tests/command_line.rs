@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use glassine::weights::AdapterKind;
+use glassine::pack::AdapterKind;
 use support::{Tensors, companions, model};
 
 fn glassine(arguments: &[&str]) -> Output {

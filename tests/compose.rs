@@ -175,10 +175,11 @@ impl Numbers {
 }
 
 fn each_pair() -> impl Iterator<Item = (BlendMode, Operator)> {
-    let modes = BlendMode::ALL.into_iter();
+    let modes = BlendMode::ALL.iter().copied();
     modes.flat_map(|mode| {
         Operator::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .map(move |operator| (mode, operator))
     })
 }
@@ -223,6 +224,11 @@ fn background(color: &str) -> Color {
 }
 
 // Single pixels.
+
+/// The names of all blend modes in order.
+fn names() -> Vec<&'static str> {
+    BlendMode::ALL.iter().map(|mode| mode.as_str()).collect()
+}
 
 #[test]
 fn every_mode_and_operator_follows_the_specification() {
@@ -388,8 +394,8 @@ fn layers_with_nothing_to_show_change_nothing() {
     let without = scene_of(12, 12, vec![Layer::picture("base")]);
     let resolve = |path: &str| Ok(if path == "base" { &base } else { &clear });
     let expected = flatten(&without, resolve).expect("a scene that flattens");
-    for blend in BlendMode::ALL {
-        for space in ColorSpace::ALL {
+    for blend in BlendMode::ALL.iter().copied() {
+        for space in ColorSpace::ALL.iter().copied() {
             let empties = vec![
                 Layer::picture("base"),
                 Layer {
@@ -746,7 +752,7 @@ fn no_fringe_appears() {
         height: 64,
         rgba: rgba.collect(),
     };
-    for space in ColorSpace::ALL {
+    for space in ColorSpace::ALL.iter().copied() {
         for scale in [0.13, 0.3, 0.5, 0.8, 1.0, 1.7] {
             for rotate in [0.0, 17.0, 45.0, 90.0, 211.0] {
                 let layer = Layer {
@@ -932,11 +938,11 @@ fn optional_fields_have_defaults() {
 fn names_are_those_of_css() {
     let modes = "normal multiply screen overlay darken lighten color-dodge color-burn hard-light \
                  soft-light difference exclusion hue saturation color luminosity";
-    assert_eq!(BlendMode::ALL.map(BlendMode::as_str).join(" "), modes);
-    for mode in BlendMode::ALL {
+    assert_eq!(names().join(" "), modes);
+    for mode in BlendMode::ALL.iter().copied() {
         assert_eq!(mode.as_str().parse::<BlendMode>().expect("a mode"), mode);
     }
-    for operator in Operator::ALL {
+    for operator in Operator::ALL.iter().copied() {
         assert_eq!(
             operator.as_str().parse::<Operator>().expect("an operator"),
             operator
@@ -990,7 +996,7 @@ fn assert_rejected(pointer: &str, value: Value, expected: &[&str]) {
 
 #[test]
 fn wrong_scenes_are_rejected_with_a_reason() {
-    let valid = BlendMode::ALL.map(BlendMode::as_str);
+    let valid = names();
     assert_rejected("/layers/0/blend", json!("mutliply"), &valid);
     assert_rejected(
         "/layers/0/blend",

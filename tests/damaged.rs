@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::nn::GroupNorm;
-use glassine::weights::{
-    AdapterKind, Checkpoint, Dtype, FolderSource, HostTensor, InMemory, MANIFEST_FILE, Manifest,
-    Pack, PackOptions, PackSource, Precision, SafetensorsFile, Weights, write_safetensors,
+use glassine::pack::{
+    AdapterKind, Checkpoint, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource,
+    Precision,
 };
+use glassine::weights::{Dtype, HostTensor, InMemory, SafetensorsFile, Weights, write_safetensors};
 use glassine::{Error, ErrorCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

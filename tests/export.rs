@@ -315,7 +315,11 @@ fn psd_has_every_blend_mode() {
         blend,
         ..Layer::picture("16x16")
     };
-    let psd = to_psd(&scene(BlendMode::ALL.map(blend).to_vec()), resolve).unwrap();
+    let psd = to_psd(
+        &scene(BlendMode::ALL.iter().copied().map(blend).collect()),
+        resolve,
+    )
+    .unwrap();
     let keys: Vec<_> = layers(&psd)
         .into_iter()
         .map(|layer| layer.blend_mode)

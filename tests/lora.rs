@@ -4,9 +4,10 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
+use glassine::pack::{FolderSource, Lora, Pack, PackOptions, Precision};
 use glassine::text::TextEncoder;
 use glassine::unet::Unet;
-use glassine::weights::{FolderSource, Lora, Pack, PackOptions, Precision, Weights};
+use glassine::weights::Weights;
 use support::{Case, golden, model, values_of};
 
 /// The strengths of the cases, and how their tensors spell them.

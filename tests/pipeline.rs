@@ -4,20 +4,21 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::image::Picture;
+use glassine::pack::{FolderSource, PackOptions};
 use glassine::pipeline::{
-    Control, Engine, Event, Generation, Init, LoadOptions, Mode, Observer, Quiet, Request, VaeSize,
-    estimate_memory,
+    Control, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress, Observer, Request,
+    VaeKind, estimate_memory,
 };
 use glassine::sampling::{Convention, SamplerName};
 use glassine::vae::VaeEncoder;
-use glassine::weights::{FolderSource, HostTensor, PackOptions};
+use glassine::weights::HostTensor;
 use support::{Case, Tolerance, assert_close, model, values_of, whole_golden};
 
 fn generate(request: &Request) -> Generation {
     let source = model::pack().clone();
     pollster::block_on(async {
-        let mut engine = Engine::load(source, Device::flex(), &mut Quiet).await?;
-        engine.generate(request, &mut Quiet).await
+        let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
+        engine.generate(request, &mut NoProgress).await
     })
     .unwrap()
 }
@@ -324,7 +325,7 @@ fn a_control_picture_steers_every_frame_and_is_fitted() {
 fn the_tiny_vae_encodes_and_decodes_opaque_pictures() {
     let full = generate(&short(Mode::Opaque, 2));
     let tiny = Request {
-        vae: VaeSize::Tiny,
+        vae: VaeKind::Tiny,
         ..short(Mode::Opaque, 2)
     };
     let decoded = generate(&tiny);
@@ -376,7 +377,7 @@ fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
         };
         let mut previews = Previews::default();
         pollster::block_on(async {
-            let mut engine = Engine::load(source, Device::flex(), &mut Quiet).await?;
+            let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
             engine.sample(&request, &mut previews).await
         })
         .unwrap();
@@ -394,10 +395,10 @@ fn one_network_at_a_time_makes_the_same_pictures() {
     let source = model::pack().clone();
     let frugal = pollster::block_on(async {
         let mut engine = Engine::open(source, Device::flex(), options).await?;
-        engine.preload(&mut Quiet).await?;
+        engine.preload(&mut NoProgress).await?;
         // The second one finds the networks gone that it begins with.
-        engine.generate(&request, &mut Quiet).await?;
-        engine.generate(&request, &mut Quiet).await
+        engine.generate(&request, &mut NoProgress).await?;
+        engine.generate(&request, &mut NoProgress).await
     })
     .unwrap();
     let generation = generate(&request);

@@ -3,7 +3,7 @@
 mod support;
 
 use burn::tensor::{Device, Tensor};
-use glassine::pipeline::{Engine, Mode, Quiet, Request};
+use glassine::pipeline::{Engine, Mode, NoProgress, Request};
 use glassine::text::{Prompt, TextEncoder, Tokenizer, clip_vocabulary};
 use support::{Tolerance, assert_close, model, values_of};
 
@@ -145,8 +145,8 @@ fn every_frame_and_the_negative_prompt_have_as_many_chunks() {
     };
     let generation = pollster::block_on(async {
         let source = model::pack().clone();
-        let mut engine = Engine::load(source, Device::flex(), &mut Quiet).await?;
-        engine.generate(&request, &mut Quiet).await
+        let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
+        engine.generate(&request, &mut NoProgress).await
     });
     let dump = generation.unwrap().dump;
     let shape = |name: &str| dump[name].shape[..2].to_vec();

@@ -3,10 +3,9 @@
 mod support;
 
 use burn::tensor::Device;
+use glassine::pack::{FolderSource, Pack, PackOptions, Precision};
 use glassine::unet::Unet;
-use glassine::weights::{
-    FolderSource, Pack, PackOptions, Precision, Quantization, StoredType, Weights,
-};
+use glassine::weights::{Quantization, StoredType, Weights};
 use support::{Case, model, values_of};
 
 fn packed(out: &str, precision: Precision) -> Pack<FolderSource> {

@@ -250,7 +250,7 @@ fn the_clean_latent_can_be_seen_at_every_step() {
     // Where the latent is one clean picture plus known noise, every sampler must find the picture.
     let clean = [0.5f32, -1.0, 2.0];
     let noise = [1.0f32, -2.0, 0.25];
-    for name in SamplerName::ALL {
+    for name in SamplerName::ALL.iter().copied() {
         for &convention in name.conventions() {
             let schedule = stable_diffusion();
             let sampler = sampler(name, Some(convention), &schedule, 10, Some(0.5)).expect("one");
@@ -282,7 +282,7 @@ fn every_number_of_steps_and_spacing_stays_finite() {
     for spacing in ["linspace", "leading", "trailing"] {
         let config = format!(r#"{{"timestep_spacing": "{spacing}"}}"#);
         let schedule = schedule_of(&config).expect("a config");
-        for name in SamplerName::ALL {
+        for name in SamplerName::ALL.iter().copied() {
             for &convention in name.conventions() {
                 for steps in [1, 2, 3, 50, 600, 999, 1000] {
                     if name == SamplerName::Lcm && steps > 50 {

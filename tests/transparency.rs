@@ -5,8 +5,8 @@ mod support;
 use burn::tensor::Tensor;
 use glassine::image::{Picture, padded_rgb};
 use glassine::transparency::{
-    HintEncoder, OFFSET_GAIN, PASSES, TransparencyDecoder, TransparencyEncoder, lower_median, turn,
-    turn_back,
+    AUGMENTATIONS, ConditionEncoder, OFFSET_GAIN, TransparencyDecoder, TransparencyEncoder,
+    augment, lower_median, undo_augment,
 };
 use glassine::unet::Unet;
 use glassine::vae::VaeEncoder;
@@ -30,12 +30,12 @@ fn decoder_reads_alpha_in_one_pass_and_in_eight() {
         let tolerance = Tolerance::max_abs(case.number("/tolerance/raw_max_abs"));
         case.check_within(&format!("{size}.raw"), &values_of(raw), tolerance);
 
-        let passes: Vec<_> = PASSES
+        let passes: Vec<_> = AUGMENTATIONS
             .into_iter()
             .map(|pass| {
                 let output =
-                    decoder.forward(turn(pixels.clone(), pass), turn(latent.clone(), pass));
-                values_of(turn_back(output.clamp(0.0, 1.0), pass))
+                    decoder.forward(augment(pixels.clone(), pass), augment(latent.clone(), pass));
+                values_of(undo_augment(output.clamp(0.0, 1.0), pass))
             })
             .collect();
         let tolerance = Tolerance::max_abs(case.number("/tolerance/augmented_max_abs"));
@@ -52,8 +52,8 @@ fn turning_back_undoes_every_turn() {
     let device = burn::tensor::Device::flex();
     let picture = Tensor::<1, burn::tensor::Int>::arange(0..24, &device).float();
     let picture = picture.reshape([1, 1, 4, 6]);
-    for pass in PASSES {
-        let there_and_back = turn_back(turn(picture.clone(), pass), pass);
+    for pass in AUGMENTATIONS {
+        let there_and_back = undo_augment(augment(picture.clone(), pass), pass);
         assert_eq!(
             values_of(there_and_back),
             values_of(picture.clone()),
@@ -114,7 +114,7 @@ fn a_condition_steers_two_frames() {
     check_epsilons(&case, &unet, "context_effective");
 
     let (weights, _) = model::weights();
-    let hints = HintEncoder::load(&weights.at("layers.fg2bg.kwargs_encoder")).unwrap();
+    let hints = ConditionEncoder::load(&weights.at("layers.fg2bg.kwargs_encoder")).unwrap();
     let tolerance = Tolerance::max_abs(case.number("/tolerance/hint_max_abs"));
     for (level, map) in hints
         .forward(case.on_device("hint_input"))

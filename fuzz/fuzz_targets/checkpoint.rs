@@ -9,9 +9,8 @@ use std::sync::OnceLock;
 
 use glassine::ErrorCode;
 use glassine::text::Tokenizer;
-use glassine::weights::{
-    AdapterKind, Checkpoint, Component, Files, Lora, PackOptions, Packer, Precision, inspect,
-};
+use glassine::pack::{AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect};
+use glassine::weights::Files;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 
@@ -71,7 +70,8 @@ fn read(mut checkpoint: Checkpoint, lora: Option<Lora>) {
 fn pack(folder: &Folder, model: &Path, precision: Precision, with_lora: bool) {
     let file = |name: &str| folder.is_file(Path::new(name)).then(|| PathBuf::from(name));
     let adapters = AdapterKind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter_map(|kind| Some((kind, file(&format!("{}.safetensors", kind.as_str()))?)));
     let options = PackOptions {
         model: model.to_path_buf(),

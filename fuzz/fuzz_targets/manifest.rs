@@ -11,7 +11,8 @@ use glassine::text::TextEncoder;
 use glassine::transparency::{TransparencyDecoder, TransparencyEncoder};
 use glassine::unet::{ControlNet, Unet};
 use glassine::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use glassine::weights::{Dtype, Lora, MANIFEST_FILE, Manifest, Pack, Weights, write_safetensors};
+use glassine::pack::{Lora, MANIFEST_FILE, Manifest, Pack};
+use glassine::weights::{Dtype, Weights, write_safetensors};
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -55,7 +56,7 @@ async fn open(folder: &Folder) {
     };
     let _ = pack.tokenizer().await;
     let manifest = pack.manifest();
-    for mode in Mode::ALL {
+    for mode in Mode::ALL.iter().copied() {
         let _ = mode.missing_part(manifest);
     }
     let weights = Weights::new(&Device::flex());

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use glassine::text::{
     Prompt, TextEncoder, TextEncoderConfig, Tokenizer, WeightedText, clip_vocabulary,
 };
-use glassine::weights::{HostTensor, Part, StoredType, TensorEntry, Weights};
+use glassine::weights::{HostTensor, RowChunk, StoredType, TensorEntry, Weights};
 use libfuzzer_sys::fuzz_target;
 
 /// Tokens of a chunk.
@@ -59,7 +59,7 @@ fn encoder() -> TextEncoder {
         shape: vec![rows, 1],
         shards: vec![0],
     };
-    let part = Part {
+    let part = RowChunk {
         bytes: &vec![0; 2 * rows],
         scales: None,
     };

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use glassine::weights::{Files, InMemory, PackSource, PackStore, ReadAt};
+use glassine::pack::{PackSource, PackStore};
+use glassine::weights::{Files, InMemory, ReadAt};
 use glassine::{Error, ErrorCode, Result};
 use serde_json::Value;
 

@@ -1,17 +1,7 @@
 //! The blend modes (Compositing and Blending Level 1, sections 9 and 10).
 
-use std::fmt;
-use std::str::FromStr;
-
-use super::lanes::Lanes;
-use super::named::{by_name, serde_as_text};
-use crate::{Error, Result};
-
-/// Red, green and blue of four pixels.
-pub(super) type Rgb = [Lanes; 3];
-
-/// Red, green, blue and alpha of four pixels, premultiplied.
-pub(super) type Rgba = [Lanes; 4];
+use super::lanes::{Lanes, Rgb, Rgba};
+use crate::named::{named, serde_as_text};
 
 /// Work that is compiled once for every blend mode, so that loops over pixels call nothing.
 pub(super) trait BlendVisitor {
@@ -28,22 +18,12 @@ macro_rules! blend_modes {
     ($($(#[$attribute:meta])* $mode:ident, $name:literal, $mix:expr;)*) => {
         /// How the colours of a layer and of what lies below it become one: the values of CSS's
         /// `mix-blend-mode`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::IntoStaticStr, strum::VariantArray)]
         pub enum BlendMode {
-            $($(#[$attribute])* $mode,)*
+            $($(#[$attribute])* #[strum(serialize = $name)] $mode,)*
         }
 
         impl BlendMode {
-            /// Every blend mode, the default first.
-            pub const ALL: [Self; 16] = [$(Self::$mode,)*];
-
-            /// The name in CSS.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$mode => $name,)*
-                }
-            }
-
             /// Calls `visitor` with the function of this mode.
             pub(super) fn visit<V: BlendVisitor>(self, visitor: V) -> V::Output {
                 match self {
@@ -96,20 +76,7 @@ blend_modes! {
     });
 }
 
-impl fmt::Display for BlendMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for BlendMode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("blend mode", text, &Self::ALL)
-    }
-}
-
+named!(BlendMode, "blend mode");
 serde_as_text!(BlendMode);
 
 /// The mix of a mode that treats each channel alone.

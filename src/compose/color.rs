@@ -7,13 +7,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::blend::Rgba;
-use super::lanes::{Lanes, Words};
-use super::named::{by_name, serde_as_text};
+use super::lanes::{Lanes, Rgba, Words, lesser};
+use crate::named::{named, serde_as_text};
 use crate::{Error, ErrorCode, Result};
 
 /// The space in which colours are mixed. Pictures are sRGB in either case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum ColorSpace {
     /// `srgb`: the encoded values, as CSS does it.
     #[default]
@@ -22,32 +24,7 @@ pub enum ColorSpace {
     Linear,
 }
 
-impl ColorSpace {
-    /// Both spaces, the default first.
-    pub const ALL: [Self; 2] = [Self::Srgb, Self::Linear];
-
-    /// The name in a scene file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Srgb => "srgb",
-            Self::Linear => "linear",
-        }
-    }
-}
-
-impl fmt::Display for ColorSpace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ColorSpace {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("colour space", text, &Self::ALL)
-    }
-}
+named!(ColorSpace, "colour space");
 
 serde_as_text!(ColorSpace);
 
@@ -131,15 +108,8 @@ pub fn premultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
 pub fn unpremultiply([red, green, blue, alpha]: [f32; 4]) -> [f32; 4] {
     // A division, not a product with 1 / alpha: equal channels give exactly 1.
     let divisor = if alpha > 0.0 { alpha } else { 1.0 };
-    let straight = |channel: f32| least(channel / divisor, 1.0);
+    let straight = |channel: f32| lesser(channel / divisor, 1.0);
     [straight(red), straight(green), straight(blue), alpha]
-}
-
-/// The smaller of two numbers that are not NaN. `f32::min` has to treat NaN, for which WebAssembly
-/// has no vector instruction.
-#[inline(always)]
-pub(super) fn least(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
 }
 
 /// What the bytes of straight sRGB pixels are in a colour space.

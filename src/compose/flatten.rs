@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::blend::BlendMode;
 use super::color::Decoder;
 use super::operator::Operator;
+use super::placed::PlacedPicture;
 use super::row::Row;
-use super::sample::PlacedPicture;
 use super::scene::{Layer, Scene};
 use super::transform::Transform;
 use crate::image::Picture;
@@ -52,7 +52,7 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
     pictures: &Pictures<P>,
 ) -> Result<Picture> {
     let decoder = Decoder::new(scene.space);
-    let surroundings = Surroundings {
+    let surroundings = FlattenContext {
         scene_size: [scene.width, scene.height].map(|side| side as f64),
         pictures,
         decoder: &decoder,
@@ -100,7 +100,7 @@ pub(super) fn transparent_bytes(length: usize) -> Result<Vec<u8>> {
 }
 
 /// A visible layer, ready to be drawn.
-struct Sheet<'a> {
+struct ResolvedLayer<'a> {
     content: Content<'a>,
     opacity: f32,
     blend: BlendMode,
@@ -109,23 +109,23 @@ struct Sheet<'a> {
 
 enum Content<'a> {
     Picture(PlacedPicture<'a>),
-    Group(Vec<Sheet<'a>>),
+    Group(Vec<ResolvedLayer<'a>>),
 }
 
 /// What is needed to make sheets of layers.
-struct Surroundings<'a, P> {
+struct FlattenContext<'a, P> {
     scene_size: [f64; 2],
     pictures: &'a Pictures<'a, P>,
     decoder: &'a Decoder,
 }
 
-impl<'a, P: Borrow<Picture>> Surroundings<'a, P> {
+impl<'a, P: Borrow<Picture>> FlattenContext<'a, P> {
     /// The visible ones of `layers`, in a space that `outer` carries into the scene.
-    fn stack(&self, layers: &[Layer], outer: &Transform) -> Vec<Sheet<'a>> {
+    fn stack(&self, layers: &[Layer], outer: &Transform) -> Vec<ResolvedLayer<'a>> {
         let visible = layers.iter().filter(|layer| layer.visible);
         visible
             .filter_map(|layer| {
-                Some(Sheet {
+                Some(ResolvedLayer {
                     content: self.content(layer, outer)?,
                     opacity: layer.opacity as f32,
                     blend: layer.blend,
@@ -161,13 +161,13 @@ pub(super) fn placement(layer: &Layer, size: [f64; 2]) -> Transform {
     )
 }
 
-fn paint(scene: &Scene, stack: &[Sheet], decoder: &Decoder, rgba: &mut [u8]) {
+fn paint(scene: &Scene, stack: &[ResolvedLayer], decoder: &Decoder, rgba: &mut [u8]) {
     let background = decoder.pixel(scene.background.rgba).to_array();
     let mut backdrop = Row::new(scene.width);
     let mut scratch: Vec<Row> = (0..=depth(stack)).map(|_| Row::new(scene.width)).collect();
     for (y, bytes) in rgba.chunks_exact_mut(4 * scene.width).enumerate() {
         backdrop.fill(background);
-        let line = Line {
+        let line = Scanline {
             y,
             width: scene.width,
         };
@@ -177,7 +177,7 @@ fn paint(scene: &Scene, stack: &[Sheet], decoder: &Decoder, rgba: &mut [u8]) {
 }
 
 /// How many groups lie within each other at most.
-fn depth(stack: &[Sheet]) -> usize {
+fn depth(stack: &[ResolvedLayer]) -> usize {
     let depths = stack.iter().map(|sheet| match &sheet.content {
         Content::Picture(_) => 0,
         Content::Group(stack) => 1 + depth(stack),
@@ -186,15 +186,15 @@ fn depth(stack: &[Sheet]) -> usize {
 }
 
 /// One row of the scene.
-struct Line {
+struct Scanline {
     y: usize,
     width: usize,
 }
 
-impl Line {
+impl Scanline {
     /// Composites `stack` onto `backdrop`. `scratch` has a row for this stack and one for each
     /// level of groups in it.
-    fn paint(&self, stack: &[Sheet], backdrop: &mut Row, scratch: &mut [Row]) {
+    fn paint(&self, stack: &[ResolvedLayer], backdrop: &mut Row, scratch: &mut [Row]) {
         let Some((source, deeper)) = scratch.split_first_mut() else {
             return;
         };
@@ -213,7 +213,7 @@ impl Line {
 
     fn paint_picture(
         &self,
-        sheet: &Sheet,
+        sheet: &ResolvedLayer,
         picture: &PlacedPicture,
         backdrop: &mut Row,
         source: &mut Row,

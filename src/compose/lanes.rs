@@ -10,6 +10,19 @@ use portable as backend;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use simd128 as backend;
 
+/// Red, green and blue of four pixels.
+pub(super) type Rgb = [Lanes; 3];
+
+/// Red, green, blue and alpha of four pixels, premultiplied.
+pub(super) type Rgba = [Lanes; 4];
+
+/// The smaller of two numbers that are not NaN. `f32::min` has to treat NaN, for which WebAssembly
+/// has no vector instruction.
+#[inline(always)]
+pub(super) fn lesser(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
 /// Four f32.
 #[derive(Clone, Copy)]
 pub(super) struct Lanes(backend::Numbers);
@@ -203,7 +216,6 @@ arithmetic! {
 /// For the compiler to make vectors of.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod portable {
-    use crate::compose::color;
 
     pub type Numbers = [f32; 4];
     /// All bits or none.
@@ -274,7 +286,7 @@ mod portable {
         sub(a: Numbers, b: Numbers) -> Numbers = a - b;
         mul(a: Numbers, b: Numbers) -> Numbers = a * b;
         div(a: Numbers, b: Numbers) -> Numbers = a / b;
-        least(a: Numbers, b: Numbers) -> Numbers = color::least(a, b);
+        least(a: Numbers, b: Numbers) -> Numbers = super::lesser(a, b);
         greatest(a: Numbers, b: Numbers) -> Numbers = if a > b { a } else { b };
         sqrt(a: Numbers) -> Numbers = a.sqrt();
         at_most(a: Numbers, limit: Numbers) -> Answers = if a <= limit { u32::MAX } else { 0 };
@@ -290,6 +302,8 @@ mod portable {
 
 /// WebAssembly's vectors of 128 bits.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+// The vectors of std::arch convert to and from arrays by transmutation alone.
+#[allow(unsafe_code)]
 mod simd128 {
     pub use std::arch::wasm32::{
         f32x4_add as add, f32x4_div as div, f32x4_le as at_most, f32x4_mul as mul,

@@ -1,21 +1,20 @@
 //! The Porter-Duff operators (Compositing and Blending Level 1, section 9) and the composition of
 //! single pixels.
 
-use std::fmt;
-use std::str::FromStr;
-
-use super::blend::{BlendMode, BlendVisitor, Rgb, Rgba};
+use super::blend::{BlendMode, BlendVisitor};
 use super::color::{from_rgba8, premultiply, to_rgba8, unpremultiply};
-use super::lanes::Lanes;
-use super::named::{by_name, serde_as_text};
-use crate::{Error, Result};
+use super::lanes::{Lanes, Rgb, Rgba};
+use crate::named::{named, serde_as_text};
 
 /// Which parts of source and backdrop remain.
 ///
 /// An operator acts on the whole scene, with the source transparent outside its picture: `copy`,
 /// `clear`, `source-in`, `source-out`, `destination-in` and `destination-atop` therefore erase what
 /// lies around a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Operator {
     /// `source-over`: the source on the backdrop.
     #[default]
@@ -46,43 +45,9 @@ pub enum Operator {
     Lighter,
 }
 
+named!(Operator, "operator", "plus" => Lighter, "plus-lighter" => Lighter);
+
 impl Operator {
-    /// Every operator, the default first.
-    pub const ALL: [Self; 13] = [
-        Self::SourceOver,
-        Self::Clear,
-        Self::Copy,
-        Self::Destination,
-        Self::DestinationOver,
-        Self::SourceIn,
-        Self::DestinationIn,
-        Self::SourceOut,
-        Self::DestinationOut,
-        Self::SourceAtop,
-        Self::DestinationAtop,
-        Self::Xor,
-        Self::Lighter,
-    ];
-
-    /// The name in a scene file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SourceOver => "source-over",
-            Self::Clear => "clear",
-            Self::Copy => "copy",
-            Self::Destination => "destination",
-            Self::DestinationOver => "destination-over",
-            Self::SourceIn => "source-in",
-            Self::DestinationIn => "destination-in",
-            Self::SourceOut => "source-out",
-            Self::DestinationOut => "destination-out",
-            Self::SourceAtop => "source-atop",
-            Self::DestinationAtop => "destination-atop",
-            Self::Xor => "xor",
-            Self::Lighter => "lighter",
-        }
-    }
-
     /// The fractions of this operator.
     fn fractions(self) -> Fractions {
         let [none, all, inside, outside] = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, -1.0)];
@@ -107,23 +72,6 @@ impl Operator {
     /// Whether a backdrop vanishes under a transparent source.
     pub(super) fn erases_outside(self) -> bool {
         self.fractions().backdrop.0 == 0.0
-    }
-}
-
-impl fmt::Display for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Operator {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "plus" | "plus-lighter" => Ok(Self::Lighter),
-            _ => by_name("operator", text, &Self::ALL),
-        }
     }
 }
 

@@ -7,8 +7,7 @@
 
 use std::ops::Range;
 
-use super::blend::Rgba;
-use super::lanes::{Lanes, Words};
+use super::lanes::{Lanes, Rgba, Words};
 use super::texels::{Bytes, Level, Places, Texels, bilinear};
 use super::transform::Transform;
 
@@ -58,7 +57,7 @@ impl Resampler {
         }
     }
 
-    /// [`PlacedPicture::read_row`](super::sample::PlacedPicture::read_row) for the picture `bytes`.
+    /// [`PlacedPicture::read_row`](super::placed::PlacedPicture::read_row) for the picture `bytes`.
     #[inline(always)]
     pub(super) fn read_row(
         &self,

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::blend::{BlendMode, Rgba};
+use super::blend::BlendMode;
 use super::color::{ColorSpace, SRGB_ENCODER};
-use super::lanes::{Lanes, Words};
+use super::lanes::{Lanes, Rgba, Words};
 use super::operator::{Operator, composite_planes};
 
 /// A row of premultiplied pixels, one plane a channel, so that loops take many pixels at a time.

@@ -1,8 +1,7 @@
 //! What a picture is resampled from: premultiplied colours on a grid.
 
-use super::blend::Rgba;
 use super::color::Decoder;
-use super::lanes::{Lanes, Words};
+use super::lanes::{Lanes, Rgba, Words};
 use crate::image::Picture;
 
 /// A grid of premultiplied colours.

@@ -105,16 +105,22 @@ impl Plane {
 
     /// The mean over the area of each new pixel (OpenCV's `INTER_AREA`).
     fn shrunk(&self, width: usize, height: usize) -> Plane {
-        self.resized(&areas(self.width, width), &areas(self.height, height))
+        self.resized(
+            &box_weights(self.width, width),
+            &box_weights(self.height, height),
+        )
     }
 
     /// Bilinear between the centres of pixels (OpenCV's `INTER_LINEAR`).
     fn enlarged(&self, width: usize, height: usize) -> Plane {
-        self.resized(&lines(self.width, width), &lines(self.height, height))
+        self.resized(
+            &linear_weights(self.width, width),
+            &linear_weights(self.height, height),
+        )
     }
 
     /// Resizes rows by `across`, then columns by `down`.
-    fn resized(&self, across: &[Taps], down: &[Taps]) -> Plane {
+    fn resized(&self, across: &[ResampleWeights], down: &[ResampleWeights]) -> Plane {
         let rows: Vec<f32> = self
             .values
             .chunks_exact(self.width)
@@ -140,12 +146,12 @@ impl Plane {
 
 /// The old pixels that make a new one along an axis: a run of them and their weights, whose sum
 /// is 1.
-struct Taps {
+struct ResampleWeights {
     first: usize,
     weights: Vec<f32>,
 }
 
-impl Taps {
+impl ResampleWeights {
     fn apply(&self, row: &[f32]) -> f32 {
         let run = &row[self.first..][..self.weights.len()];
         run.iter()
@@ -156,7 +162,7 @@ impl Taps {
 }
 
 /// Each new pixel covers `old / new` old ones and takes of each the part that it covers.
-fn areas(old: usize, new: usize) -> Vec<Taps> {
+fn box_weights(old: usize, new: usize) -> Vec<ResampleWeights> {
     let ratio = old as f64 / new as f64;
     let taps = |index: usize| {
         let (start, end) = (
@@ -169,7 +175,7 @@ fn areas(old: usize, new: usize) -> Vec<Taps> {
             let covered = end.min(pixel as f64 + 1.0) - start.max(pixel as f64);
             (covered / (end - start)) as f32
         });
-        Taps {
+        ResampleWeights {
             first,
             weights: weights.collect(),
         }
@@ -178,13 +184,13 @@ fn areas(old: usize, new: usize) -> Vec<Taps> {
 }
 
 /// Each new pixel lies between two old ones; the outer ones go on beyond the edge.
-fn lines(old: usize, new: usize) -> Vec<Taps> {
+fn linear_weights(old: usize, new: usize) -> Vec<ResampleWeights> {
     let ratio = old as f64 / new as f64;
     let taps = |index: usize| {
         let centre = ((index as f64 + 0.5) * ratio - 0.5).clamp(0.0, (old - 1) as f64);
         let first = centre as usize;
         let second = (centre - first as f64) as f32;
-        Taps {
+        ResampleWeights {
             first,
             weights: if first + 1 < old {
                 vec![1.0 - second, second]

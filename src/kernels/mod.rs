@@ -3,10 +3,10 @@
 //!
 //! This is the only folder that names CubeCL, wgpu or WGSL.
 
+mod dequantize;
 #[cfg(feature = "gpu")]
 mod device;
-mod unpack;
 
+pub use dequantize::{dequantize, f16_to_f32};
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;
-pub use unpack::{unpack, widen};

@@ -1,14 +1,14 @@
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, module};
 
-use super::LARGEST;
+use super::MAX_INTERMEDIATE_BYTES;
 
 /// `[batch, tokens, channels]` to `[batch, heads, tokens, channels / heads]`.
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [batch, tokens, channels] = x.dims();
     let width = channels / heads;
     let split = x.reshape([batch, tokens, heads, width]).swap_dims(1, 2);
-    // Put in this order in memory, once: every run of an attention would do it anew.
+    // Put in this order in memory, once: every chunk of an attention would do it anew.
     let ordered: Tensor<3> = split.reshape([batch * heads, tokens, width]);
     ordered.reshape([batch, heads, tokens, width])
 }
@@ -21,21 +21,29 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 
 /// `softmax(q kᵀ / √d) v` over `[batch, heads, tokens, d]`.
 ///
-/// The queries are taken in runs, so that the scores of one run stay small.
-pub fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+/// The queries are taken in chunks, so that the scores of one chunk stay small.
+pub fn scaled_dot_product_attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+) -> Tensor<4> {
     let [batch, heads, queries, _] = query.dims();
     let keys = key.dims()[2];
-    let run = (LARGEST / (4 * batch * heads * keys)).clamp(1, queries);
-    if run == queries {
+    let chunk = (MAX_INTERMEDIATE_BYTES / (4 * batch * heads * keys)).clamp(1, queries);
+    if chunk == queries {
         return scaled_dot_product(query, key, value, false);
     }
-    let runs = query.split(run, 2).into_iter();
-    let attended = runs.map(|part| scaled_dot_product(part, key.clone(), value.clone(), false));
+    let chunks = query.split(chunk, 2).into_iter();
+    let attended = chunks.map(|part| scaled_dot_product(part, key.clone(), value.clone(), false));
     Tensor::cat(attended.collect(), 2)
 }
 
-/// As [`attend`], with each token seeing only itself and those before it.
-pub fn attend_causal(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
+/// As [`scaled_dot_product_attention`], with each token seeing only itself and those before it.
+pub fn causal_scaled_dot_product_attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+) -> Tensor<4> {
     scaled_dot_product(query, key, value, true)
 }
 

@@ -3,7 +3,7 @@ use std::ops::Range;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 
-use super::Bands;
+use super::RowTiles;
 use crate::Result;
 use crate::weights::{Weight, Weights};
 
@@ -34,26 +34,26 @@ impl Conv2d {
 
     /// Applies the convolution to `[batch, in, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.convolve(x, self.weight.unpack(), self.options.clone())
+        self.convolve(x, self.weight.dequantize(), self.options.clone())
     }
 
     /// Applies the convolution to a map of `shape` that need not be anywhere as a whole: `rows`
-    /// makes any run of its rows.
-    pub fn forward_bands(
+    /// makes any chunk of its rows.
+    pub fn forward_tiled(
         &self,
         shape: [usize; 4],
         rows: impl Fn(Range<usize>) -> Tensor<4>,
-    ) -> Bands {
-        let weight: Tensor<4> = self.weight.unpack();
+    ) -> RowTiles {
+        let weight: Tensor<4> = self.weight.dequantize();
         let [out, _, kernel, _] = weight.dims();
         let [batch, channels, height, width] = shape;
         let [stride, _] = self.options.stride;
         let [(before, after), _] = self.options.padding;
         let out_height = (before + height + after - kernel) / stride + 1;
         let row_bytes = 4 * batch * width * out.div_ceil(stride).max(channels * stride);
-        Bands::make(out_height, row_bytes, |band| {
+        RowTiles::from_fn(out_height, row_bytes, |tile| {
             // Counted from the first row of the padding.
-            let (first, last) = (band.start * stride, (band.end - 1) * stride + kernel);
+            let (first, last) = (tile.start * stride, (tile.end - 1) * stride + kernel);
             let mut options = self.options.clone();
             options.padding[0] = (
                 before.saturating_sub(first),

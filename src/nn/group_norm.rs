@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::Bands;
+use super::RowTiles;
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
 
@@ -21,7 +21,7 @@ impl GroupNorm {
             return Err(Error::new(
                 ErrorCode::ModelDamaged,
                 format!("{channels} channels cannot be normalised in {groups} groups"),
-                "the model's config does not fit its weights; pack it again",
+                "the model's config does not statistics its weights; pack it again",
             ));
         }
         let bias: Tensor<1> = weights.take("bias")?;
@@ -42,30 +42,30 @@ impl GroupNorm {
 
     /// Normalises each group of channels of each picture to mean 0 and deviation 1.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = Bands::from(x);
-        let fitted = self.fit(&x);
-        fitted.forward(x.join())
+        let x = RowTiles::from(x);
+        let fitted = self.statistics(&x);
+        fitted.forward(x.concat())
     }
 
     /// The normalisation of a map, to be applied to any part of it.
-    pub fn fit(&self, map: &Bands) -> FittedNorm {
+    pub fn statistics(&self, map: &RowTiles) -> GroupNormStatistics {
         let [batch, channels, height, width] = map.dims();
         let count = (channels / self.groups * height * width) as f32;
         let grouped =
-            |band: &Tensor<4>| band.clone().reshape([batch as i64, self.groups as i64, -1]);
+            |tile: &Tensor<4>| tile.clone().reshape([batch as i64, self.groups as i64, -1]);
         let mean_of = |sums: &dyn Fn(&Tensor<4>) -> Tensor<3>| {
             let sums = map.iter().map(sums).reduce(|sum, more| sum + more);
-            sums.expect("a map has bands") / count
+            sums.expect("a map has tiles") / count
         };
-        let mean = mean_of(&|band| grouped(band).sum_dim(2));
-        let squares = |band: &Tensor<4>| (grouped(band) - mean.clone()).square().sum_dim(2);
+        let mean = mean_of(&|tile| grouped(tile).sum_dim(2));
+        let squares = |tile: &Tensor<4>| (grouped(tile) - mean.clone()).square().sum_dim(2);
         let deviation = mean_of(&squares).add_scalar(self.epsilon).sqrt();
         let spread = |values: Tensor<3>| {
             let each = values.repeat_dim(2, channels / self.groups);
             each.reshape([batch, channels, 1, 1])
         };
         let scale = self.weight.clone() / spread(deviation);
-        FittedNorm {
+        GroupNormStatistics {
             shift: self.bias.clone() - spread(mean) * scale.clone(),
             scale,
         }
@@ -73,12 +73,12 @@ impl GroupNorm {
 }
 
 /// A [`GroupNorm`] for one map: a scale and a shift for each channel of each picture.
-pub struct FittedNorm {
+pub struct GroupNormStatistics {
     scale: Tensor<4>,
     shift: Tensor<4>,
 }
 
-impl FittedNorm {
+impl GroupNormStatistics {
     /// Normalises the map, or some rows of it.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         x * self.scale.clone() + self.shift.clone()

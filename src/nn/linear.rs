@@ -38,7 +38,7 @@ impl Linear {
 
     /// Applies the layer to `[..., in]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let transposed = self.weight.unpack::<2>().transpose();
+        let transposed = self.weight.dequantize::<2>().transpose();
         module::linear(x, transposed, self.bias.clone())
     }
 }

@@ -6,34 +6,36 @@
 
 mod activation;
 mod attention;
-mod bands;
+mod attention_block;
+mod chunks;
 mod conv2d;
 mod group_norm;
 mod layer_norm;
 mod linear;
 mod resample;
 mod resnet;
-mod runs;
-mod spatial_attention;
+mod row_tiles;
 mod timestep;
 
 pub use activation::{gelu, quick_gelu, relu, silu};
-pub use attention::{attend, attend_causal, merge_heads, split_heads};
-pub use bands::Bands;
+pub use attention::{
+    causal_scaled_dot_product_attention, merge_heads, scaled_dot_product_attention, split_heads,
+};
+pub use attention_block::AttentionBlock;
+pub use chunks::by_chunks;
 pub use conv2d::Conv2d;
-pub use group_norm::{FittedNorm, GroupNorm};
+pub use group_norm::{GroupNorm, GroupNormStatistics};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use resample::{Downsample, DownsamplePadding, Upsample, enlarge_nearest};
+pub use resample::{Downsample, DownsamplePadding, Upsample, upsample_nearest};
 pub use resnet::ResnetBlock;
-pub use runs::by_runs;
-pub use spatial_attention::SpatialAttention;
+pub use row_tiles::RowTiles;
 pub use timestep::timestep_embedding;
 
 /// What an intermediate result may take, in bytes: half of the smallest binding that a WebGPU
 /// device must offer. More gains no speed and takes memory.
 #[cfg(not(test))]
-pub(crate) const LARGEST: usize = 64 << 20;
+pub(crate) const MAX_INTERMEDIATE_BYTES: usize = 64 << 20;
 /// So little that the small maps of the tests beside the layers are cut too.
 #[cfg(test)]
-pub(crate) const LARGEST: usize = 1 << 10;
+pub(crate) const MAX_INTERMEDIATE_BYTES: usize = 1 << 10;

@@ -1,7 +1,7 @@
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, module};
 
-use super::{Bands, Conv2d};
+use super::{Conv2d, RowTiles};
 use crate::Result;
 use crate::weights::Weights;
 
@@ -36,9 +36,9 @@ impl Downsample {
         self.conv.forward(x)
     }
 
-    /// As [`Downsample::forward`], for a map in bands.
-    pub fn forward_bands(&self, x: Bands) -> Bands {
-        self.conv.forward_bands(x.dims(), |rows| x.rows(rows))
+    /// As [`Downsample::forward`], for a map in tiles.
+    pub fn forward_tiled(&self, x: RowTiles) -> RowTiles {
+        self.conv.forward_tiled(x.dims(), |rows| x.rows(rows))
     }
 }
 
@@ -61,26 +61,26 @@ impl Upsample {
         self.forward_to(x, [height * 2, width * 2])
     }
 
-    /// As [`Upsample::forward`], for a map in bands. The enlarged map is never there as a whole.
-    pub fn forward_bands(&self, x: Bands) -> Bands {
+    /// As [`Upsample::forward`], for a map in tiles. The enlarged map is never there as a whole.
+    pub fn forward_tiled(&self, x: RowTiles) -> RowTiles {
         let [batch, channels, height, width] = x.dims();
         let enlarged = [batch, channels, height * 2, width * 2];
-        self.conv.forward_bands(enlarged, |rows| {
+        self.conv.forward_tiled(enlarged, |rows| {
             let sources = rows.start / 2..rows.end.div_ceil(2);
             let first = rows.start - sources.start * 2;
-            let pairs = enlarge_nearest(x.rows(sources.clone()), [sources.len() * 2, width * 2]);
+            let pairs = upsample_nearest(x.rows(sources.clone()), [sources.len() * 2, width * 2]);
             pairs.narrow(2, first, rows.len())
         })
     }
 
     /// Enlarges to `[height, width]`, which is not quite double where an odd size was halved.
     pub fn forward_to(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        self.conv.forward(enlarge_nearest(x, size))
+        self.conv.forward(upsample_nearest(x, size))
     }
 }
 
 /// Nearest-neighbour enlargement to `[height, width]`.
-pub fn enlarge_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
     module::interpolate(x, options)
 }

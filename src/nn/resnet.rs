@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::{Bands, Conv2d, GroupNorm, Linear, silu};
+use super::{Conv2d, GroupNorm, Linear, RowTiles, silu};
 use crate::Result;
 use crate::weights::Weights;
 
@@ -38,31 +38,31 @@ impl ResnetBlock {
 
     /// `x` is `[batch, in, height, width]`; `time`, already through SiLU, is `[batch, features]`.
     pub fn forward(&self, x: Tensor<4>, time: Option<&Tensor<2>>) -> Tensor<4> {
-        self.forward_bands(x.into(), time).join()
+        self.forward_tiled(x.into(), time).concat()
     }
 
-    /// As [`ResnetBlock::forward`], for a map in bands.
-    pub fn forward_bands(&self, x: Bands, time: Option<&Tensor<2>>) -> Bands {
-        let norm = self.norm1.fit(&x);
+    /// As [`ResnetBlock::forward`], for a map in tiles.
+    pub fn forward_tiled(&self, x: RowTiles, time: Option<&Tensor<2>>) -> RowTiles {
+        let norm = self.norm1.statistics(&x);
         let shift = self.time_embedding.as_ref().zip(time);
         let shift = shift.map(|(projection, time)| projection.forward(time.clone()));
         let hidden = self
             .conv1
-            .forward_bands(x.dims(), |rows| silu(norm.forward(x.rows(rows))));
+            .forward_tiled(x.dims(), |rows| silu(norm.forward(x.rows(rows))));
         let hidden = match shift {
             Some(shift) => {
                 let [batch, channels] = shift.dims();
-                hidden.map(|band| band + shift.clone().reshape([batch, channels, 1, 1]))
+                hidden.map(|tile| tile + shift.clone().reshape([batch, channels, 1, 1]))
             }
             None => hidden,
         };
-        let norm = self.norm2.fit(&hidden);
+        let norm = self.norm2.statistics(&hidden);
         let out = self
             .conv2
-            .forward_bands(hidden.dims(), |rows| silu(norm.forward(hidden.rows(rows))));
+            .forward_tiled(hidden.dims(), |rows| silu(norm.forward(hidden.rows(rows))));
         drop(hidden);
         match &self.shortcut {
-            Some(shortcut) => out + shortcut.forward_bands(x.dims(), |rows| x.rows(rows)),
+            Some(shortcut) => out + shortcut.forward_tiled(x.dims(), |rows| x.rows(rows)),
             None => out + x,
         }
     }

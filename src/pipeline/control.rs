@@ -1,9 +1,10 @@
 use burn::tensor::{Device, Tensor};
 
-use super::to_device;
 use crate::image::Picture;
+use crate::pack::Manifest;
 use crate::unet::{ControlNet, Residuals};
-use crate::weights::{HostTensor, Manifest};
+use crate::weights::HostTensor;
+use crate::weights::host::to_device;
 use crate::{Error, ErrorCode, Result};
 
 /// A picture that the pack's ControlNet steers a generation by.
@@ -62,13 +63,13 @@ impl Control {
 }
 
 /// A ControlNet and what it sees during one generation.
-pub(super) struct Steering<'a> {
+pub(super) struct ControlNetRun<'a> {
     network: &'a ControlNet,
     control: &'a Control,
     embedding: Tensor<4>,
 }
 
-impl<'a> Steering<'a> {
+impl<'a> ControlNetRun<'a> {
     /// `picture` is the control's in the output's size.
     pub fn new(
         network: &'a ControlNet,

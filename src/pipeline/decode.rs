@@ -1,13 +1,16 @@
 use burn::tensor::Tensor;
 
 use super::networks::{Networks, Stage};
-use super::request::Role;
+use super::observer::{Event, Observer};
 use super::sample::{Dump, Latent, aborted};
-use super::{Event, Observer, host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
-use crate::transparency::{PASSES, TransparencyDecoder, lower_median, turn, turn_back};
+use crate::pack::Role;
+use crate::transparency::{
+    AUGMENTATIONS, TransparencyDecoder, augment, lower_median, undo_augment,
+};
 use crate::weights::HostTensor;
+use crate::weights::host::{host_values, to_device};
 
 /// One generated layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +148,9 @@ async fn decode_alpha(
     observer: &mut impl Observer,
 ) -> Result<Vec<f32>> {
     let mut decoded = Vec::with_capacity(passes);
-    for pass in PASSES.into_iter().take(passes) {
-        let output = decoder.forward(turn(pixels.clone(), pass), turn(latent.clone(), pass));
-        let output = turn_back(output.clamp(0.0, 1.0), pass);
+    for pass in AUGMENTATIONS.into_iter().take(passes) {
+        let output = decoder.forward(augment(pixels.clone(), pass), augment(latent.clone(), pass));
+        let output = undo_augment(output.clamp(0.0, 1.0), pass);
         decoded.push(host_values(output.into_data_async().await)?);
         counter.report(1, observer).await?;
     }

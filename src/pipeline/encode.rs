@@ -1,11 +1,11 @@
 use burn::tensor::Device;
 
 use super::networks::Networks;
-use super::{host_values, to_device};
 use crate::Result;
 use crate::image::{Picture, padded_rgb};
 use crate::vae::TinyEncoder;
 use crate::weights::HostTensor;
+use crate::weights::host::{host_values, to_device};
 
 /// A picture's latent, and what it was made from.
 #[derive(Debug, Clone, PartialEq)]

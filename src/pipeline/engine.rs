@@ -1,19 +1,20 @@
 use burn::tensor::Device;
 
-use super::control::Steering;
+use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny};
 use super::memory::estimate_memory;
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
-use super::request::{Init, MAX_SIDE, Mode, Plan, Request, check_passes};
+use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, check_passes};
 use super::sample::{Dump, Latent, Sampled, Sampling};
-use super::to_device;
-use super::vae_size::VaeSize;
+use super::vae_kind::VaeKind;
 use crate::image::Picture;
+use crate::pack::{Lora, Manifest, Mode, Pack, PackSource};
 use crate::text::Tokenizer;
 use crate::transparency::TransparencyDecoder;
-use crate::weights::{HostTensor, Lora, Manifest, Pack, PackSource};
+use crate::weights::HostTensor;
+use crate::weights::host::to_device;
 use crate::{Error, ErrorCode, Result};
 
 /// A model on a device, ready to generate.
@@ -155,7 +156,7 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
-        let plan = Plan::new(request, self.pack.manifest(), self.size_multiple())?;
+        let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
         self.limit_memory(plan.mode, plan.width, plan.height)?;
         let init = match &request.init {
             Some(Init::Latent(latent)) => Some(latent.clone()),
@@ -189,7 +190,7 @@ impl<S: PackSource> Engine<S> {
         let steering = request.control.as_ref().map(|control| {
             let picture = plan.fitted(&control.picture);
             let network = self.networks.control_net();
-            Steering::new(network, control, &picture, &self.networks.device)
+            ControlNetRun::new(network, control, &picture, &self.networks.device)
         });
         sampling
             .run(&self.networks, &context, steering, observer)
@@ -226,12 +227,12 @@ impl<S: PackSource> Engine<S> {
         &mut self,
         picture: &Picture,
         request: &Request,
-        plan: &Plan,
+        plan: &ResolvedRequest,
         observer: &mut impl Observer,
     ) -> Result<HostTensor> {
         self.require_encoders(observer).await?;
         let networks = &self.networks;
-        if let (VaeSize::Tiny, Some(tiny)) = (request.vae, &networks.encoders().tiny) {
+        if let (VaeKind::Tiny, Some(tiny)) = (request.vae, &networks.encoders().tiny) {
             return encode_tiny(picture, tiny, &networks.device).await;
         }
         let (gain, transparent) = (request.offset_gain, plan.mode.is_transparent());
@@ -257,7 +258,7 @@ impl<S: PackSource> Engine<S> {
     pub async fn decode(
         &mut self,
         latent: &Latent,
-        vae: VaeSize,
+        vae: VaeKind,
         passes: usize,
         keep: bool,
         observer: &mut impl Observer,
@@ -270,8 +271,8 @@ impl<S: PackSource> Engine<S> {
         };
         self.limit_memory(latent.mode, width * 8, height * 8)?;
         let stage = match vae {
-            VaeSize::Full => Stage::Decoders,
-            VaeSize::Tiny => Stage::TinyDecoder,
+            VaeKind::Full => Stage::Decoders,
+            VaeKind::Tiny => Stage::TinyDecoder,
         };
         self.networks
             .require(&[stage], &self.pack, observer)

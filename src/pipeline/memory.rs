@@ -1,7 +1,7 @@
 use super::networks::Stage;
-use super::request::{MAX_SIDE, Mode};
-use crate::nn::LARGEST;
-use crate::weights::Manifest;
+use super::request::MAX_SIDE;
+use crate::nn::MAX_INTERMEDIATE_BYTES;
+use crate::pack::{Manifest, Mode};
 use crate::{Error, ErrorCode, Result};
 
 /// What generating a picture takes of a device's memory at most, in bytes: weights, intermediate
@@ -61,7 +61,7 @@ pub fn estimate_memory(
     })
 }
 
-/// The text encoder: features of some tokens, and the largest of its weights unpacked.
+/// The text encoder: features of some tokens, and the largest of its weights dequantized.
 const TEXT_WORK: u64 = 64 << 20;
 
 /// What comes on top everywhere: small buffers, and those that a GPU's driver rounds up.
@@ -80,7 +80,7 @@ fn size(manifest: &Manifest, name: &str, axis: usize) -> u64 {
         .map_or(0, |size| *size as u64)
 }
 
-/// The UNet, on a batch of `rows` latents of `cells` cells each: its largest weights unpacked, in
+/// The UNet, on a batch of `rows` latents of `cells` cells each: its largest weights dequantized, in
 /// the order that convolutions want too, the scores of an attention, and maps like its finest.
 fn unet_work(manifest: &Manifest, rows: u64, cells: u64) -> u64 {
     let tensors = manifest.tensors.iter();
@@ -88,7 +88,7 @@ fn unet_work(manifest: &Manifest, rows: u64, cells: u64) -> u64 {
     let values = unet.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64);
     let largest = map_bytes(values.max().unwrap_or(0), 1);
     let finest = map_bytes(size(manifest, "unet.conv_in.weight", 0) * rows, cells);
-    let scores = map_bytes(16 * rows * cells, cells).min(LARGEST as u64);
+    let scores = map_bytes(16 * rows * cells, cells).min(MAX_INTERMEDIATE_BYTES as u64);
     MARGIN + (largest * 42 / 10).max(2 * largest + scores + 23 * finest)
 }
 

@@ -2,11 +2,12 @@ use burn::tensor::Device;
 
 use super::{Event, Observer};
 use crate::Result;
+use crate::pack::{Manifest, Pack, PackSource};
 use crate::text::TextEncoder;
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 use crate::unet::{ControlNet, Unet};
 use crate::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use crate::weights::{Manifest, Pack, PackSource, Weights};
+use crate::weights::Weights;
 
 /// Networks that are at work together, and are loaded and freed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,9 +41,9 @@ pub trait Observer {
 
 /// An observer that lets everything pass.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
+pub struct NoProgress;
 
-impl Observer for Quiet {
+impl Observer for NoProgress {
     async fn report(&mut self, _: Event) -> bool {
         true
     }

@@ -1,8 +1,8 @@
 use super::networks::Networks;
-use super::{host_values, to_device};
 use crate::Result;
 use crate::image::Picture;
 use crate::weights::HostTensor;
+use crate::weights::host::{host_values, to_device};
 
 /// A rough picture of the first frame of a latent `[frames, 4, height, width]` in the UNet's
 /// scale: by TAESD in full size where there is one, else one pixel a cell by the pack's linear

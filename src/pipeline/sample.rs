@@ -2,14 +2,17 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
-use super::control::Steering;
+use super::control::ControlNetRun;
 use super::networks::Networks;
-use super::request::{Plan, Request};
-use super::{Event, Mode, Observer, Role, host_values, to_device};
+use super::observer::{Event, Observer};
+use super::request::{Request, ResolvedRequest};
+use crate::pack::Manifest;
+use crate::pack::{Mode, Role};
 use crate::sampling::{ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
 use crate::text::{Prompt, TextEncoder, Tokenizer};
 use crate::unet::Residuals;
-use crate::weights::{HostTensor, Manifest};
+use crate::weights::HostTensor;
+use crate::weights::host::{host_values, to_device};
 use crate::{Error, ErrorCode, Result};
 
 /// Intermediate tensors by name, as `--dump` writes them.
@@ -39,7 +42,7 @@ pub struct Sampled {
 /// A generation on its way from prompts to a finished latent.
 pub(super) struct Sampling<'a> {
     request: &'a Request,
-    plan: &'a Plan,
+    plan: &'a ResolvedRequest,
     manifest: &'a Manifest,
     sampler: Box<dyn Sampler>,
     /// Latent of the initial picture, one frame.
@@ -50,7 +53,7 @@ pub(super) struct Sampling<'a> {
 impl<'a> Sampling<'a> {
     pub fn new(
         request: &'a Request,
-        plan: &'a Plan,
+        plan: &'a ResolvedRequest,
         manifest: &'a Manifest,
         init: Option<HostTensor>,
     ) -> Result<Self> {
@@ -116,7 +119,7 @@ impl<'a> Sampling<'a> {
         mut self,
         networks: &Networks,
         context: &HostTensor,
-        steering: Option<Steering<'_>>,
+        steering: Option<ControlNetRun<'_>>,
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
         let (request, plan) = (self.request, self.plan);

@@ -31,63 +31,46 @@ mod schedule;
 mod trajectory;
 mod unipc;
 
-use std::fmt;
-use std::str::FromStr;
-
 pub use noise::NoiseGenerator;
 pub use schedule::{NoiseSchedule, NoiseScheduleConfig, TimestepSpacing};
 pub use trajectory::{LatentScale, Trajectory};
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::named::named;
 
 /// The largest number of steps that may be asked for.
 pub const MAX_STEPS: usize = 1000;
 
 /// The samplers, by the names that users type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SamplerName {
     /// `dpmpp-2m-karras`: DPM-Solver++ of second order, multistep, on Karras sigmas.
     #[default]
+    #[strum(serialize = "dpmpp-2m-karras")]
     Dpmpp2mKarras,
     /// `euler`: Euler's method.
     Euler,
     /// `euler-a`: Euler's method with fresh noise after every step.
+    #[strum(serialize = "euler-a")]
     EulerAncestral,
     /// `ddim`: denoising diffusion implicit models, eta 0.
     Ddim,
     /// `unipc`: the unified predictor-corrector of second order.
+    #[strum(serialize = "unipc")]
     UniPc,
     /// `unipc-karras`: the same on Karras sigmas.
+    #[strum(serialize = "unipc-karras")]
     UniPcKarras,
     /// `lcm`: for models distilled into latent consistency models.
     Lcm,
 }
 
+named!(SamplerName, "sampler");
+
 impl SamplerName {
-    /// Every sampler, the default first.
-    pub const ALL: [Self; 7] = [
-        Self::Dpmpp2mKarras,
-        Self::Euler,
-        Self::EulerAncestral,
-        Self::Ddim,
-        Self::UniPc,
-        Self::UniPcKarras,
-        Self::Lcm,
-    ];
-
-    /// The name as users type it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dpmpp2mKarras => "dpmpp-2m-karras",
-            Self::Euler => "euler",
-            Self::EulerAncestral => "euler-a",
-            Self::Ddim => "ddim",
-            Self::UniPc => "unipc",
-            Self::UniPcKarras => "unipc-karras",
-            Self::Lcm => "lcm",
-        }
-    }
-
     /// The conventions this sampler exists in, its default first.
     pub fn conventions(self) -> &'static [Convention] {
         match self {
@@ -117,71 +100,20 @@ impl SamplerName {
     }
 }
 
-impl fmt::Display for SamplerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for SamplerName {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        named("sampler", text, &Self::ALL)
-    }
-}
-
 /// Whose details a sampler follows where implementations of the same method differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Convention {
     /// `k-diffusion`: fractional timesteps; what the web UIs use.
     KDiffusion,
     /// `diffusers`: whole timesteps where diffusers rounds them.
     Diffusers,
     /// `layerdiffuse`: the released LayerDiffuse demo's form of `dpmpp-2m-karras`.
+    #[strum(serialize = "layerdiffuse")]
     LayerDiffuse,
 }
 
-impl Convention {
-    /// Every convention.
-    pub const ALL: [Self; 3] = [Self::KDiffusion, Self::Diffusers, Self::LayerDiffuse];
-
-    /// The name as users type it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KDiffusion => "k-diffusion",
-            Self::Diffusers => "diffusers",
-            Self::LayerDiffuse => "layerdiffuse",
-        }
-    }
-}
-
-impl fmt::Display for Convention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Convention {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        named("convention", text, &Self::ALL)
-    }
-}
-
-/// The one of `all` that is written `text`.
-fn named<T: Copy + fmt::Display>(kind: &str, text: &str, all: &[T]) -> Result<T> {
-    if let Some(found) = all.iter().find(|one| one.to_string() == text) {
-        return Ok(*found);
-    }
-    let names: Vec<String> = all.iter().map(T::to_string).collect();
-    Err(Error::new(
-        ErrorCode::BadOption,
-        format!("there is no {kind} {text:?}"),
-        format!("use one of {}", names.join(", ")),
-    ))
-}
+named!(Convention, "convention");
 
 /// What the model is to be given at a step.
 #[derive(Debug, Clone, Copy, PartialEq)]

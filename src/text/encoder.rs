@@ -2,8 +2,11 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::nn::{LayerNorm, Linear, attend_causal, gelu, merge_heads, quick_gelu, split_heads};
-use crate::weights::{Table, Weights};
+use crate::nn::{
+    LayerNorm, Linear, causal_scaled_dot_product_attention, gelu, merge_heads, quick_gelu,
+    split_heads,
+};
+use crate::weights::{EmbeddingTable, Weights};
 
 /// The fields of `text_encoder/config.json` that shapes do not tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +38,7 @@ fn clip_positions() -> usize {
 
 /// CLIP's text transformer: token ids to features.
 pub struct TextEncoder {
-    tokens: Table,
+    tokens: EmbeddingTable,
     positions: Tensor<2>,
     layers: Vec<Layer>,
     final_norm: LayerNorm,
@@ -112,7 +115,7 @@ impl Layer {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let normed = self.norm1.forward(x.clone());
-        let attended = attend_causal(
+        let attended = causal_scaled_dot_product_attention(
             split_heads(self.query.forward(normed.clone()), self.heads),
             split_heads(self.key.forward(normed.clone()), self.heads),
             split_heads(self.value.forward(normed), self.heads),

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 /// The turns of the eight-pass decode, in order: (flipped horizontally, quarter turns).
-pub const PASSES: [(bool, usize); 8] = [
+pub const AUGMENTATIONS: [(bool, usize); 8] = [
     (false, 0),
     (false, 1),
     (false, 2),
@@ -13,13 +13,13 @@ pub const PASSES: [(bool, usize); 8] = [
 ];
 
 /// Flips the width axis if asked, then turns counter-clockwise by `quarters` of 90 degrees.
-pub fn turn(x: Tensor<4>, (flipped, quarters): (bool, usize)) -> Tensor<4> {
+pub fn augment(x: Tensor<4>, (flipped, quarters): (bool, usize)) -> Tensor<4> {
     let x = if flipped { x.flip([3]) } else { x };
     quarter_turns(x, quarters)
 }
 
-/// The inverse of [`turn`].
-pub fn turn_back(x: Tensor<4>, (flipped, quarters): (bool, usize)) -> Tensor<4> {
+/// The inverse of [`augment`].
+pub fn undo_augment(x: Tensor<4>, (flipped, quarters): (bool, usize)) -> Tensor<4> {
     let x = quarter_turns(x, (4 - quarters) % 4);
     if flipped { x.flip([3]) } else { x }
 }

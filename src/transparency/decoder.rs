@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use crate::nn::{
-    Bands, Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, SpatialAttention,
+    AttentionBlock, Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, RowTiles,
     Upsample, silu,
 };
 use crate::weights::Weights;
@@ -25,7 +25,7 @@ pub struct TransparencyDecoder {
     latent_conv_in: Conv2d,
     down: Vec<DownLevel>,
     mid_resnets: [ResnetBlock; 2],
-    mid_attention: SpatialAttention,
+    mid_attention: AttentionBlock,
     up: Vec<UpLevel>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
@@ -98,7 +98,7 @@ fn load_resnet(weights: &Weights) -> Result<ResnetBlock> {
 /// A resnet and, at the coarse levels, an attention.
 struct Layer {
     resnet: ResnetBlock,
-    attention: Option<SpatialAttention>,
+    attention: Option<AttentionBlock>,
 }
 
 impl Layer {
@@ -117,8 +117,8 @@ impl Layer {
             .collect()
     }
 
-    fn forward(&self, x: Bands) -> Tensor<4> {
-        let x = self.resnet.forward_bands(x, None).join();
+    fn forward(&self, x: RowTiles) -> Tensor<4> {
+        let x = self.resnet.forward_tiled(x, None).concat();
         match &self.attention {
             Some(attention) => attention.forward(x),
             None => x,
@@ -176,7 +176,7 @@ impl UpLevel {
     fn forward(&self, mut x: Tensor<4>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         for layer in &self.layers {
             let skip = skips.pop().expect("one skip for each layer of the way up");
-            x = layer.forward(Bands::beside(x, skip));
+            x = layer.forward(RowTiles::concat_channels(x, skip));
         }
         match &self.upsample {
             Some(upsample) => upsample.forward(x),
@@ -185,7 +185,7 @@ impl UpLevel {
     }
 }
 
-fn load_attention(weights: &Weights) -> Result<SpatialAttention> {
+fn load_attention(weights: &Weights) -> Result<AttentionBlock> {
     let heads = weights.shape("to_q.weight")?[0] / HEAD_CHANNELS;
-    SpatialAttention::load(weights, heads, load_norm)
+    AttentionBlock::load(weights, heads, load_norm)
 }

@@ -6,15 +6,15 @@
 //! with the colours. [`SharedAttention`] denoises several pictures together.
 
 mod augment;
+mod condition;
 mod decoder;
 mod encoder;
-mod hint;
 mod sharing;
 mod temporal;
 
-pub use augment::{PASSES, lower_median, turn, turn_back};
+pub use augment::{AUGMENTATIONS, augment, lower_median, undo_augment};
+pub use condition::ConditionEncoder;
 pub use decoder::TransparencyDecoder;
 pub use encoder::{OFFSET_GAIN, TransparencyEncoder};
-pub use hint::HintEncoder;
 pub use sharing::SharedAttention;
-pub use temporal::TemporalMap;
+pub use temporal::FoldedTemporalAttention;

@@ -7,7 +7,9 @@
 use burn::tensor::{Tensor, activation, module};
 
 use crate::Result;
-use crate::nn::{Conv2d, LayerNorm, Linear, attend, merge_heads, silu, split_heads};
+use crate::nn::{
+    Conv2d, LayerNorm, Linear, merge_heads, scaled_dot_product_attention, silu, split_heads,
+};
 use crate::weights::{Weight, Weights};
 
 /// Added to the variance in the temporal layer norm.
@@ -17,12 +19,12 @@ const NORM_EPSILON: f64 = 1e-6;
 pub struct SharedAttention {
     heads: usize,
     frames: usize,
-    query: FrameLinear,
-    key: FrameLinear,
-    value: FrameLinear,
-    out: FrameLinear,
+    query: PerFrameLoraLinear,
+    key: PerFrameLoraLinear,
+    value: PerFrameLoraLinear,
+    out: PerFrameLoraLinear,
     temporal: TemporalAttention,
-    control: Vec<ControlBranch>,
+    control: Vec<ControlConvs>,
     /// What the condition adds to the tokens, `[frames, tokens, channels]`.
     condition: Option<Tensor<3>>,
 }
@@ -32,10 +34,10 @@ impl SharedAttention {
     pub fn load(heads: usize, weights: &Weights, adapter: &Weights) -> Result<Self> {
         let frames = adapter.count("to_q_lora");
         let linear = |base: &str, lora: &str| {
-            FrameLinear::load(&weights.at(base), &adapter.at(lora), frames)
+            PerFrameLoraLinear::load(&weights.at(base), &adapter.at(lora), frames)
         };
         let control = (0..adapter.count("control_convs"))
-            .map(|frame| ControlBranch::load(&adapter.at(format!("control_convs.{frame}"))));
+            .map(|frame| ControlConvs::load(&adapter.at(format!("control_convs.{frame}"))));
         Ok(Self {
             heads,
             frames,
@@ -68,7 +70,7 @@ impl SharedAttention {
             None => x.clone(),
         };
         let context = context.unwrap_or(&hidden).clone();
-        let attended = attend(
+        let attended = scaled_dot_product_attention(
             split_heads(self.query.forward(hidden.clone()), self.heads),
             split_heads(self.key.forward(context.clone()), self.heads),
             split_heads(self.value.forward(context), self.heads),
@@ -80,7 +82,7 @@ impl SharedAttention {
 }
 
 /// A linear layer with a low-rank change for each frame and one bias.
-struct FrameLinear {
+struct PerFrameLoraLinear {
     /// `[out, in]`.
     weight: Weight,
     bias: Option<Tensor<1>>,
@@ -88,7 +90,7 @@ struct FrameLinear {
     changes: Vec<(Weight, Weight)>,
 }
 
-impl FrameLinear {
+impl PerFrameLoraLinear {
     fn load(base: &Weights, lora: &Weights, frames: usize) -> Result<Self> {
         let changes = (0..frames).map(|frame| {
             let up = lora.take_weight::<2>(&format!("{frame}.up.weight"))?;
@@ -109,10 +111,10 @@ impl FrameLinear {
         let [batch, tokens, inputs] = x.dims();
         let frames = self.changes.len();
         let by_frame = x.reshape([batch / frames, frames, tokens, inputs]);
-        let weight: Tensor<2> = self.weight.unpack();
+        let weight: Tensor<2> = self.weight.dequantize();
         let outputs = weight.dims()[0];
         let changed = self.changes.iter().enumerate().map(|(frame, (up, down))| {
-            let change = up.unpack::<2>().matmul(down.unpack());
+            let change = up.dequantize::<2>().matmul(down.dequantize());
             let merged = (weight.clone() + change).transpose();
             module::linear(
                 by_frame.clone().narrow(1, frame, 1),
@@ -173,12 +175,12 @@ impl TemporalAttention {
 }
 
 /// Two convolutions from a hint map to one frame's tokens.
-struct ControlBranch {
+struct ControlConvs {
     spread: Conv2d,
     project: Conv2d,
 }
 
-impl ControlBranch {
+impl ControlConvs {
     fn load(weights: &Weights) -> Result<Self> {
         Ok(Self {
             spread: Conv2d::load(&weights.at("0"))?,

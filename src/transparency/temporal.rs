@@ -12,12 +12,12 @@ const NORM_EPSILON: f64 = 1e-6;
 /// Over a single frame the softmax is 1, so that queries and keys vanish and what is left is one
 /// affine map of the layer-normed state. The norm's own scale and shift are folded into it when
 /// the adapter is packed.
-pub struct TemporalMap {
+pub struct FoldedTemporalAttention {
     linear: Linear,
     ones: Tensor<1>,
 }
 
-impl TemporalMap {
+impl FoldedTemporalAttention {
     /// Takes `weight` and `bias`.
     pub fn load(weights: &Weights) -> Result<Self> {
         let channels = weights.shape("weight")?.last().copied().unwrap_or(0);

@@ -1,9 +1,9 @@
 use burn::tensor::Tensor;
 
-use super::blocks::Site;
+use super::config::LevelConfig;
 use crate::Result;
-use crate::nn::{Linear, attend, merge_heads, split_heads};
-use crate::transparency::{SharedAttention, TemporalMap};
+use crate::nn::{Linear, merge_heads, scaled_dot_product_attention, split_heads};
+use crate::transparency::{FoldedTemporalAttention, SharedAttention};
 use crate::weights::Weights;
 
 /// Multi-head attention of tokens to themselves or to the text.
@@ -16,7 +16,7 @@ pub enum Attention {
 
 impl Attention {
     /// Takes an attention's tensors and, where there is an adapter, those of its unit.
-    pub fn load(site: Site, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    pub fn load(site: LevelConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         match adapter {
             Some(adapter) if adapter.has_below("to_q_lora") => {
                 let shared = SharedAttention::load(site.heads, weights, adapter)?;
@@ -37,7 +37,7 @@ impl Attention {
     }
 
     /// What is to be added to the residual stream, for an already normalised `x`. Without a
-    /// `context`, the tokens attend to themselves.
+    /// `context`, the tokens scaled_dot_product_attention to themselves.
     pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
         match self {
             Self::Single(single) => single.forward(x, context),
@@ -53,7 +53,7 @@ pub struct SingleAttention {
     key: Linear,
     value: Linear,
     out: Linear,
-    temporal: Option<TemporalMap>,
+    temporal: Option<FoldedTemporalAttention>,
 }
 
 impl SingleAttention {
@@ -71,14 +71,14 @@ impl SingleAttention {
             value: linear("to_v")?,
             out: linear("to_out.0")?,
             temporal: adapter
-                .map(|adapter| TemporalMap::load(&adapter.at("temporal")))
+                .map(|adapter| FoldedTemporalAttention::load(&adapter.at("temporal")))
                 .transpose()?,
         })
     }
 
     fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
         let context = context.unwrap_or(&x).clone();
-        let attended = attend(
+        let attended = scaled_dot_product_attention(
             split_heads(self.query.forward(x.clone()), self.heads),
             split_heads(self.key.forward(context.clone()), self.heads),
             split_heads(self.value.forward(context), self.heads),

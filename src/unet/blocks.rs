@@ -1,26 +1,10 @@
 use burn::tensor::Tensor;
 
-use super::UnetConfig;
+use super::config::{LevelConfig, UnetConfig};
 use super::transformer::Transformer;
 use crate::Result;
 use crate::nn::{Downsample, DownsamplePadding, ResnetBlock, Upsample};
 use crate::weights::Weights;
-
-/// Where in the UNet a block stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Site {
-    /// The level, finest first.
-    pub level: usize,
-    /// Attention heads at this level.
-    pub heads: usize,
-}
-
-impl Site {
-    pub fn new(config: &UnetConfig, level: usize) -> Result<Self> {
-        let heads = config.attention_head_dim.at(level)?;
-        Ok(Self { level, heads })
-    }
-}
 
 /// One resnet and, at levels with attention, one transformer.
 struct Layer {
@@ -46,7 +30,7 @@ impl Layer {
 
 fn load_layers(
     config: &UnetConfig,
-    site: Site,
+    site: LevelConfig,
     weights: &Weights,
     adapter: Option<&Weights>,
 ) -> Result<Vec<Layer>> {
@@ -78,7 +62,7 @@ pub struct DownBlock {
 impl DownBlock {
     pub fn load(
         config: &UnetConfig,
-        site: Site,
+        site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
@@ -126,7 +110,7 @@ pub struct MidBlock {
 impl MidBlock {
     pub fn load(
         config: &UnetConfig,
-        site: Site,
+        site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
@@ -165,7 +149,7 @@ pub struct UpBlock {
 impl UpBlock {
     pub fn load(
         config: &UnetConfig,
-        site: Site,
+        site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {

@@ -1,7 +1,8 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::UnetConfig;
-use super::blocks::{DownBlock, MidBlock, Site};
+use super::blocks::{DownBlock, MidBlock};
+use super::config::LevelConfig;
 use crate::Result;
 use crate::nn::{Conv2d, Linear, silu, timestep_embedding};
 use crate::weights::Weights;
@@ -17,7 +18,7 @@ pub struct ContractingPath {
 }
 
 /// What a [`ContractingPath`] makes of a latent.
-pub struct Contracted {
+pub struct DownMidOutput {
     /// The time embedding through SiLU, `[batch, features]`.
     pub time: Tensor<2>,
     /// Feature maps for the way up, finest first.
@@ -34,7 +35,7 @@ impl ContractingPath {
         let adapter_at = |name: &str| adapter.map(|adapter| adapter.at(name));
         let down = (0..levels).map(|level| {
             let name = format!("down_blocks.{level}");
-            let (site, adapter) = (Site::new(config, level)?, adapter_at(&name));
+            let (site, adapter) = (LevelConfig::new(config, level)?, adapter_at(&name));
             DownBlock::load(config, site, &weights.at(&name), adapter.as_ref())
         });
         Ok(Self {
@@ -46,7 +47,7 @@ impl ContractingPath {
             mid: MidBlock::load(
                 config,
                 // The middle stays at the coarsest level's size.
-                Site::new(config, levels.saturating_sub(1))?,
+                LevelConfig::new(config, levels.saturating_sub(1))?,
                 &weights.at("mid_block"),
                 adapter_at("mid_block").as_ref(),
             )?,
@@ -69,7 +70,7 @@ impl ContractingPath {
         timesteps: &[f32],
         context: &Tensor<3>,
         embedding: Option<&Tensor<4>>,
-    ) -> Contracted {
+    ) -> DownMidOutput {
         let time = silu(self.time_embedding(timesteps, &latent));
         let mut x = self.conv_in.forward(latent);
         if let Some(embedding) = embedding {
@@ -80,7 +81,7 @@ impl ContractingPath {
             x = block.forward(x, &time, context, &mut skips);
         }
         let middle = self.mid.forward(x, &time, context);
-        Contracted {
+        DownMidOutput {
             time,
             skips,
             middle,

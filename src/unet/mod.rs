@@ -5,77 +5,23 @@
 
 mod attention;
 mod blocks;
+mod config;
 mod contracting;
 mod control_net;
 mod transformer;
 
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
+pub use config::{Heads, UnetConfig};
 pub use control_net::{ControlNet, Residuals};
 
+use crate::Result;
 use crate::nn::{Conv2d, GroupNorm, silu};
-use crate::transparency::HintEncoder;
+use crate::transparency::ConditionEncoder;
 use crate::weights::Weights;
-use crate::{Error, ErrorCode, Result};
-use blocks::{Site, UpBlock};
-use contracting::{Contracted, ContractingPath};
-
-/// The fields of `unet/config.json` that shapes do not tell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UnetConfig {
-    /// Heads of every attention. The name is diffusers': for this family it holds the number of
-    /// heads and not their width.
-    pub attention_head_dim: Heads,
-    /// Groups of every group norm.
-    #[serde(default = "sd15_groups")]
-    pub norm_num_groups: usize,
-    /// Added to the variance in the group norms of resnets and output.
-    #[serde(default = "sd15_epsilon")]
-    pub norm_eps: f64,
-    /// Width and height of the latents that the model was trained on, in latent cells.
-    #[serde(default = "sd15_sample_size")]
-    pub sample_size: usize,
-}
-
-/// Number of attention heads, the same at all levels or one for each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Heads {
-    /// The same number everywhere.
-    Same(usize),
-    /// One number a level, finest first.
-    PerLevel(Vec<usize>),
-}
-
-impl Heads {
-    fn at(&self, level: usize) -> Result<usize> {
-        match self {
-            Self::Same(heads) => Some(*heads),
-            Self::PerLevel(heads) => heads.get(level).copied(),
-        }
-        .filter(|heads| *heads > 0)
-        .ok_or_else(|| {
-            Error::new(
-                ErrorCode::ModelDamaged,
-                format!("the UNet's config gives no number of heads for level {level}"),
-                "pack the checkpoint again",
-            )
-        })
-    }
-}
-
-fn sd15_groups() -> usize {
-    32
-}
-
-fn sd15_epsilon() -> f64 {
-    1e-5
-}
-
-fn sd15_sample_size() -> usize {
-    64
-}
+use blocks::UpBlock;
+use config::LevelConfig;
+use contracting::{ContractingPath, DownMidOutput};
 
 /// Predicts the noise (epsilon) in a latent.
 pub struct Unet {
@@ -83,7 +29,7 @@ pub struct Unet {
     up: Vec<UpBlock>,
     norm_out: GroupNorm,
     conv_out: Conv2d,
-    hint: Option<HintEncoder>,
+    hint: Option<ConditionEncoder>,
 }
 
 impl Unet {
@@ -93,7 +39,7 @@ impl Unet {
         let levels = weights.count("up_blocks");
         let up = (0..levels).map(|index| {
             let name = format!("up_blocks.{index}");
-            let site = Site::new(config, levels - 1 - index)?;
+            let site = LevelConfig::new(config, levels - 1 - index)?;
             let adapter = adapter.map(|adapter| adapter.at(&name));
             UpBlock::load(config, site, &weights.at(&name), adapter.as_ref())
         });
@@ -108,7 +54,7 @@ impl Unet {
                 config.norm_eps,
             )?,
             conv_out: Conv2d::load(&weights.at("conv_out"))?,
-            hint: hint.map(|hint| HintEncoder::load(&hint)).transpose()?,
+            hint: hint.map(|hint| ConditionEncoder::load(&hint)).transpose()?,
         })
     }
 
@@ -146,8 +92,8 @@ impl Unet {
     }
 
     /// The way up.
-    fn expand(&self, contracted: Contracted, context: &Tensor<3>) -> Tensor<4> {
-        let Contracted {
+    fn expand(&self, contracted: DownMidOutput, context: &Tensor<3>) -> Tensor<4> {
+        let DownMidOutput {
             time,
             mut skips,
             middle: mut x,

@@ -2,9 +2,9 @@ use burn::tensor::Tensor;
 
 use super::UnetConfig;
 use super::attention::Attention;
-use super::blocks::Site;
+use super::config::LevelConfig;
 use crate::Result;
-use crate::nn::{GroupNorm, LayerNorm, Linear, by_runs, gelu};
+use crate::nn::{GroupNorm, LayerNorm, Linear, by_chunks, gelu};
 use crate::weights::Weights;
 
 /// Added to the variance in the group norm before the tokens.
@@ -23,7 +23,7 @@ pub struct Transformer {
 impl Transformer {
     pub fn load(
         config: &UnetConfig,
-        site: Site,
+        site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
     ) -> Result<Self> {
@@ -74,7 +74,7 @@ struct TransformerBlock {
 }
 
 impl TransformerBlock {
-    fn load(site: Site, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    fn load(site: LevelConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let norm = |name| LayerNorm::load(&weights.at(name), LAYER_NORM_EPSILON);
         let attention = |name| {
             let adapter = adapter.map(|adapter| adapter.at(name));
@@ -115,7 +115,7 @@ impl FeedForward {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        by_runs(x, self.expand.outputs(), |x| {
+        by_chunks(x, self.expand.outputs(), |x| {
             let expanded = self.expand.forward(x);
             let width = expanded.dims()[2] / 2;
             let gate = gelu(expanded.clone().narrow(2, width, width));

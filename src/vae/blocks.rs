@@ -2,13 +2,13 @@ use burn::tensor::Tensor;
 
 use super::NORM_EPSILON;
 use crate::Result;
-use crate::nn::{GroupNorm, ResnetBlock, SpatialAttention};
+use crate::nn::{AttentionBlock, GroupNorm, ResnetBlock};
 use crate::weights::Weights;
 
 /// Resnet, attention of one head, resnet: the middle of encoder and decoder.
 pub struct MidBlock {
     resnets: [ResnetBlock; 2],
-    attention: SpatialAttention,
+    attention: AttentionBlock,
 }
 
 impl MidBlock {
@@ -19,7 +19,7 @@ impl MidBlock {
                 resnet(&weights.at("resnets.0"), groups)?,
                 resnet(&weights.at("resnets.1"), groups)?,
             ],
-            attention: SpatialAttention::load(&weights.at("attentions.0"), 1, norm)?,
+            attention: AttentionBlock::load(&weights.at("attentions.0"), 1, norm)?,
         })
     }
 

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use super::NORM_EPSILON;
 use super::blocks::{MidBlock, resnets};
 use crate::Result;
-use crate::nn::{Bands, Conv2d, GroupNorm, ResnetBlock, Upsample, silu};
+use crate::nn::{Conv2d, GroupNorm, ResnetBlock, RowTiles, Upsample, silu};
 use crate::weights::Weights;
 
 pub struct Decoder {
@@ -33,18 +33,18 @@ impl Decoder {
     }
 
     pub fn forward(&self, latent: Tensor<4>) -> Tensor<4> {
-        let mut x = Bands::from(self.mid.forward(self.conv_in.forward(latent)));
+        let mut x = RowTiles::from(self.mid.forward(self.conv_in.forward(latent)));
         for level in &self.levels {
             for resnet in &level.resnets {
-                x = resnet.forward_bands(x, None);
+                x = resnet.forward_tiled(x, None);
             }
             if let Some(upsample) = &level.upsample {
-                x = upsample.forward_bands(x);
+                x = upsample.forward_tiled(x);
             }
         }
-        let norm = self.norm_out.fit(&x);
+        let norm = self.norm_out.statistics(&x);
         let rows = |rows| silu(norm.forward(x.rows(rows)));
-        self.conv_out.forward_bands(x.dims(), rows).join()
+        self.conv_out.forward_tiled(x.dims(), rows).concat()
     }
 }
 

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use super::NORM_EPSILON;
 use super::blocks::{MidBlock, resnets};
 use crate::Result;
-use crate::nn::{Bands, Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, silu};
+use crate::nn::{Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, RowTiles, silu};
 use crate::weights::Weights;
 
 pub struct Encoder {
@@ -33,19 +33,19 @@ impl Encoder {
     }
 
     pub fn forward(&self, picture: Tensor<4>) -> Tensor<4> {
-        let picture = Bands::from(picture);
+        let picture = RowTiles::from(picture);
         let mut x = self
             .conv_in
-            .forward_bands(picture.dims(), |rows| picture.rows(rows));
+            .forward_tiled(picture.dims(), |rows| picture.rows(rows));
         for level in &self.levels {
             for resnet in &level.resnets {
-                x = resnet.forward_bands(x, None);
+                x = resnet.forward_tiled(x, None);
             }
             if let Some(downsample) = &level.downsample {
-                x = downsample.forward_bands(x);
+                x = downsample.forward_tiled(x);
             }
         }
-        let x = self.mid.forward(x.join());
+        let x = self.mid.forward(x.concat());
         self.conv_out.forward(silu(self.norm_out.forward(x)))
     }
 }

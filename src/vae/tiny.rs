@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::nn::{Conv2d, enlarge_nearest, relu};
+use crate::nn::{Conv2d, relu, upsample_nearest};
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
 
@@ -45,7 +45,7 @@ impl TinyDecoder {
             let [_, _, height, width] = x.dims();
             x = stage
                 .conv
-                .forward(enlarge_nearest(x, [height * 2, width * 2]));
+                .forward(upsample_nearest(x, [height * 2, width * 2]));
         }
         self.conv_out.forward(self.last.forward(x))
     }

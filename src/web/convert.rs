@@ -1,42 +1,23 @@
-//! Values on their way between Rust and JavaScript.
+//! Requests, events, layers and latents on their way between Rust and JavaScript.
 
-use js_sys::{Array, Float32Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Float32Array, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::image::Picture;
+use super::values::{error_to_js, object, picture_from_js, picture_to_js, set};
+use crate::pack::Lora;
 use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
-use crate::weights::{HostTensor, Lora};
+use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
-/// A plain object of these properties.
-pub fn object<const N: usize>(properties: [(&str, JsValue); N]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in properties {
-        set(&object, name, value);
-    }
-    object.into()
-}
-
-fn set(object: &JsValue, name: &str, value: JsValue) {
-    // Setting a property of a fresh object or error cannot fail.
-    let _ = Reflect::set(object, &name.into(), &value);
-}
-
-/// An `Error` with the fields that the package's `GlassineError` takes over. A latent is kept where
-/// decoding failed after sampling.
-pub fn error_to_js(error: &Error, latent: Option<&Latent>) -> JsValue {
-    let value = JsValue::from(js_sys::Error::new(&error.message));
-    set(&value, "code", error.code.as_str().into());
-    set(&value, "hint", error.hint.as_str().into());
-    set(&value, "recoverable", error.code.is_recoverable().into());
-    if let Some(latent) = latent {
-        set(&value, "latent", latent_to_js(latent));
-    }
+/// The error of a request whose latent is kept, because only decoding it failed.
+pub fn error_with_latent(error: &Error, latent: &Latent) -> JsValue {
+    let value = error_to_js(error);
+    set(&value, "latent", latent_to_js(latent));
     value
 }
 
-/// The reverse, for what a callback of the page rejected with.
+/// The error behind what a callback of the page rejected with.
 pub fn error_from_js(value: &JsValue) -> Error {
     let text = |name: &str| {
         let property = Reflect::get(value, &name.into()).ok()?;
@@ -44,11 +25,24 @@ pub fn error_from_js(value: &JsValue) -> Error {
     };
     let name = text("code").unwrap_or_default();
     let code = ErrorCode::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|code| code.as_str() == name)
         .unwrap_or(ErrorCode::Io);
     let message = text("message").unwrap_or_else(|| format!("{value:?}"));
     Error::new(code, message, text("hint").unwrap_or_default())
+}
+
+/// The bytes that reading `file` gave.
+pub fn bytes_from_js(file: &str, value: JsValue) -> Result<Vec<u8>> {
+    let bytes = value.dyn_into::<Uint8Array>().map_err(|_| {
+        Error::new(
+            ErrorCode::Io,
+            format!("reading {file} gave no Uint8Array"),
+            "a ModelSource's read must resolve to bytes",
+        )
+    })?;
+    Ok(bytes.to_vec())
 }
 
 /// The event object that `report` is called with.
@@ -84,46 +78,35 @@ pub fn event_to_js(event: &Event) -> JsValue {
     }
 }
 
-fn picture_to_js(picture: &Picture) -> JsValue {
-    object([
-        ("width", (picture.width as f64).into()),
-        ("height", (picture.height as f64).into()),
-        ("rgba", Uint8Array::from(picture.rgba.as_slice()).into()),
-    ])
-}
-
-/// A picture with its pixels and, encoded here because canvases destroy colour under alpha 0, its
-/// PNG.
-pub fn picture_with_png_to_js(picture: &Picture) -> Result<JsValue> {
-    let value = picture_to_js(picture);
-    let png = picture.to_png()?;
-    set(&value, "png", Uint8Array::from(png.as_slice()).into());
-    Ok(value)
-}
-
 /// Layers as pictures with role and seed.
-pub fn layers_to_js(layers: &[Layer]) -> Result<JsValue> {
+pub fn layers_to_js(layers: &[Layer]) -> JsValue {
     let array = Array::new();
     for layer in layers {
-        let value = picture_with_png_to_js(&layer.picture)?;
+        let value = picture_to_js(&layer.picture);
         set(&value, "role", layer.role.as_str().into());
         set(&value, "seed", (layer.seed as f64).into());
         array.push(&value);
     }
-    Ok(array.into())
+    array.into()
 }
 
 /// A latent as a plain object.
 pub fn latent_to_js(latent: &Latent) -> JsValue {
-    let shape = &latent.values.shape;
+    let axis = |index: usize| {
+        latent
+            .values
+            .shape
+            .get(index)
+            .map_or(0.0, |size| *size as f64)
+    };
     object([
         (
             "data",
             Float32Array::from(latent.values.data.as_slice()).into(),
         ),
-        ("frames", (shape[0] as f64).into()),
-        ("height", (shape[2] as f64).into()),
-        ("width", (shape[3] as f64).into()),
+        ("frames", axis(0).into()),
+        ("height", axis(2).into()),
+        ("width", axis(3).into()),
         ("mode", latent.mode.as_str().into()),
         ("seed", (latent.seed as f64).into()),
     ])
@@ -166,48 +149,6 @@ pub fn latent_from_js(value: JsValue) -> Result<Latent> {
         mode: fields.mode.parse()?,
         seed: fields.seed,
     })
-}
-
-/// A picture: the bytes of a PNG, JPEG or WebP file, or `{width, height, rgba}` of straight bytes.
-pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
-    if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
-        return Picture::from_file(&bytes.to_vec());
-    }
-    let number = |name: &str| Reflect::get(value, &name.into()).ok()?.as_f64();
-    let rgba = Reflect::get(value, &"rgba".into());
-    let rgba = rgba
-        .ok()
-        .and_then(|rgba| rgba.dyn_into::<Uint8Array>().ok());
-    if let (Some(width), Some(height), Some(rgba)) = (number("width"), number("height"), rgba) {
-        let (width, height, rgba) = (width as usize, height as usize, rgba.to_vec());
-        let length = width
-            .checked_mul(height)
-            .and_then(|pixels| pixels.checked_mul(4));
-        if width > 0 && length == Some(rgba.len()) {
-            return Ok(Picture {
-                width,
-                height,
-                rgba,
-            });
-        }
-    }
-    Err(Error::new(
-        ErrorCode::BadImage,
-        "a given picture is not usable",
-        "give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file",
-    ))
-}
-
-/// The bytes that reading `file` gave.
-pub fn bytes_from_js(file: &str, value: JsValue) -> Result<Vec<u8>> {
-    let bytes = value.dyn_into::<Uint8Array>().map_err(|_| {
-        Error::new(
-            ErrorCode::Io,
-            format!("reading {file} gave no Uint8Array"),
-            "a ModelSource's read must resolve to bytes",
-        )
-    })?;
-    Ok(bytes.to_vec())
 }
 
 /// A LoRA from `{name, bytes, strength}`.

@@ -5,15 +5,30 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 
 use super::convert::{
-    bytes_from_js, error_from_js, error_to_js, event_to_js, latent_from_js, latent_to_js,
-    layers_to_js, lora_from_js, object, picture_from_js, request_from_js,
+    bytes_from_js, error_from_js, error_with_latent, event_to_js, latent_from_js, latent_to_js,
+    layers_to_js, lora_from_js, request_from_js,
 };
+use super::values::{JsResult, error_to_js, object, picture_from_js};
+use crate::Result;
+use crate::pack::{Manifest, PackSource};
 use crate::pipeline::{
-    Engine, Event, Latent, LoadOptions, Mode, Observer, VaeSize, estimate_memory,
+    Engine, Event, Latent, LoadOptions, Mode, Observer, VaeKind, estimate_memory,
 };
 use crate::transparency::OFFSET_GAIN;
-use crate::weights::{Manifest, PackSource};
-use crate::{Error, Result};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+import type { EngineInfo, MemoryEstimate, Mode, Vae } from "../public/types.js";
+import type {
+  EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawLora, RawPackOptions, RawPicture,
+} from "../internal/protocol.js";
+
+/** Reads one file of the pack; `again` if it was read before and is damaged. */
+export type Read = (path: string, again?: boolean) => Promise<Uint8Array>;
+
+/** Is awaited at least once per shard, denoising step and decode pass; `false` aborts. */
+export type Report = (event: EngineEvent) => Promise<boolean>;
+"#;
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the
 /// file was read before and found damaged.
@@ -56,31 +71,27 @@ impl Observer for JsObserver {
     }
 }
 
-/// What an export gives, or the error object that it throws.
-pub(super) type JsResult = std::result::Result<JsValue, JsValue>;
-
 /// Awaits the promise that a function may have returned.
 pub(super) async fn settled(answer: JsResult) -> JsResult {
     JsFuture::from(Promise::resolve(&answer?)).await
 }
 
-/// An error that carries no latent.
-pub(super) fn plain(error: Error) -> JsValue {
-    error_to_js(&error, None)
-}
-
 /// What a picture takes of a GPU's memory with the pack of that manifest; `undefined` stands for the
 /// model's own default.
-#[wasm_bindgen]
+#[wasm_bindgen(unchecked_return_type = "MemoryEstimate")]
 pub fn estimate_gpu_memory(
     manifest: &[u8],
-    mode: Option<String>,
+    #[wasm_bindgen(unchecked_param_type = "Mode | undefined")] mode: Option<String>,
     width: Option<usize>,
     height: Option<usize>,
 ) -> JsResult {
-    let manifest = Manifest::parse(manifest).map_err(plain)?;
-    let mode = mode.map(|mode| mode.parse()).transpose().map_err(plain)?;
-    let estimate = estimate_memory(&manifest, mode, width, height).map_err(plain)?;
+    let manifest = Manifest::parse(manifest).map_err(|error| error_to_js(&error))?;
+    let mode = mode
+        .map(|mode| mode.parse())
+        .transpose()
+        .map_err(|error| error_to_js(&error))?;
+    let estimate =
+        estimate_memory(&manifest, mode, width, height).map_err(|error| error_to_js(&error))?;
     Ok(object([
         ("allLoaded", (estimate.all_loaded as f64).into()),
         ("oneAtATime", (estimate.one_at_a_time as f64).into()),
@@ -100,16 +111,20 @@ impl WasmEngine {
     /// `loras` is an array of `{name, bytes, strength}`, the bytes of LoRA files to merge;
     /// `memory_limit` is in bytes.
     pub async fn load(
-        read: Function,
-        device: String,
-        loras: Array,
+        #[wasm_bindgen(unchecked_param_type = "Read")] read: Function,
+        #[wasm_bindgen(unchecked_param_type = "'webgpu' | 'cpu'")] device: String,
+        #[wasm_bindgen(unchecked_param_type = "RawLora[]")] loras: Array,
         memory_limit: Option<f64>,
-        report: Function,
+        #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> std::result::Result<WasmEngine, JsValue> {
         let loras = loras.iter().map(|lora| lora_from_js(&lora));
-        let loras = loras.collect::<Result<_>>().map_err(plain)?;
+        let loras = loras
+            .collect::<Result<_>>()
+            .map_err(|error| error_to_js(&error))?;
         let target = match device.as_str() {
-            "webgpu" => crate::kernels::gpu_device().await.map_err(plain)?,
+            "webgpu" => crate::kernels::gpu_device()
+                .await
+                .map_err(|error| error_to_js(&error))?,
             _ => Device::flex(),
         };
         let options = LoadOptions {
@@ -117,19 +132,23 @@ impl WasmEngine {
             memory_limit: memory_limit.map(|bytes| bytes as u64),
         };
         let engine = Engine::open(JsSource { read }, target, options).await;
-        let mut engine = engine.map_err(plain)?;
+        let mut engine = engine.map_err(|error| error_to_js(&error))?;
         let mut observer = JsObserver { report };
-        engine.preload(&mut observer).await.map_err(plain)?;
+        engine
+            .preload(&mut observer)
+            .await
+            .map_err(|error| error_to_js(&error))?;
         Ok(Self { engine, device })
     }
 
     /// What the model is and can do.
+    #[wasm_bindgen(unchecked_return_type = "EngineInfo")]
     pub fn info(&self) -> JsValue {
         let manifest = self.engine.manifest();
         let defaults = &manifest.defaults;
         let modes = Array::new();
         let missing = js_sys::Object::new();
-        for mode in Mode::ALL {
+        for mode in Mode::ALL.iter().copied() {
             match mode.missing_part(manifest) {
                 None => {
                     modes.push(&mode.as_str().into());
@@ -160,12 +179,17 @@ impl WasmEngine {
     }
 
     /// Generates layers. A rejection carries the latent if only decoding failed.
-    pub async fn generate(&mut self, request: JsValue, report: Function) -> JsResult {
-        let request = request_from_js(request).map_err(plain)?;
+    #[wasm_bindgen(unchecked_return_type = "RawGenerated")]
+    pub async fn generate(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "EngineRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
+    ) -> JsResult {
+        let request = request_from_js(request).map_err(|error| error_to_js(&error))?;
         let mut observer = JsObserver { report };
         let started = Date::now();
         let sampled = self.engine.sample(&request, &mut observer).await;
-        let latent = sampled.map_err(plain)?.latent;
+        let latent = sampled.map_err(|error| error_to_js(&error))?.latent;
         let sampled_at = Date::now();
         let decoded = self
             .engine
@@ -177,8 +201,8 @@ impl WasmEngine {
                 &mut observer,
             )
             .await
-            .and_then(|decoded| layers_to_js(&decoded.layers));
-        let layers = decoded.map_err(|error| error_to_js(&error, Some(&latent)))?;
+            .map(|decoded| layers_to_js(&decoded.layers));
+        let layers = decoded.map_err(|error| error_with_latent(&error, &latent))?;
         Ok(object([
             ("layers", layers),
             ("latent", latent_to_js(&latent)),
@@ -193,8 +217,13 @@ impl WasmEngine {
     }
 
     /// Encodes a picture into a latent, with its alpha where the model has a transparency encoder.
-    pub async fn encode(&mut self, picture: JsValue, report: Function) -> JsResult {
-        let picture = picture_from_js(&picture).map_err(plain)?;
+    #[wasm_bindgen(unchecked_return_type = "RawLatent")]
+    pub async fn encode(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "RawPicture")] picture: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
+    ) -> JsResult {
+        let picture = picture_from_js(&picture).map_err(|error| error_to_js(&error))?;
         let mut observer = JsObserver { report };
         let encoded = self
             .engine
@@ -202,7 +231,7 @@ impl WasmEngine {
             .await;
         let transparent = Mode::Single.missing_part(self.engine.manifest()).is_none();
         let latent = Latent {
-            values: encoded.map_err(plain)?.latent,
+            values: encoded.map_err(|error| error_to_js(&error))?.latent,
             mode: if transparent {
                 Mode::Single
             } else {
@@ -214,22 +243,23 @@ impl WasmEngine {
     }
 
     /// Decodes a latent into layers with the VAE `"full"` or `"tiny"`.
+    #[wasm_bindgen(unchecked_return_type = "RawLayer[]")]
     pub async fn decode(
         &mut self,
-        latent: JsValue,
-        vae: String,
+        #[wasm_bindgen(unchecked_param_type = "RawLatent")] latent: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Vae")] vae: String,
         passes: usize,
-        report: Function,
+        #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
-        let latent = latent_from_js(latent).map_err(plain)?;
-        let vae: VaeSize = vae.parse().map_err(plain)?;
+        let latent = latent_from_js(latent).map_err(|error| error_to_js(&error))?;
+        let vae: VaeKind = vae.parse().map_err(|error| error_to_js(&error))?;
         let mut observer = JsObserver { report };
         let decoded = self
             .engine
             .decode(&latent, vae, passes, false, &mut observer)
             .await;
         decoded
-            .and_then(|decoded| layers_to_js(&decoded.layers))
-            .map_err(plain)
+            .map(|decoded| layers_to_js(&decoded.layers))
+            .map_err(|error| error_to_js(&error))
     }
 }

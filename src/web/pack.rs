@@ -8,12 +8,21 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::convert::{bytes_from_js, error_from_js, event_to_js};
-use super::engine::{JsResult, plain, settled};
+use super::engine::settled;
+use super::values::{JsResult, error_to_js};
+use crate::pack::{AdapterKind, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision};
 use crate::pipeline::Event;
-use crate::weights::{
-    AdapterKind, Files, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision, ReadAt,
-};
+use crate::weights::{Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** Where the pack's files are written and read again. */
+export interface PackStore {
+  write(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  read(file: string): Promise<Uint8Array<ArrayBuffer>>;
+}
+"#;
 
 /// Files that a page was given.
 #[derive(Debug)]
@@ -127,14 +136,20 @@ struct Fields {
 #[wasm_bindgen]
 pub async fn pack_files(
     name: String,
-    options: JsValue,
-    files: Array,
+    #[wasm_bindgen(unchecked_param_type = "RawPackOptions")] options: JsValue,
+    #[wasm_bindgen(unchecked_param_type = "{ path: string; length: number }[]")] files: Array,
+    #[wasm_bindgen(
+        unchecked_param_type = "(index: number, start: number, end: number) => Uint8Array"
+    )]
     read: Function,
-    store: JsValue,
+    #[wasm_bindgen(unchecked_param_type = "PackStore")] store: JsValue,
+    #[wasm_bindgen(
+        unchecked_param_type = "(event: { loadedBytes: number; totalBytes: number }) => Promise<boolean>"
+    )]
     report: Function,
-) -> JsResult {
+) -> JsResult<()> {
     let packed = pack(&name, options, &files, read, &store, report).await;
-    packed.map(|()| JsValue::UNDEFINED).map_err(plain)
+    packed.map_err(|error| error_to_js(&error))
 }
 
 async fn pack(
@@ -184,13 +199,10 @@ async fn pack(
 fn options_from_js(value: JsValue) -> Result<PackOptions> {
     let fields: Fields = serde_wasm_bindgen::from_value(value)
         .map_err(|error| bad_options(format!("the options cannot be used: {error}")))?;
-    let adapters = fields.layers.into_iter().map(|(name, path)| {
-        let kind = AdapterKind::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == name);
-        let kind = kind.ok_or_else(|| bad_options(format!("there are no layers {name:?}")))?;
-        Ok((kind, path))
-    });
+    let adapters = fields
+        .layers
+        .into_iter()
+        .map(|(name, path)| Ok((name.parse::<AdapterKind>()?, path)));
     Ok(PackOptions {
         model: fields.model,
         transparency_decoder: fields.transparency_decoder,

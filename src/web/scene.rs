@@ -1,12 +1,26 @@
 use js_sys::{Map, Uint8Array};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::convert::{picture_from_js, picture_with_png_to_js};
-use super::engine::{JsResult, plain};
+use super::values::{JsResult, error_to_js, picture_from_js, picture_to_js};
 use crate::compose::{Scene, flatten, to_ora, to_psd};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+import type { RawPicture, RawRaster } from "../internal/protocol.js";
+"#;
+
+/// A PNG of straight RGBA bytes. It is made here because canvases destroy the colour under alpha 0.
+#[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+pub fn encode_png(width: usize, height: usize, rgba: Vec<u8>) -> JsResult<Uint8Array> {
+    let picture = Picture {
+        width,
+        height,
+        rgba,
+    };
+    file(picture.to_png())
+}
 
 /// A scene and its pictures, to be made into one file or picture.
 #[wasm_bindgen]
@@ -20,25 +34,31 @@ impl WasmScene {
     /// Reads the text of a scene file. `pictures` is a `Map` from the paths by which it names them;
     /// each picture is read when it is asked for.
     #[wasm_bindgen(constructor)]
-    pub fn new(json: &str, pictures: Map) -> std::result::Result<WasmScene, JsValue> {
-        let scene = Scene::from_json(json).map_err(plain)?;
+    pub fn new(
+        json: &str,
+        #[wasm_bindgen(unchecked_param_type = "Map<string, RawPicture>")] pictures: Map,
+    ) -> JsResult<WasmScene> {
+        let scene = Scene::from_json(json).map_err(|error| error_to_js(&error))?;
         Ok(Self { scene, pictures })
     }
 
-    /// All visible layers as one picture: `{width, height, rgba, png}`.
+    /// All visible layers as one picture: `{width, height, rgba}`.
+    #[wasm_bindgen(unchecked_return_type = "RawRaster")]
     pub fn flatten(&self) -> JsResult {
         let flat = flatten(&self.scene, |path| self.picture(path));
-        flat.and_then(|picture| picture_with_png_to_js(&picture))
-            .map_err(plain)
+        flat.map(|picture| picture_to_js(&picture))
+            .map_err(|error| error_to_js(&error))
     }
 
     /// The bytes of an OpenRaster file; the pictures of hidden layers have to be there, too.
-    pub fn ora(&self) -> std::result::Result<Uint8Array, JsValue> {
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+    pub fn ora(&self) -> JsResult<Uint8Array> {
         file(to_ora(&self.scene, |path| self.picture(path)))
     }
 
     /// The bytes of a PSD file; the pictures of hidden layers have to be there, too.
-    pub fn psd(&self) -> std::result::Result<Uint8Array, JsValue> {
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+    pub fn psd(&self) -> JsResult<Uint8Array> {
         file(to_psd(&self.scene, |path| self.picture(path)))
     }
 }
@@ -60,8 +80,8 @@ impl WasmScene {
     }
 }
 
-fn file(bytes: Result<Vec<u8>>) -> std::result::Result<Uint8Array, JsValue> {
+fn file(bytes: Result<Vec<u8>>) -> JsResult<Uint8Array> {
     bytes
         .map(|bytes| Uint8Array::from(bytes.as_slice()))
-        .map_err(plain)
+        .map_err(|error| error_to_js(&error))
 }

@@ -1,3 +1,5 @@
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+
 use crate::{Error, ErrorCode, Result};
 
 /// A tensor of `f32` in ordinary memory, row-major.
@@ -55,4 +57,32 @@ pub(crate) fn matmul(a: &HostTensor, b: &HostTensor) -> HostTensor {
         out.extend(row.iter().map(|value| *value as f32));
     }
     HostTensor::new([m, n], out)
+}
+
+/// The values read back from a device.
+pub(crate) fn host_values(
+    data: std::result::Result<TensorData, ExecutionError>,
+) -> Result<Vec<f32>> {
+    let data = data.map_err(|error| {
+        Error::new(
+            ErrorCode::DeviceLost,
+            format!("the device stopped answering: {error}"),
+            "try again, a smaller size, or the CPU device",
+        )
+    })?;
+    data.convert::<f32>()
+        .try_into_vec::<f32>()
+        .map_err(|error| {
+            Error::new(
+                ErrorCode::Internal,
+                format!("unexpected data from the device: {error:?}"),
+                "",
+            )
+        })
+}
+
+/// A tensor of `D` axes on `device`.
+pub(crate) fn to_device<const D: usize>(tensor: &HostTensor, device: &Device) -> Tensor<D> {
+    let data = TensorData::new(tensor.data.clone(), tensor.shape.clone());
+    Tensor::from_data(data, device)
 }

@@ -5,23 +5,14 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor};
 
 use super::HostTensor;
-use super::manifest::{TensorEntry, stays_in_memory};
-use super::weight::{Table, Weight};
+use super::entry::{RowChunk, TensorEntry, stays_in_memory};
+use super::weight::{EmbeddingTable, Weight};
 use crate::{Error, ErrorCode, Result};
-
-/// Bytes of a run of a tensor's rows, as a shard holds them.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// The values, or the levels of a quantized tensor.
-    pub bytes: &'a [u8],
-    /// The scales of a quantized tensor.
-    pub scales: Option<&'a [u8]>,
-}
 
 enum Stored {
     OnDevice(Weight),
     /// Looked up by rows, or still without the rows that the next shards bring.
-    InMemory(Table),
+    InMemory(EmbeddingTable),
 }
 
 /// Shapes and values by full name.
@@ -63,15 +54,15 @@ impl Weights {
     }
 
     /// Takes in the next run of rows of the tensor that `entry` describes. With the last one it
-    /// moves to the device, unless it is a [`Table`].
+    /// moves to the device, unless it is a [`EmbeddingTable`].
     ///
     /// # Errors
     /// `model_damaged` if the bytes are not as `entry` says.
-    pub fn insert_part(&self, name: &str, entry: &TensorEntry, part: Part<'_>) -> Result<()> {
+    pub fn insert_part(&self, name: &str, entry: &TensorEntry, part: RowChunk<'_>) -> Result<()> {
         let mut tensors = self.tensors.borrow_mut();
         let held = tensors.remove(&self.full(name));
         let mut table = match held {
-            None => Table::new(entry),
+            None => EmbeddingTable::new(entry),
             Some((_, Stored::InMemory(table))) => table,
             Some((_, Stored::OnDevice(_))) => return Err(self.missing(name)),
         };
@@ -88,7 +79,7 @@ impl Weights {
     }
 
     /// How many rows of tensor `name` are here while others are missing.
-    pub(super) fn rows_held(&self, name: &str) -> usize {
+    pub(crate) fn rows_held(&self, name: &str) -> usize {
         match self.tensors.borrow().get(&self.full(name)) {
             Some((_, Stored::InMemory(table))) => table.rows(),
             _ => 0,
@@ -137,7 +128,7 @@ impl Weights {
     /// # Errors
     /// `model_damaged` if there is no such tensor or it has another number of axes.
     pub fn take<const D: usize>(&self, name: &str) -> Result<Tensor<D>> {
-        Ok(self.take_weight::<D>(name)?.unpack())
+        Ok(self.take_weight::<D>(name)?.dequantize())
     }
 
     /// Takes tensor `name`, which must have `D` axes, as it is stored on the device.
@@ -163,7 +154,7 @@ impl Weights {
     ///
     /// # Errors
     /// `model_damaged` if there is no such tensor.
-    pub fn take_table(&self, name: &str) -> Result<Table> {
+    pub fn take_table(&self, name: &str) -> Result<EmbeddingTable> {
         let stored = self.tensors.borrow_mut().remove(&self.full(name));
         match stored {
             Some((shape, Stored::InMemory(table))) if shape.len() == 2 && table.is_whole() => {

@@ -26,7 +26,7 @@ impl Quantization {
     pub const Q8: Self = Self { bits: 8, group: 64 };
 
     /// Whether a tensor of `shape` falls into whole groups: rows of inputs, outermost axis first.
-    pub fn suits(self, shape: &[usize]) -> bool {
+    pub fn applies_to(self, shape: &[usize]) -> bool {
         let columns: usize = shape.iter().skip(1).product();
         shape.len() > 1 && columns > 0 && columns.is_multiple_of(self.group)
     }
@@ -103,7 +103,7 @@ fn rounded(value: f32, lowest: f32) -> f32 {
 
 /// How many levels short of the lowest, or beyond it, the largest weight may come to lie. With few
 /// levels it pays to clip it.
-const REACHES: [f32; 11] = [-1.6, -1.2, -0.8, -0.5, -0.25, 0.0, 0.25, 0.5, 0.8, 1.2, 1.6];
+const CLIP_CANDIDATES: [f32; 11] = [-1.6, -1.2, -0.8, -0.5, -0.25, 0.0, 0.25, 0.5, 0.8, 1.2, 1.6];
 
 /// The scale that represents `group` best, both signs considered: the lowest level has one more
 /// step than the highest, so that the side of the largest weight matters.
@@ -121,7 +121,7 @@ fn best_scale(group: &[f32], quantization: Quantization) -> f32 {
     let lowest = quantization.lowest();
     // What the fit explains of the group's energy, to be made as large as possible.
     let mut best = (0.0, 0.0);
-    for reach in REACHES {
+    for reach in CLIP_CANDIDATES {
         let inverse = (lowest + reach) / peak;
         let (mut product, mut energy) = (0f32, 0f32);
         for value in group {
@@ -202,10 +202,10 @@ mod tests {
 
     #[test]
     fn only_whole_groups_suit() {
-        assert!(Quantization::Q4.suits(&[8, 32]));
-        assert!(Quantization::Q4.suits(&[8, 32, 3, 3]));
-        assert!(!Quantization::Q4.suits(&[8, 4, 3, 3]));
-        assert!(!Quantization::Q8.suits(&[8, 32]));
-        assert!(!Quantization::Q4.suits(&[64]));
+        assert!(Quantization::Q4.applies_to(&[8, 32]));
+        assert!(Quantization::Q4.applies_to(&[8, 32, 3, 3]));
+        assert!(!Quantization::Q4.applies_to(&[8, 4, 3, 3]));
+        assert!(!Quantization::Q8.applies_to(&[8, 32]));
+        assert!(!Quantization::Q4.applies_to(&[64]));
     }
 }

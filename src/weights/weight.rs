@@ -3,13 +3,12 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::f16;
 
 use super::HostTensor;
-use super::manifest::TensorEntry;
-use super::on_device::Part;
+use super::entry::{RowChunk, TensorEntry};
 use super::quantize::{Quantization, Quantized, dequantize};
 use super::safetensors::{Dtype, decode_f32};
-use crate::kernels::{unpack, widen};
+use crate::kernels;
 
-/// A layer's weight on a device: dense, or packed and unpacked anew at each use, so that no more
+/// A layer's weight on a device: dense, or quantized and dequantized anew at each use, so that no more
 /// than one layer's weights ever stand there as `f32`.
 #[derive(Clone)]
 pub struct Weight {
@@ -21,14 +20,14 @@ pub struct Weight {
 #[derive(Clone)]
 enum Values {
     Dense(Box<Tensor<1>>),
-    /// What [`widen`] takes.
-    Halves(Box<Tensor<1, Int>>),
-    Packed(Box<Packed>),
+    /// What [`kernels::f16_to_f32`] takes.
+    F16(Box<Tensor<1, Int>>),
+    Quantized(Box<QuantizedWords>),
 }
 
-/// What [`unpack`] takes.
+/// What [`kernels::dequantize`] takes.
 #[derive(Clone)]
-struct Packed {
+struct QuantizedWords {
     words: Tensor<1, Int>,
     scales: Tensor<1, Int>,
     quantization: Quantization,
@@ -52,19 +51,19 @@ impl Weight {
     /// Moves what `table` holds to `device`: quantized values as they are, half floats of a matrix
     /// or a convolution too, everything else, being small, as `f32`. `None` if its bytes are not as
     /// its entry says.
-    pub(super) fn from_table(table: Table, device: &Device) -> Option<Self> {
-        let Table {
+    pub(super) fn from_table(table: EmbeddingTable, device: &Device) -> Option<Self> {
+        let EmbeddingTable {
             entry,
             bytes,
             scales,
         } = table;
         let values = match entry.quantization() {
-            Some(quantization) => Values::Packed(Box::new(Packed {
+            Some(quantization) => Values::Quantized(Box::new(QuantizedWords {
                 words: words(&bytes, device),
                 scales: words(&scales, device),
                 quantization,
             })),
-            None if entry.stays_half() => Values::Halves(Box::new(words(&bytes, device))),
+            None if entry.stays_half() => Values::F16(Box::new(words(&bytes, device))),
             None => {
                 let values = decode_f32(entry.stored.dtype(), &bytes)?;
                 return Some(Self::dense(HostTensor::new(entry.shape, values), device));
@@ -86,17 +85,17 @@ impl Weight {
     }
 
     /// The values as a tensor of `D` axes, which must be as many as the shape has.
-    pub fn unpack<const D: usize>(&self) -> Tensor<D> {
+    pub fn dequantize<const D: usize>(&self) -> Tensor<D> {
         let shape: [usize; D] = self.shape.as_slice().try_into().expect("as many axes");
         let values = match &self.values {
             Values::Dense(values) => values.as_ref().clone(),
             // The last word of an odd number of half floats is filled up.
-            Values::Halves(words) => {
-                widen(words.as_ref().clone()).narrow(0, 0, shape.iter().product())
+            Values::F16(words) => {
+                kernels::f16_to_f32(words.as_ref().clone()).narrow(0, 0, shape.iter().product())
             }
-            Values::Packed(packed) => {
+            Values::Quantized(packed) => {
                 let Quantization { bits, group } = packed.quantization;
-                unpack(packed.words.clone(), packed.scales.clone(), bits, group)
+                kernels::dequantize(packed.words.clone(), packed.scales.clone(), bits, group)
             }
         };
         values.reshape(shape)
@@ -121,7 +120,7 @@ fn words(bytes: &[u8], device: &Device) -> Tensor<1, Int> {
 
 /// The values of a run of rows of the tensor that `entry` describes. `None` if the bytes are not as
 /// it says.
-pub(super) fn decode_part(entry: &TensorEntry, part: Part<'_>) -> Option<Vec<f32>> {
+pub(crate) fn decode_part(entry: &TensorEntry, part: RowChunk<'_>) -> Option<Vec<f32>> {
     let Some(quantization) = entry.quantization() else {
         return decode_f32(entry.stored.dtype(), part.bytes);
     };
@@ -141,13 +140,13 @@ pub(super) fn decode_part(entry: &TensorEntry, part: Part<'_>) -> Option<Vec<f32
 /// The token embeddings stay one: too large for a WebGPU binding, and of no use on a device, since
 /// a prompt needs a few rows of them.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct EmbeddingTable {
     entry: TensorEntry,
     bytes: Vec<u8>,
     scales: Vec<u8>,
 }
 
-impl Table {
+impl EmbeddingTable {
     /// An empty table for the rows of the tensor that `entry` describes.
     pub(super) fn new(entry: &TensorEntry) -> Self {
         Self {
@@ -158,7 +157,7 @@ impl Table {
     }
 
     /// Adds the next run of rows.
-    pub(super) fn push(&mut self, part: Part<'_>) {
+    pub(super) fn push(&mut self, part: RowChunk<'_>) {
         self.bytes.extend_from_slice(part.bytes);
         self.scales
             .extend_from_slice(part.scales.unwrap_or_default());
@@ -207,7 +206,7 @@ impl Table {
             Some(quantization) => Some(row(&self.scales, self.columns() / quantization.group * 2)?),
             None => None,
         };
-        let part = Part {
+        let part = RowChunk {
             bytes: &bytes,
             scales: scales.as_deref(),
         };

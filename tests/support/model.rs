@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-use glassine::weights::{
-    AdapterKind, Dtype, FolderSource, Manifest, Pack, PackOptions, Precision, Weights, pack_folder,
-    write_safetensors,
+use glassine::pack::{
+    AdapterKind, FolderSource, Manifest, Pack, PackOptions, Precision, pack_folder,
 };
+use glassine::weights::{Dtype, Weights, write_safetensors};
 
 use super::{Tensors, companions, golden, whole_golden};
 

@@ -24,10 +24,10 @@ export class Connection {
   readonly #closing = new AbortController();
   #pending: Pending | undefined;
 
-  /** `source` is the model that the worker loads; storing one needs none. */
-  constructor(source?: PackSource) {
+  /** `source` is the model that an engine's worker loads; storing one needs none. */
+  constructor(start: () => Worker, source?: PackSource) {
     this.#source = source;
-    this.#worker = startWorker();
+    this.#worker = startWorker(start);
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
     this.#worker.onerror = () => this.close(workerError("the worker could not be loaded"));
     this.#worker.onmessageerror = () => this.close(workerError("a message from the worker could not be read"));
@@ -123,7 +123,7 @@ export async function callOnce<Type extends StorageCall["type"]>(
   request: Calls[Type]["request"],
   options: CallOptions,
 ): Promise<Calls[Type]["answer"]> {
-  const connection = new Connection();
+  const connection = new Connection(engineWorker);
   try {
     return await connection.call(type, request, options);
   } finally {
@@ -131,10 +131,20 @@ export async function callOnce<Type extends StorageCall["type"]>(
   }
 }
 
-function startWorker(): Worker {
+// Bundlers follow a worker only if its URL is spelled out where it is made.
+
+/** The worker that holds the engine. */
+export const engineWorker = (): Worker =>
+  new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "glassine" });
+
+/** The worker that composites and encodes, and needs no engine. */
+export const composeWorker = (): Worker =>
+  new Worker(new URL("./compose-worker.js", import.meta.url), { type: "module", name: "glassine-compose" });
+
+function startWorker(start: () => Worker): Worker {
   if (typeof Worker === "undefined") throw workerError("there are no web workers here");
   try {
-    return new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "glassine" });
+    return start();
   } catch (cause) {
     throw workerError("the browser refused to start the worker", cause);
   }

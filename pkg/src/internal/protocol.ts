@@ -1,4 +1,4 @@
-// What the page and the worker say to each other, and the plain objects that
+// What the page and its workers say to each other, and the plain objects that
 // the engine gives. One call is under way at a time, so calls carry no numbers;
 // reads do, because several can be open at once.
 
@@ -23,7 +23,6 @@ export interface RawRaster {
   height: number;
   /** Straight alpha, sRGB. */
   rgba: Uint8Array<ArrayBuffer>;
-  png: Uint8Array<ArrayBuffer>;
 }
 
 export interface RawLayer extends RawRaster {
@@ -114,6 +113,8 @@ export interface Calls {
   encode: { request: { picture: RawPicture }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };
+  /** Encodes a picture. */
+  png: { request: RawRaster; answer: Uint8Array<ArrayBuffer> };
   /** Makes a scene a file of layers. */
   export: { request: RawScene & { format: "ora" | "psd" }; answer: Uint8Array<ArrayBuffer> };
   /** Stores the pack at `origin`; answers its name. */
@@ -141,6 +142,9 @@ export type Call = {
 }[keyof Calls];
 
 export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" | "repair" }>;
+
+/** Calls for the worker that needs no model. */
+export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" }>;
 
 export type ToWorker =
   | Call

@@ -1,24 +1,26 @@
-// The package's worker: it holds the engine, flattens scenes or stores a model, runs one call at
+// The package's worker: it holds the engine or stores a model, runs one call at
 // a time and posts what happens to the page.
 
-import { GlassineError, errorCodes } from "../public/errors.js";
-import init, { estimate_gpu_memory, WasmEngine, WasmScene } from "../wasm/glassine.js";
+import { GlassineError } from "../public/errors.js";
+import init, { estimate_gpu_memory, WasmEngine } from "../wasm/glassine.js";
 import { destroyUnheld, watchDevices } from "./devices.js";
+import { fetchModule } from "./fetch-module.js";
 import { findAdapter, recommend } from "./gpu.js";
 import { importPack } from "./storage/importing.js";
 import { packFiles } from "./storage/packing.js";
 import type {
   Call,
+  ComposeCall,
   Calls,
   EngineEvent,
   FromWorker,
   RawError,
-  RawScene,
   StorageCall,
   StorageTask,
   ToWorker,
 } from "./protocol.js";
 import { abortError } from "./queue.js";
+import { toRawError } from "./raw-error.js";
 import { turn } from "./turn.js";
 import { repairFile, verifyModel } from "./storage/verifying.js";
 
@@ -32,6 +34,8 @@ const reads = new Map<number, (bytes: Uint8Array) => void>();
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
 }
+
+type EngineCall = Exclude<Call, ComposeCall>;
 
 /** Asks the page for a file of the model. If that fails, the page ends this worker. */
 function read(path: string, again = false): Promise<Uint8Array> {
@@ -103,36 +107,12 @@ async function load({ device: choice, loras, memoryLimit }: Calls["load"]["reque
 }
 
 async function startModule(): Promise<void> {
-  module ??= await init({ module_or_path: fetchModule() });
+  module ??= await init({
+    module_or_path: fetchModule(new URL("../wasm/glassine_bg.wasm", import.meta.url)),
+  });
 }
 
-async function fetchModule(): Promise<Response> {
-  const url = new URL("../wasm/glassine_bg.wasm", import.meta.url);
-  const hint = "The package's .wasm file must be served beside its worker: see \"Bundlers\" in the README.";
-  let response: Response;
-  try {
-    response = await fetch(url);
-  } catch (cause) {
-    throw new GlassineError("worker_failed", `cannot fetch the engine from ${url.href}`, { hint, cause });
-  }
-  if (!response.ok || response.headers.get("content-type")?.startsWith("text/html")) {
-    throw new GlassineError("worker_failed", `there is no engine at ${url.href} (HTTP ${response.status})`, { hint });
-  }
-  return response;
-}
-
-/** Makes one thing of a scene. */
-async function withScene<Made>({ scene: json, pictures }: RawScene, make: (scene: WasmScene) => Made): Promise<Made> {
-  await startModule();
-  const scene = new WasmScene(json, pictures);
-  try {
-    return make(scene);
-  } finally {
-    scene.free();
-  }
-}
-
-async function run(call: Call): Promise<void> {
+async function run(call: EngineCall): Promise<void> {
   controller = new AbortController();
   switch (call.type) {
     case "load":
@@ -172,41 +152,18 @@ async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["ans
   }
 }
 
-async function compute(call: Exclude<Call, StorageCall | { type: "load" }>): Promise<void> {
-  if (call.type === "flatten") {
-    const answer = await withScene(call, (scene) => scene.flatten());
-    return post({ type: "done", answer }, [answer.rgba.buffer, answer.png.buffer]);
-  }
-  if (call.type === "export") {
-    const answer = await withScene(call, (scene) => scene[call.format]());
-    return post({ type: "done", answer }, [answer.buffer]);
-  }
+async function compute(call: Exclude<EngineCall, StorageCall | { type: "load" }>): Promise<void> {
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
     const answer = await engine.generate(call.options, report);
-    const layers = answer.layers.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]);
+    const layers = answer.layers.map((layer) => layer.rgba.buffer);
     return post({ type: "done", answer }, [...layers, answer.latent.data.buffer as ArrayBuffer]);
   }
   if (call.type === "encode") {
     return post({ type: "done", answer: await engine.encode(call.picture, report) });
   }
   const answer = await engine.decode(call.latent, call.vae, call.passes, report);
-  post({ type: "done", answer }, answer.flatMap((layer) => [layer.rgba.buffer, layer.png.buffer]));
-}
-
-/** Reads the fields that the engine's errors have, and takes any other error for a fault. */
-function toRawError(error: unknown): RawError {
-  const { code, message, hint, recoverable, latent } = Object(error) as Partial<RawError>;
-  if (code !== undefined && code in errorCodes) {
-    if (code === "device_lost") return deviceLost(message ?? "");
-    return { code, message: message ?? code, hint, recoverable, latent };
-  }
-  return {
-    code: "internal",
-    message: `the engine stopped: ${message ?? String(error)}`,
-    hint: "The browser's console may say more. The next call starts the engine anew.",
-    recoverable: true,
-  };
+  post({ type: "done", answer }, answer.map((layer) => layer.rgba.buffer));
 }
 
 /**
@@ -214,7 +171,8 @@ function toRawError(error: unknown): RawError {
  * sometimes before the loss itself is known: faults wait for it a moment.
  */
 async function fail(error: unknown): Promise<void> {
-  const raw = toRawError(error);
+  const given = toRawError(error);
+  const raw = given.code === "device_lost" ? deviceLost(given.message) : given;
   if (raw.code !== "internal" && raw.code !== "device_lost") return post({ type: "failed", error: raw });
   if (lost) await Promise.race([lost, new Promise((resolve) => setTimeout(resolve, 1000))]);
   post({ type: "dead", error: raw });
@@ -230,7 +188,7 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       reads.delete(data.read);
       break;
     default:
-      run(data).catch(fail);
+      run(data as EngineCall).catch(fail);
   }
 });
 

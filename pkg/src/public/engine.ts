@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Connection } from "../internal/connection.js";
+import { Connection, engineWorker } from "../internal/connection.js";
 import { readLoras } from "../internal/loras.js";
 import { toRawPicture } from "../internal/pictures.js";
 import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/protocol.js";
@@ -161,7 +161,7 @@ export class Engine {
   ): Promise<Calls[Type]["answer"]> {
     if (this.#disposed) throw disposed();
     if (this.#connection.closed) {
-      this.#connection = new Connection(this.#source);
+      this.#connection = new Connection(engineWorker, this.#source);
       await this.#connection.call("load", { ...this.#settings, device: this.info.device }, options);
     }
     return this.#connection.call(type, request, options);
@@ -222,7 +222,7 @@ export async function createEngine(options: CreateEngineOptions): Promise<Engine
   const source = await toSource(options?.model);
   const memoryLimit = checkMemoryLimit(options.memoryLimit);
   const settings = { loras: await readLoras(options.loras, options.signal), memoryLimit };
-  const connection = new Connection(source);
+  const connection = new Connection(engineWorker, source);
   const info = await connection.call("load", { ...settings, device }, options);
   return new Engine(source, settings, connection, info);
 }

@@ -1,4 +1,4 @@
-import type { RawRaster } from "../internal/protocol.js";
+import { encodePng } from "../internal/png.js";
 
 /**
  * A picture in memory. Its pixels are sRGB with straight (unpremultiplied)
@@ -9,22 +9,34 @@ export class Raster {
   readonly height: number;
   /** The pixels: RGBA, 8 bits each, straight alpha, sRGB. */
   readonly imageData: ImageData;
-  readonly #png: Blob;
+  #png: Promise<Blob> | undefined;
 
   /** @internal Rasters come from an engine or a scene. */
-  constructor(raw: RawRaster) {
+  constructor(raw: { width: number; height: number; rgba: Uint8Array<ArrayBuffer> }) {
     this.width = raw.width;
     this.height = raw.height;
     this.imageData = toImageData(raw);
-    this.#png = new Blob([raw.png], { type: "image/png" });
   }
 
   /**
    * A PNG of the picture. It is encoded from straight alpha, so that, unlike
-   * with a canvas's `toBlob`, the colour under alpha 0 is kept.
+   * with a canvas's `toBlob`, the colour under alpha 0 is kept. The work is done
+   * in a worker when it is first asked for, from the pixels as they are then.
    */
   async toBlob(): Promise<Blob> {
+    this.#png ??= this.#encode();
     return this.#png;
+  }
+
+  async #encode(): Promise<Blob> {
+    const { width, height } = this;
+    const { buffer, byteOffset, byteLength } = this.imageData.data;
+    try {
+      return await encodePng({ width, height, rgba: new Uint8Array(buffer, byteOffset, byteLength) });
+    } catch (error) {
+      this.#png = undefined;
+      throw error;
+    }
   }
 
   /**

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Connection } from "../internal/connection.js";
+import { Connection, composeWorker } from "../internal/connection.js";
 import { checkPicture, toRawPicture } from "../internal/pictures.js";
 import type { Calls, RawScene } from "../internal/protocol.js";
 import { Queue } from "../internal/queue.js";
@@ -251,7 +251,7 @@ export class Scene {
     scene.catch(() => {});
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
-      if (!this.#connection || this.#connection.closed) this.#connection = new Connection();
+      if (!this.#connection || this.#connection.closed) this.#connection = new Connection(composeWorker);
       return this.#connection.call(type, await scene, { signal });
     }, signal);
   }

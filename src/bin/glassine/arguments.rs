@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use glassine::pipeline::{Mode, VaeSize};
+use glassine::pack::{PackOptions, Precision};
+use glassine::pipeline::{Mode, VaeKind};
 use glassine::sampling::{Convention, SamplerName};
 use glassine::transparency::OFFSET_GAIN;
-use glassine::weights::{PackOptions, Precision};
 
 /// Transparent image layers, generated natively.
 #[derive(Parser)]
@@ -68,9 +68,9 @@ pub struct Pack {
     /// The UNet was trained on transparent latents and needs no adapter.
     #[arg(long)]
     pub native_transparency: bool,
-    /// How weights are stored.
-    #[arg(long, value_enum, default_value_t = Quantize::F16)]
-    pub quantize: Quantize,
+    /// How weights are stored: q4, q8, f16 or f32.
+    #[arg(long, default_value_t = Precision::F16)]
+    pub quantize: Precision,
     /// Denoising steps that suit the model.
     #[arg(long, default_value_t = PackOptions::DEFAULT_STEPS)]
     pub default_steps: usize,
@@ -80,25 +80,6 @@ pub struct Pack {
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Quantize {
-    Q4,
-    Q8,
-    F16,
-    F32,
-}
-
-impl From<Quantize> for Precision {
-    fn from(quantize: Quantize) -> Self {
-        match quantize {
-            Quantize::Q4 => Self::Q4,
-            Quantize::Q8 => Self::Q8,
-            Quantize::F16 => Self::F16,
-            Quantize::F32 => Self::F32,
-        }
-    }
 }
 
 #[derive(clap::Args)]
@@ -183,7 +164,7 @@ pub struct Generate {
     pub noise: Option<PathBuf>,
     /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture.
     #[arg(long, default_value_t)]
-    pub vae: VaeSize,
+    pub vae: VaeKind,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,
@@ -225,7 +206,7 @@ pub struct Decode {
     pub latent: PathBuf,
     /// full, or tiny: TAESD, faster and less exact, which makes an opaque picture.
     #[arg(long, default_value_t)]
-    pub vae: VaeSize,
+    pub vae: VaeKind,
     /// Passes of the transparency decoder: 1 or 8.
     #[arg(long, default_value_t = 8)]
     pub decode_passes: usize,

@@ -3,12 +3,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten, to_ora, to_psd};
+use glassine::pack::{
+    AdapterKind, FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder,
+};
 use glassine::pipeline::{
-    Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeSize,
+    Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
 };
-use glassine::weights::{
-    AdapterKind, FolderSource, HostTensor, LoadEvent, Lora, PackOptions, inspect, pack_folder,
-};
+use glassine::weights::HostTensor;
 use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
@@ -34,12 +35,7 @@ async fn pack(arguments: Pack) -> Result<()> {
     let mut adapters = BTreeMap::new();
     for layers in &arguments.layers {
         let split = layers.split_once('=');
-        let known = |name: &str| {
-            AdapterKind::ALL
-                .into_iter()
-                .find(|kind| kind.as_str() == name)
-        };
-        let parsed = split.and_then(|(name, file)| Some((known(name)?, file.into())));
+        let parsed = split.and_then(|(name, file)| Some((name.parse().ok()?, file.into())));
         let (kind, file) = parsed.ok_or_else(|| {
             Error::new(
                 ErrorCode::BadOption,
@@ -63,7 +59,7 @@ async fn pack(arguments: Pack) -> Result<()> {
             .map(|lora| split_lora(lora))
             .collect(),
         native_transparency: arguments.native_transparency,
-        precision: arguments.quantize.into(),
+        precision: arguments.quantize,
         default_steps: arguments.default_steps,
         default_guidance: arguments.default_guidance,
     };
@@ -199,7 +195,7 @@ async fn decode(arguments: Decode) -> Result<()> {
     let transparent = Mode::Single.missing_part(engine.manifest()).is_none();
     let latent = Latent {
         values,
-        mode: if transparent && arguments.vae == VaeSize::Full {
+        mode: if transparent && arguments.vae == VaeKind::Full {
             Mode::Single
         } else {
             Mode::Opaque

@@ -1,6 +1,7 @@
 //! Output files appear whole or not at all.
 
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 use glassine::image::Picture;
 use glassine::weights::Dtype;
@@ -9,18 +10,30 @@ use glassine::{Error, ErrorCode, Result};
 
 /// Writes `bytes` beside `path` and moves them there, so that a failure leaves no part of a file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&partial);
+    write_whole(path, bytes).map_err(|error| {
         Error::new(
             ErrorCode::BadOption,
             format!("cannot write {}: {error}", path.display()),
             "name a file in an existing folder",
         )
     })
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A link stays one: what it points to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // As any new file, and not for its owner alone, as temporary ones are.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(&path)?;
+    Ok(())
 }
 
 /// Writes named tensors as f32.

@@ -27,7 +27,7 @@ use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
 /// A layer of a file.
-struct Sheet<'a> {
+struct ResolvedLayer<'a> {
     name: &'a str,
     visible: bool,
     /// 0 to 1.
@@ -40,7 +40,7 @@ struct Sheet<'a> {
 enum Content<'a> {
     Picture(Cow<'a, Picture>, Transform),
     /// Bottom first.
-    Group(Vec<Sheet<'a>>),
+    Group(Vec<ResolvedLayer<'a>>),
 }
 
 /// Checks the scene, gets its pictures and hands `write` the layers, bottom first, and the flattened
@@ -49,7 +49,7 @@ fn export<P: Borrow<Picture>>(
     scene: &Scene,
     format: &str,
     resolve: impl FnMut(&str) -> Result<P>,
-    write: impl FnOnce(&[Sheet], &Picture) -> Result<Vec<u8>>,
+    write: impl FnOnce(&[ResolvedLayer], &Picture) -> Result<Vec<u8>>,
 ) -> Result<Vec<u8>> {
     scene.validate()?;
     if scene.space == ColorSpace::Linear {
@@ -67,7 +67,7 @@ fn export<P: Borrow<Picture>>(
 }
 
 /// The scene's background as a layer, unless it is transparent.
-fn background(scene: &Scene) -> Result<Option<Sheet<'static>>> {
+fn background(scene: &Scene) -> Result<Option<ResolvedLayer<'static>>> {
     let color = scene.background.rgba;
     if color[3] == 0 {
         return Ok(None);
@@ -79,7 +79,7 @@ fn background(scene: &Scene) -> Result<Option<Sheet<'static>>> {
         height: scene.height,
         rgba,
     };
-    Ok(Some(Sheet {
+    Ok(Some(ResolvedLayer {
         name: "background",
         visible: true,
         opacity: 1.0,
@@ -95,7 +95,7 @@ fn stack<'a, P: Borrow<Picture>>(
     pictures: &'a Pictures<P>,
     layers: &'a [Layer],
     outer: &Transform,
-) -> Vec<Sheet<'a>> {
+) -> Vec<ResolvedLayer<'a>> {
     let size = [scene.width, scene.height].map(|side| side as f64);
     let content = |layer: &'a Layer| {
         if let Some(layers) = &layer.layers {
@@ -110,7 +110,7 @@ fn stack<'a, P: Borrow<Picture>>(
     let sheets = layers.iter().filter_map(|layer| {
         let name = [&layer.name, &layer.role, &layer.image];
         let name = name.into_iter().flatten().next();
-        Some(Sheet {
+        Some(ResolvedLayer {
             name: name.map_or("group", String::as_str),
             visible: layer.visible,
             opacity: layer.opacity,
@@ -122,7 +122,7 @@ fn stack<'a, P: Borrow<Picture>>(
     sheets.collect()
 }
 
-impl Sheet<'_> {
+impl ResolvedLayer<'_> {
     /// The error for a layer whose blend mode and operator `format` cannot express.
     fn inexpressible(&self, format: &str) -> Error {
         let Self {

@@ -12,7 +12,7 @@ use zip::write::SimpleFileOptions;
 use super::super::blend::BlendMode;
 use super::super::operator::Operator;
 use super::super::scene::Scene;
-use super::{Content, Sheet, export, place};
+use super::{Content, ResolvedLayer, export, place};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
@@ -71,7 +71,7 @@ struct Stack<'a> {
 
 impl Stack<'_> {
     /// Adds `sheets`, which the file has top first.
-    fn add(&mut self, sheets: &[Sheet]) -> Result<()> {
+    fn add(&mut self, sheets: &[ResolvedLayer]) -> Result<()> {
         for sheet in sheets.iter().rev() {
             let attributes = attributes(sheet)?;
             match &sheet.content {
@@ -102,7 +102,7 @@ impl Stack<'_> {
 }
 
 /// The attributes that layers and groups share.
-fn attributes(sheet: &Sheet) -> Result<String> {
+fn attributes(sheet: &ResolvedLayer) -> Result<String> {
     let operation = composite_op(sheet).ok_or_else(|| sheet.inexpressible(FORMAT))?;
     let visibility = if sheet.visible { "visible" } else { "hidden" };
     Ok(format!(
@@ -113,7 +113,7 @@ fn attributes(sheet: &Sheet) -> Result<String> {
 }
 
 /// The value of attribute `composite-op`, which names blend mode and operator at once.
-fn composite_op(sheet: &Sheet) -> Option<String> {
+fn composite_op(sheet: &ResolvedLayer) -> Option<String> {
     let name = match (sheet.blend, sheet.operator) {
         (BlendMode::Exclusion, _) => return None,
         (BlendMode::Normal, operator) => match operator {

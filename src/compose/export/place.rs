@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::super::color::{ColorSpace, Decoder};
 use super::super::flatten::transparent_bytes;
+use super::super::placed::PlacedPicture;
 use super::super::row::Row;
-use super::super::sample::PlacedPicture;
 use super::super::scene::MAX_SIDE;
 use super::super::transform::Transform;
 use crate::Result;

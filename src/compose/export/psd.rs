@@ -7,7 +7,7 @@ use super::super::blend::BlendMode;
 use super::super::operator::Operator;
 use super::super::scene::Scene;
 use super::pack_bits::pack_bits;
-use super::{Content, Sheet, export, place};
+use super::{Content, ResolvedLayer, export, place};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
@@ -176,7 +176,11 @@ impl Record {
 }
 
 /// Adds the records of `sheets`, the lowest first.
-fn add_records(sheets: &[Sheet], scene_size: [usize; 2], records: &mut Vec<Record>) -> Result<()> {
+fn add_records(
+    sheets: &[ResolvedLayer],
+    scene_size: [usize; 2],
+    records: &mut Vec<Record>,
+) -> Result<()> {
     let mut clips = false;
     for (index, sheet) in sheets.iter().enumerate() {
         // Clipping counts from the next layer below that is not clipped, an operator from all that

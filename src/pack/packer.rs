@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::adapter::{Adapter, AdapterKind};
-use super::checkpoint::{Checkpoint, Component, sd15_scheduler};
-use super::files::Files;
+use super::checkpoint::Checkpoint;
+use super::component::{Component, sd15_scheduler};
+use super::control_net;
+use super::latent_rgb::fit_latent_rgb;
 use super::lora::Lora;
-use super::manifest::{
-    Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, StoredType, TensorEntry,
-};
-use super::pack::{LoadEvent, PackStore, SCALES, hex};
-use super::preview::fit_preview;
-use super::quantize::{Quantization, quantize};
-use super::recipe::stored_type;
-use super::safetensors::{Dtype, SafetensorsFile, write_safetensors};
-use super::{HostTensor, control_net};
+use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry};
+use super::precision_policy::stored_type;
+use super::reader::{LoadEvent, PackStore, SCALES, hex};
 use crate::text::clip_vocabulary;
+use crate::weights::Files;
+use crate::weights::{Dtype, SafetensorsFile, write_safetensors};
+use crate::weights::{HostTensor, StoredType, TensorEntry};
+use crate::weights::{Quantization, quantize};
 use crate::{Error, ErrorCode, Result};
 
 /// What to pack, and how.
@@ -53,7 +53,7 @@ pub struct PackOptions {
 impl PackOptions {
     /// Steps that suit Stable Diffusion 1.5.
     pub const DEFAULT_STEPS: usize = 20;
-    /// Guidance scale that suits Stable Diffusion 1.5.
+    /// Guidance scale that applies_to Stable Diffusion 1.5.
     pub const DEFAULT_GUIDANCE: f32 = 7.0;
 }
 
@@ -345,7 +345,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         (manifest.defaults.width, manifest.defaults.height) = (size, size);
         // What has too long a name for a shard, or no values, would only be refused on loading.
         manifest.check()?;
-        manifest.preview = fit_preview(&manifest, self.store).await?;
+        manifest.preview = fit_latent_rgb(&manifest, self.store).await?;
         let json = serde_json::to_vec(&manifest).expect("a manifest is plain data");
         self.store.write(MANIFEST_FILE, json).await?;
         Ok(manifest)

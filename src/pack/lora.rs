@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::HostTensor;
-use super::files::{Disk, Files, InMemory};
-use super::host::matmul;
-use super::safetensors::SafetensorsFile;
+use crate::weights::HostTensor;
+use crate::weights::SafetensorsFile;
+use crate::weights::host::matmul;
+use crate::weights::{Disk, Files, InMemory};
 use crate::{Error, ErrorCode, Result};
 
 /// Beginnings of layer names in a file, and the component that each stands for.

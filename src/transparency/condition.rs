@@ -5,12 +5,12 @@ use crate::nn::{Conv2d, silu};
 use crate::weights::Weights;
 
 /// Turns a condition picture into one feature map for each level of the UNet.
-pub struct HintEncoder {
+pub struct ConditionEncoder {
     /// The convolutions that lead to each map.
     groups: Vec<Vec<Conv2d>>,
 }
 
-impl HintEncoder {
+impl ConditionEncoder {
     /// Takes `blocks_0`, `blocks_1`, ... of a conditional adapter's `kwargs_encoder`.
     pub fn load(weights: &Weights) -> Result<Self> {
         // The first group brings the picture to an eighth, each further one halves.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::checkpoint::{Checkpoint, Component, find_weights, read_json};
-use super::files::Files;
-use super::safetensors::SafetensorsFile;
+use super::checkpoint::{Checkpoint, find_weights, read_json};
+use super::component::Component;
+use crate::weights::Files;
+use crate::weights::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
 
 /// Opens the ControlNet in `folder` among `files` for the UNet of `base`: its config and its tensors.

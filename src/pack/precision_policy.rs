@@ -1,7 +1,8 @@
 //! Which weights are quantized, and how finely.
 
-use super::manifest::{Precision, StoredType};
-use super::quantize::Quantization;
+use super::manifest::Precision;
+use crate::weights::Quantization;
+use crate::weights::StoredType;
 
 /// How tensor `name` of a pack is stored.
 pub(super) fn stored_type(
@@ -24,7 +25,7 @@ pub(super) fn stored_type(
     let kept = KEPT.iter().any(|part| name.contains(part));
     let fitting = [Quantization::Q4, Quantization::Q8, narrow]
         .into_iter()
-        .find(|quantization| bits <= quantization.bits && !kept && quantization.suits(shape));
+        .find(|quantization| bits <= quantization.bits && !kept && quantization.applies_to(shape));
     match fitting {
         None => (StoredType::F16, None),
         Some(quantization) if quantization.bits == 4 => (StoredType::Q4, fitting),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::checkpoint::{Checkpoint, Component};
+use super::checkpoint::Checkpoint;
+use super::component::Component;
 use super::manifest::{MANIFEST_FILE, Manifest};
-use super::safetensors::SafetensorsFile;
-use crate::pipeline::Mode;
+use super::mode::Mode;
+use crate::weights::SafetensorsFile;
 use crate::{Error, ErrorCode, Result};
 
 /// A description of the pack, checkpoint or adapter file at `path`: architecture, precision,
@@ -57,7 +58,7 @@ fn describe_pack(manifest: &Manifest) -> String {
     for (component, (count, values)) in sizes {
         let _ = writeln!(text, "  {component}: {count} tensors, {values} values");
     }
-    for mode in Mode::ALL {
+    for mode in Mode::ALL.iter().copied() {
         let _ = match mode.missing_part(manifest) {
             None => writeln!(text, "  mode {mode}: yes"),
             Some(part) => writeln!(text, "  mode {mode}: needs {part}"),

@@ -1,11 +1,11 @@
 use burn::tensor::Tensor;
 
-use super::{GroupNorm, Linear, attend, merge_heads, split_heads};
+use super::{GroupNorm, Linear, merge_heads, scaled_dot_product_attention, split_heads};
 use crate::Result;
 use crate::weights::Weights;
 
 /// Attention among the cells of a feature map, around a residual.
-pub struct SpatialAttention {
+pub struct AttentionBlock {
     heads: usize,
     norm: GroupNorm,
     query: Linear,
@@ -14,7 +14,7 @@ pub struct SpatialAttention {
     out: Linear,
 }
 
-impl SpatialAttention {
+impl AttentionBlock {
     /// Takes `group_norm`, `to_q`, `to_k`, `to_v` and `to_out.0`; `norm` says how to load the
     /// first.
     pub fn load(
@@ -37,7 +37,7 @@ impl SpatialAttention {
         let [batch, channels, height, width] = x.dims();
         let tokens = self.norm.forward(x.clone()).flatten::<3>(2, 3);
         let tokens = tokens.swap_dims(1, 2);
-        let attended = attend(
+        let attended = scaled_dot_product_attention(
             split_heads(self.query.forward(tokens.clone()), self.heads),
             split_heads(self.key.forward(tokens.clone()), self.heads),
             split_heads(self.value.forward(tokens), self.heads),

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use super::files::Disk;
 use super::manifest::{MANIFEST_FILE, Manifest};
-use super::pack::{LoadEvent, PackSource, PackStore};
 use super::packer::{PackOptions, Packer};
+use super::reader::{LoadEvent, PackSource, PackStore};
+use crate::weights::Disk;
 use crate::{Error, ErrorCode, Result};
 
 /// A pack in a folder on disk.
@@ -78,8 +78,7 @@ pub async fn pack_folder(
             "name another folder or remove it",
         ));
     }
-    let partial = out.with_file_name(format!("{name}.partial"));
-    let _ = std::fs::remove_dir_all(&partial);
+    let partial = create_beside(out, name).map_err(|error| cannot_write(out, error))?;
     let mut store = FolderSource::new(&partial);
     let outcome = Packer::pack(options, name, &Disk, &mut store, progress).await;
     let outcome = outcome.and_then(|manifest| {
@@ -90,6 +89,21 @@ pub async fn pack_folder(
         let _ = std::fs::remove_dir_all(&partial);
     }
     outcome
+}
+
+/// A folder beside `out` that nothing else has: its name is that of the pack with a number.
+fn create_beside(out: &Path, name: &str) -> std::io::Result<PathBuf> {
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    for number in 0u32.. {
+        let folder = out.with_file_name(format!("{name}.partial-{number}"));
+        match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|()| folder),
+        }
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
 }
 
 /// Moves a finished pack to its place. Of a pack that is there already, only its own files go: what

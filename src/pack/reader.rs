@@ -3,14 +3,15 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::HostTensor;
 use super::lora::Lora;
-use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry, StoredType, TensorEntry};
-use super::on_device::{Part, Weights};
-use super::quantize::quantize;
-use super::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
-use super::weight::decode_part;
+use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
 use crate::text::Tokenizer;
+use crate::weights::HostTensor;
+use crate::weights::quantize;
+use crate::weights::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
+use crate::weights::weight::decode_part;
+use crate::weights::{RowChunk, Weights};
+use crate::weights::{StoredType, TensorEntry};
 use crate::{Error, ErrorCode, Result};
 
 /// Where a pack's files come from: a folder, a URL, a store.
@@ -117,7 +118,7 @@ impl<S: PackSource> Pack<S> {
         for index in shards {
             let shard = &self.manifest.shards[index];
             let bytes = self.read_checked(shard).await?;
-            self.unpack_shard(index, &bytes, weights, &wanted)?;
+            self.load_shard(index, &bytes, weights, &wanted)?;
             loaded_bytes += shard.bytes;
             let event = LoadEvent {
                 loaded_bytes,
@@ -179,7 +180,7 @@ impl<S: PackSource> Pack<S> {
         weights: &Weights,
         name: &str,
         entry: &TensorEntry,
-        part: Part<'_>,
+        part: RowChunk<'_>,
     ) -> Result<()> {
         let mut loras = self.loras.borrow_mut();
         if !loras.iter().any(|lora| lora.changes(name)) {
@@ -203,14 +204,14 @@ impl<S: PackSource> Pack<S> {
             let what = format!("{name} cannot be merged with the LoRA");
             Error::new(ErrorCode::ModelUnsupported, what, "use a smaller strength")
         })?;
-        let part = Part {
+        let part = RowChunk {
             bytes: &bytes,
             scales: scales.as_deref(),
         };
         weights.insert_part(name, &entry, part)
     }
 
-    fn unpack_shard(
+    fn load_shard(
         &self,
         index: usize,
         bytes: &[u8],
@@ -240,7 +241,7 @@ impl<S: PackSource> Pack<S> {
             }
             if wanted(name) && entry.stored != StoredType::U8 {
                 let scales = scales.map(|scales| scales.1);
-                self.insert(weights, name, entry, Part { bytes, scales })?;
+                self.insert(weights, name, entry, RowChunk { bytes, scales })?;
             }
         }
         Ok(())

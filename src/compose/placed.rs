@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::blend::Rgba;
 use super::color::Decoder;
-use super::lanes::Words;
+use super::lanes::{Rgba, Words};
 use super::resample::Resampler;
 use super::texels::Bytes;
 use super::transform::Transform;
@@ -18,7 +17,7 @@ pub(super) struct PlacedPicture<'a> {
 
 enum Placement {
     /// Pixel on pixel, the top left one at this place.
-    Shifted([i64; 2]),
+    Translated([i64; 2]),
     /// At any place, in any direction and size.
     Resampled(Resampler),
 }
@@ -29,7 +28,7 @@ impl<'a> PlacedPicture<'a> {
     pub(super) fn new(picture: &'a Picture, decoder: &'a Decoder, transform: &Transform) -> Self {
         let bytes = Bytes { picture, decoder };
         let placement = match transform.whole_shift() {
-            Some(shift) => Placement::Shifted(shift),
+            Some(shift) => Placement::Translated(shift),
             None => Placement::Resampled(Resampler::new(&bytes, transform)),
         };
         Self { bytes, placement }
@@ -47,7 +46,7 @@ impl<'a> PlacedPicture<'a> {
         put: impl FnMut(usize, Rgba),
     ) -> Range<usize> {
         match &self.placement {
-            Placement::Shifted(shift) => self.read_bytes(*shift, y, width, opacity, put),
+            Placement::Translated(shift) => self.read_bytes(*shift, y, width, opacity, put),
             Placement::Resampled(resampler) => {
                 resampler.read_row(&self.bytes, y, width, opacity, put)
             }

@@ -2,115 +2,115 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::LARGEST;
+use super::MAX_INTERMEDIATE_BYTES;
 
-/// A feature map `[batch, channels, height, width]` cut into horizontal bands, each small enough
-/// for any device, top band first.
+/// A feature map `[batch, channels, height, width]` cut into horizontal tiles, each small enough
+/// for any device, top tile first.
 ///
 /// Pictures need it: the VAE's maps of 512 x 512 pixels are larger than WebGPU's smallest binding.
 #[derive(Clone)]
-pub struct Bands {
-    bands: Vec<Tensor<4>>,
+pub struct RowTiles {
+    tiles: Vec<Tensor<4>>,
 }
 
-impl From<Tensor<4>> for Bands {
+impl From<Tensor<4>> for RowTiles {
     fn from(whole: Tensor<4>) -> Self {
-        Self { bands: vec![whole] }
+        Self { tiles: vec![whole] }
     }
 }
 
-impl Bands {
-    /// A map of `height` rows made band by band: `make` is given the rows of each. `row_bytes` is
+impl RowTiles {
+    /// A map of `height` rows made tile by tile: `make` is given the rows of each. `row_bytes` is
     /// the size of a row or, if that is more, of what a row is made from.
-    pub fn make(
+    pub fn from_fn(
         height: usize,
         row_bytes: usize,
         make: impl FnMut(Range<usize>) -> Tensor<4>,
     ) -> Self {
-        let rows = (LARGEST / row_bytes.max(1)).clamp(1, height);
+        let rows = (MAX_INTERMEDIATE_BYTES / row_bytes.max(1)).clamp(1, height);
         // Of one height, as far as possible: each other one takes kernels and memory of its own.
         let rows = height.div_ceil(height.div_ceil(rows));
         let starts = (0..height).step_by(rows);
-        let bands = starts.map(|start| start..(start + rows).min(height));
+        let tiles = starts.map(|start| start..(start + rows).min(height));
         Self {
-            bands: bands.map(make).collect(),
+            tiles: tiles.map(make).collect(),
         }
     }
 
     /// The map that has first the channels of `a`, then those of `b`.
-    pub fn beside(a: Tensor<4>, b: Tensor<4>) -> Self {
+    pub fn concat_channels(a: Tensor<4>, b: Tensor<4>) -> Self {
         let [batch, channels, height, width] = a.dims();
         let row_bytes = 4 * batch * (channels + b.dims()[1]) * width;
         let (a, b) = (Self::from(a), Self::from(b));
-        Self::make(height, row_bytes, |rows| {
+        Self::from_fn(height, row_bytes, |rows| {
             Tensor::cat(vec![a.rows(rows.clone()), b.rows(rows)], 1)
         })
     }
 
     /// The size of the whole map.
     pub fn dims(&self) -> [usize; 4] {
-        let [batch, channels, _, width] = self.bands[0].dims();
-        let height = self.bands.iter().map(|band| band.dims()[2]).sum();
+        let [batch, channels, _, width] = self.tiles[0].dims();
+        let height = self.tiles.iter().map(|tile| tile.dims()[2]).sum();
         [batch, channels, height, width]
     }
 
-    /// The bands in order.
+    /// The tiles in order.
     pub fn iter(&self) -> impl Iterator<Item = &Tensor<4>> {
-        self.bands.iter()
+        self.tiles.iter()
     }
 
-    /// Each band changed in the same way.
+    /// Each tile changed in the same way.
     pub fn map(self, change: impl FnMut(Tensor<4>) -> Tensor<4>) -> Self {
         Self {
-            bands: self.bands.into_iter().map(change).collect(),
+            tiles: self.tiles.into_iter().map(change).collect(),
         }
     }
 
-    /// A run of the map's rows.
+    /// A chunk of the map's rows.
     pub fn rows(&self, rows: Range<usize>) -> Tensor<4> {
         let mut parts = Vec::new();
         let mut top = 0;
-        for band in &self.bands {
-            let height = band.dims()[2];
+        for tile in &self.tiles {
+            let height = tile.dims()[2];
             let start = rows.start.max(top) - top;
             let end = rows.end.min(top + height).saturating_sub(top);
             match end.saturating_sub(start) {
                 0 => {}
-                all if all == height => parts.push(band.clone()),
-                some => parts.push(band.clone().narrow(2, start, some)),
+                all if all == height => parts.push(tile.clone()),
+                some => parts.push(tile.clone().narrow(2, start, some)),
             }
             top += height;
         }
-        join(parts)
+        concat(parts)
     }
 
     /// The whole map.
-    pub fn join(self) -> Tensor<4> {
-        join(self.bands)
+    pub fn concat(self) -> Tensor<4> {
+        concat(self.tiles)
     }
 }
 
-impl std::ops::Add for Bands {
+impl std::ops::Add for RowTiles {
     type Output = Self;
 
     /// The sum of two maps of one size.
     fn add(self, other: Self) -> Self {
         let mut top = 0;
-        let bands = self.bands.into_iter().map(|band| {
-            let rows = top..top + band.dims()[2];
+        let tiles = self.tiles.into_iter().map(|tile| {
+            let rows = top..top + tile.dims()[2];
             top = rows.end;
-            band + other.rows(rows)
+            tile + other.rows(rows)
         });
         Self {
-            bands: bands.collect(),
+            tiles: tiles.collect(),
         }
     }
 }
 
-fn join(mut bands: Vec<Tensor<4>>) -> Tensor<4> {
-    match bands.len() {
-        1 => bands.remove(0),
-        _ => Tensor::cat(bands, 2),
+fn concat(mut tiles: Vec<Tensor<4>>) -> Tensor<4> {
+    match tiles.len() {
+        1 => tiles.remove(0),
+        _ => Tensor::cat(tiles, 2),
     }
 }
 
@@ -124,9 +124,9 @@ mod tests {
 
     const MAP: [usize; 4] = [2, 4, 20, 6];
 
-    fn cut() -> Bands {
+    fn cut() -> RowTiles {
         let whole = random(MAP);
-        Bands::make(MAP[2], 150, |rows| whole.clone().slice_dim(2, rows))
+        RowTiles::from_fn(MAP[2], 150, |rows| whole.clone().slice_dim(2, rows))
     }
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -153,19 +153,19 @@ mod tests {
         place
     }
 
-    /// Bands where there should be some, which together are the expected map.
-    fn check(bands: Bands, expected: Tensor<4>) {
-        assert!(bands.bands.len() > 1);
-        assert_eq!(bands.dims(), expected.dims());
-        let off: f32 = (bands.join() - expected).abs().max().into_scalar();
+    /// RowTiles where there should be some, which together are the expected map.
+    fn check(tiles: RowTiles, expected: Tensor<4>) {
+        assert!(tiles.tiles.len() > 1);
+        assert_eq!(tiles.dims(), expected.dims());
+        let off: f32 = (tiles.concat() - expected).abs().max().into_scalar();
         assert!(off < 1e-4, "off by {off}");
     }
 
     #[test]
     fn rows_cross_the_borders_of_bands() {
         let map = cut();
-        let whole = map.clone().join();
-        assert!(map.bands.len() > 2);
+        let whole = map.clone().concat();
+        assert!(map.tiles.len() > 2);
         for rows in [0..1, 3..4, 5..9, 2..20, 0..20] {
             let expected = whole.clone().slice_dim(2, rows.clone());
             assert_eq!(map.rows(rows).into_data(), expected.into_data());
@@ -176,7 +176,7 @@ mod tests {
     fn channels_of_two_maps_are_put_beside_each_other() {
         let (a, b) = (random(MAP), random(MAP));
         let expected = Tensor::cat(vec![a.clone(), b.clone()], 1);
-        check(Bands::beside(a, b), expected);
+        check(RowTiles::concat_channels(a, b), expected);
     }
 
     #[test]
@@ -191,8 +191,8 @@ mod tests {
             let place = convolution(&weights, "conv", size);
             let conv = Conv2d::with_options(&place, stride, padding).unwrap();
             let map = cut();
-            let bands = conv.forward_bands(MAP, |rows| map.rows(rows));
-            check(bands, conv.forward(map.join()));
+            let tiles = conv.forward_tiled(MAP, |rows| map.rows(rows));
+            check(tiles, conv.forward(map.concat()));
         }
     }
 
@@ -202,12 +202,12 @@ mod tests {
         let map = cut();
         convolution(&weights, "conv", 3);
         let upsample = Upsample::load(&weights).unwrap();
-        let expected = upsample.forward(map.clone().join());
-        check(upsample.forward_bands(map.clone()), expected);
+        let expected = upsample.forward(map.clone().concat());
+        check(upsample.forward_tiled(map.clone()), expected);
         convolution(&weights, "conv", 3);
         let downsample = Downsample::load(&weights, DownsamplePadding::RightAndBottom).unwrap();
-        let expected = downsample.forward(map.clone().join());
-        check(downsample.forward_bands(map), expected);
+        let expected = downsample.forward(map.clone().concat());
+        check(downsample.forward_tiled(map), expected);
     }
 
     #[test]
@@ -215,9 +215,9 @@ mod tests {
         let weights = Weights::new(&Device::flex());
         let norm = GroupNorm::load(&norm(&weights, "norm"), 2, 1e-5).unwrap();
         let map = cut();
-        let fitted = norm.fit(&map);
-        let expected = norm.forward(map.clone().join());
-        check(map.map(|band| fitted.forward(band)), expected);
+        let fitted = norm.statistics(&map);
+        let expected = norm.forward(map.clone().concat());
+        check(map.map(|tile| fitted.forward(tile)), expected);
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
         convolution(&weights, "conv_shortcut", 1);
         let resnet = ResnetBlock::load(&weights, 2, 1e-5).unwrap();
         let map = cut();
-        let expected = resnet.forward(map.clone().join(), None);
-        check(resnet.forward_bands(map, None), expected);
+        let expected = resnet.forward(map.clone().concat(), None);
+        check(resnet.forward_tiled(map, None), expected);
     }
 }

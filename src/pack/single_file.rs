@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::checkpoint::{Component, sd15_scheduler, unsupported_family};
-use super::safetensors::TensorInfo;
+use super::component::{Component, sd15_scheduler, unsupported_family};
+use crate::weights::TensorInfo;
 use crate::{Error, ErrorCode, Result};
 
 const UNET: &str = "model.diffusion_model.";

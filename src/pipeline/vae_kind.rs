@@ -1,13 +1,11 @@
-use std::fmt;
-use std::str::FromStr;
-
-use super::request::Mode;
-use crate::weights::Manifest;
+use crate::named::named;
+use crate::pack::{Manifest, Mode};
 use crate::{Error, ErrorCode, Result};
 
 /// Which autoencoder stands between latents and pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum VaeSize {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum VaeKind {
     /// The checkpoint's own.
     #[default]
     Full,
@@ -16,18 +14,9 @@ pub enum VaeSize {
     Tiny,
 }
 
-impl VaeSize {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Full, Self::Tiny];
+named!(VaeKind, "VAE");
 
-    /// The name as users type it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Tiny => "tiny",
-        }
-    }
-
+impl VaeKind {
     /// Rejects what `manifest`'s pack or `mode` does not allow.
     pub(super) fn check(self, mode: Mode, manifest: &Manifest) -> Result<()> {
         if self == Self::Full {
@@ -50,28 +39,5 @@ impl VaeSize {
             ));
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for VaeSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for VaeSize {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|size| size.as_str() == text)
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorCode::BadOption,
-                    format!("there is no VAE {text:?}"),
-                    "use full or tiny",
-                )
-            })
     }
 }

@@ -7,48 +7,40 @@
 
 use std::path::Path;
 
-use super::HostTensor;
-use super::checkpoint::{Checkpoint, Component};
-use super::files::Files;
-use super::host::matmul;
-use super::safetensors::SafetensorsFile;
+use super::checkpoint::Checkpoint;
+use super::component::Component;
+use crate::named::named;
+use crate::weights::Files;
+use crate::weights::HostTensor;
+use crate::weights::SafetensorsFile;
+use crate::weights::host::matmul;
 use crate::{Error, ErrorCode, Result};
 
 /// The weights of an attention that LoRA changes.
 const PROJECTIONS: [&str; 4] = ["to_q", "to_k", "to_v", "to_out"];
 
 /// What an adapter is for: the KIND of `--layers KIND=FILE`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum AdapterKind {
     /// `attn`: one transparent picture.
+    #[strum(serialize = "attn")]
     Single,
     /// `joint`: foreground, background and the two blended.
     Joint,
     /// `fg2bg`: a background for a foreground, and the two blended.
+    #[strum(serialize = "fg2bg")]
     ForegroundToBackground,
     /// `bg2fg`: a foreground for a background, and the two blended.
+    #[strum(serialize = "bg2fg")]
     BackgroundToForeground,
 }
 
+named!(AdapterKind, "kind of layers");
+
 impl AdapterKind {
-    /// All kinds.
-    pub const ALL: [Self; 4] = [
-        Self::Single,
-        Self::Joint,
-        Self::ForegroundToBackground,
-        Self::BackgroundToForeground,
-    ];
-
-    /// The name as users type it; `layers.NAME` is the component's name in a pack.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Single => "attn",
-            Self::Joint => "joint",
-            Self::ForegroundToBackground => "fg2bg",
-            Self::BackgroundToForeground => "bg2fg",
-        }
-    }
-
     fn frames(self) -> usize {
         match self {
             Self::Single => 1,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::Unpack;
 
 impl Unpack for Flex {
-    fn unpack_words(
+    fn dequantize_words(
         words: IntTensor<Self>,
         scales: IntTensor<Self>,
         bits: usize,
@@ -17,14 +17,14 @@ impl Unpack for Flex {
         let (words, scales) = (words.to_contiguous(), scales.to_contiguous());
         let (words, scales) = (words.storage::<i32>(), scales.storage::<i32>());
         let values = match bits {
-            4 => unpack::<4, 8>(words, scales, group),
-            _ => unpack::<8, 4>(words, scales, group),
+            4 => dequantize::<4, 8>(words, scales, group),
+            _ => dequantize::<8, 4>(words, scales, group),
         };
         let length = values.len();
         FloatTensor::<Self>::from_data(TensorData::new(values, [length]))
     }
 
-    fn widen_words(words: IntTensor<Self>) -> FloatTensor<Self> {
+    fn f16_words_to_f32(words: IntTensor<Self>) -> FloatTensor<Self> {
         let words = words.to_contiguous();
         let words = words.storage::<i32>().iter();
         let halves = words.flat_map(|word| [*word as u16, (*word >> 16) as u16]);
@@ -34,13 +34,13 @@ impl Unpack for Flex {
     }
 }
 
-fn unpack<const BITS: u32, const LEVELS: usize>(
+fn dequantize<const BITS: u32, const LEVELS: usize>(
     words: &[i32],
     scales: &[i32],
     group: usize,
 ) -> Vec<f32> {
     let mut values = vec![0f32; words.len() * LEVELS];
-    let unpack_group = |(index, (values, words)): (usize, (&mut [f32], &[i32]))| {
+    let dequantize_group = |(index, (values, words)): (usize, (&mut [f32], &[i32]))| {
         let half = (scales[index / 2] as u32 >> (index % 2 * 16)) as u16;
         let scale = f16::from_bits(half).to_f32();
         let (values, _) = values.as_chunks_mut::<LEVELS>();
@@ -57,13 +57,13 @@ fn unpack<const BITS: u32, const LEVELS: usize>(
         .zip(words.par_chunks(group / LEVELS))
         .enumerate()
         .with_min_len(1 << 10)
-        .for_each(unpack_group);
+        .for_each(dequantize_group);
     #[cfg(not(feature = "cli"))]
     values
         .chunks_mut(group)
         .zip(words.chunks(group / LEVELS))
         .enumerate()
-        .for_each(unpack_group);
+        .for_each(dequantize_group);
     values
 }
 
@@ -71,7 +71,7 @@ fn unpack<const BITS: u32, const LEVELS: usize>(
 mod tests {
     use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-    use crate::kernels::{unpack, widen};
+    use crate::kernels::{dequantize, f16_to_f32};
 
     fn word(words: Vec<i32>) -> Tensor<1, Int> {
         let length = words.len();
@@ -83,27 +83,27 @@ mod tests {
         let halves = scales.map(|scale| u32::from(half::f16::from_f32(scale).to_bits()));
         let scales = vec![(halves[0] | halves[1] << 16) as i32];
         let words = words.into_iter().map(|word| word as i32).collect();
-        let unpacked = unpack(word(words), word(scales), bits, group);
-        unpacked.into_data().try_into_vec().unwrap()
+        let values = dequantize(word(words), word(scales), bits, group);
+        values.into_data().try_into_vec().unwrap()
     }
 
     #[test]
     fn four_bit_levels_run_from_the_lowest_bits_up() {
-        let unpacked = values(vec![0x7654_3210, 0xfedc_ba98], [1.0, -0.5], 4, 8);
+        let values = values(vec![0x7654_3210, 0xfedc_ba98], [1.0, -0.5], 4, 8);
         let first = [-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0];
         let second = [0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5];
-        assert_eq!(unpacked, [first, second].concat());
+        assert_eq!(values, [first, second].concat());
     }
 
     #[test]
     fn eight_bit_levels_are_bytes_in_order() {
-        let unpacked = values(vec![0xff80_8100, 0x0180_8080], [2.0, 1.0], 8, 4);
-        assert_eq!(unpacked, [-256.0, 2.0, 0.0, 254.0, 0.0, 0.0, 0.0, -127.0]);
+        let values = values(vec![0xff80_8100, 0x0180_8080], [2.0, 1.0], 8, 4);
+        assert_eq!(values, [-256.0, 2.0, 0.0, 254.0, 0.0, 0.0, 0.0, -127.0]);
     }
 
     #[test]
     fn half_floats_are_read_in_pairs() {
-        let widened = widen(word(vec![0xbc00_3c00u32 as i32, 0x7c00_0001]));
+        let widened = f16_to_f32(word(vec![0xbc00_3c00u32 as i32, 0x7c00_0001]));
         let widened: Vec<f32> = widened.into_data().try_into_vec().unwrap();
         assert_eq!(widened, [1.0, -1.0, 2f32.powi(-24), f32::INFINITY]);
     }

@@ -7,7 +7,7 @@ use cubecl::{calculate_cube_count_elemwise, cube};
 use super::Unpack;
 
 impl Unpack for Cube {
-    fn unpack_words(
+    fn dequantize_words(
         words: IntTensor<Self>,
         scales: IntTensor<Self>,
         bits: usize,
@@ -20,7 +20,7 @@ impl Unpack for Cube {
             empty_device_dtype(client.clone(), device, [count * levels].into(), DType::F32);
         let cube_dim = CubeDim::new(&client, count);
         let cube_count = calculate_cube_count_elemwise(&client, count, cube_dim);
-        unpack_word::launch(
+        dequantize_word::launch(
             &client,
             cube_count,
             cube_dim,
@@ -33,13 +33,13 @@ impl Unpack for Cube {
         values
     }
 
-    fn widen_words(words: IntTensor<Self>) -> FloatTensor<Self> {
+    fn f16_words_to_f32(words: IntTensor<Self>) -> FloatTensor<Self> {
         let count = words.meta.num_elements();
         let (client, device) = (words.client.clone(), words.device.clone());
         let values = empty_device_dtype(client.clone(), device, [count * 2].into(), DType::F32);
         let cube_dim = CubeDim::new(&client, count);
         let cube_count = calculate_cube_count_elemwise(&client, count, cube_dim);
-        widen_word::launch(
+        f16_word_to_f32::launch(
             &client,
             cube_count,
             cube_dim,
@@ -53,7 +53,7 @@ impl Unpack for Cube {
 /// One word an invocation. Half floats are widened by hand, so that nothing depends on the device's
 /// knowing them.
 #[cube(launch)]
-fn unpack_word(
+fn dequantize_word(
     words: &[i32],
     scales: &[i32],
     values: &mut [f32],
@@ -66,7 +66,7 @@ fn unpack_word(
     let group = ABSOLUTE_POS / words_a_group as usize;
     let shift = (group % 2) as u32 * 16;
     let half = (u32::reinterpret(scales[group / 2]) >> shift) & 0xffff;
-    let scale = widen(half);
+    let scale = f16_to_f32(half);
     let word = u32::reinterpret(words[ABSOLUTE_POS]);
     let levels = comptime!(32 / bits);
     #[unroll]
@@ -79,18 +79,18 @@ fn unpack_word(
 
 /// One word an invocation.
 #[cube(launch)]
-fn widen_word(words: &[i32], values: &mut [f32]) {
+fn f16_word_to_f32(words: &[i32], values: &mut [f32]) {
     if ABSOLUTE_POS >= words.len() {
         terminate!();
     }
     let word = u32::reinterpret(words[ABSOLUTE_POS]);
-    values[ABSOLUTE_POS * 2] = widen(word & 0xffff);
-    values[ABSOLUTE_POS * 2 + 1] = widen(word >> 16);
+    values[ABSOLUTE_POS * 2] = f16_to_f32(word & 0xffff);
+    values[ABSOLUTE_POS * 2 + 1] = f16_to_f32(word >> 16);
 }
 
 /// The value of a half float given by its bits.
 #[cube]
-fn widen(half: u32) -> f32 {
+fn f16_to_f32(half: u32) -> f32 {
     let exponent = (half >> 10) & 31;
     let mantissa = half & 1023;
     let magnitude = if exponent == 0 {

@@ -3,12 +3,13 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::manifest::Manifest;
-use super::on_device::Weights;
-use super::pack::{Pack, PackSource};
+use super::reader::{Pack, PackSource};
 use crate::Result;
 use crate::vae::VaeDecoder;
+use crate::weights::Weights;
+use crate::weights::host::host_values;
 
-/// Side of the flat patches that [`fit_preview`] decodes, in latent cells, and patches a side.
+/// Side of the flat patches that [`fit_latent_rgb`] decodes, in latent cells, and patches a side.
 const PATCH: usize = 2;
 const PATCHES: usize = 4;
 /// Pictures that are decoded: two of 64 x 64 pixels take seconds in a browser too.
@@ -18,7 +19,7 @@ const PICTURES: usize = 2;
 ///
 /// Pictures of flat patches with random latents are decoded, and the colours at the patches'
 /// centres are fitted by least squares.
-pub(super) async fn fit_preview(
+pub(super) async fn fit_latent_rgb(
     manifest: &Manifest,
     source: &impl PackSource,
 ) -> Result<Vec<[f32; 3]>> {
@@ -43,7 +44,7 @@ pub(super) async fn fit_preview(
             weights.device(),
         );
         let picture = decoder.forward(latent).into_data_async().await;
-        let picture = crate::pipeline::host_values(picture)?;
+        let picture = host_values(picture)?;
         for patch in 0..PATCHES * PATCHES {
             let (y, x) = (patch / PATCHES, patch % PATCHES);
             let centre = |index: usize| (index * PATCH + PATCH / 2) * 8;

@@ -1,0 +1,30 @@
+//! Checkpoints and packs.
+//!
+//! [`Packer`] turns somebody's checkpoint into a pack, one tensor at a time; [`Pack`] reads a
+//! pack back, one shard at a time, onto a device. Both speak safetensors.
+
+mod adapter;
+mod checkpoint;
+mod component;
+mod control_net;
+mod folder;
+mod inspect;
+mod latent_rgb;
+mod lora;
+mod manifest;
+mod mode;
+mod packer;
+mod precision_policy;
+mod reader;
+mod single_file;
+
+pub use adapter::AdapterKind;
+pub use checkpoint::Checkpoint;
+pub use component::Component;
+pub use folder::{FolderSource, pack_folder};
+pub use inspect::inspect;
+pub use lora::Lora;
+pub use manifest::{MANIFEST_FILE, Manifest, Precision, ShardEntry};
+pub use mode::{Mode, Role};
+pub use packer::{PackOptions, Packer};
+pub use reader::{LoadEvent, Pack, PackSource, PackStore};

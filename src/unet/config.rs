@@ -1,0 +1,77 @@
+//! What of a UNet is read from its config.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ErrorCode, Result};
+
+/// The fields of `unet/config.json` that shapes do not tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnetConfig {
+    /// Heads of every attention. The name is diffusers': for this family it holds the number of
+    /// heads and not their width.
+    pub attention_head_dim: Heads,
+    /// Groups of every group norm.
+    #[serde(default = "sd15_groups")]
+    pub norm_num_groups: usize,
+    /// Added to the variance in the group norms of resnets and output.
+    #[serde(default = "sd15_epsilon")]
+    pub norm_eps: f64,
+    /// Width and height of the latents that the model was trained on, in latent cells.
+    #[serde(default = "sd15_sample_size")]
+    pub sample_size: usize,
+}
+
+/// Number of attention heads, the same at all levels or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Heads {
+    /// The same number everywhere.
+    Same(usize),
+    /// One number a level, finest first.
+    PerLevel(Vec<usize>),
+}
+
+impl Heads {
+    fn at(&self, level: usize) -> Result<usize> {
+        match self {
+            Self::Same(heads) => Some(*heads),
+            Self::PerLevel(heads) => heads.get(level).copied(),
+        }
+        .filter(|heads| *heads > 0)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::ModelDamaged,
+                format!("the UNet's config gives no number of heads for level {level}"),
+                "pack the checkpoint again",
+            )
+        })
+    }
+}
+
+fn sd15_groups() -> usize {
+    32
+}
+
+fn sd15_epsilon() -> f64 {
+    1e-5
+}
+
+fn sd15_sample_size() -> usize {
+    64
+}
+
+/// Where in the UNet a block stands.
+#[derive(Debug, Clone, Copy)]
+pub struct LevelConfig {
+    /// The level, finest first.
+    pub level: usize,
+    /// Attention heads at this level.
+    pub heads: usize,
+}
+
+impl LevelConfig {
+    pub fn new(config: &UnetConfig, level: usize) -> Result<Self> {
+        let heads = config.attention_head_dim.at(level)?;
+        Ok(Self { level, heads })
+    }
+}
