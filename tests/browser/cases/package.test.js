@@ -18,6 +18,7 @@ test("it holds what it needs and nothing else", () => {
     "dist/index.js",
     "dist/index.d.ts",
     "dist/internal/worker.js",
+    "dist/wasm/compose_bg.wasm",
     "dist/wasm/glassine_bg.wasm",
     "models/mini/MODEL_CARD.md",
     "models/mini/manifest.json",
