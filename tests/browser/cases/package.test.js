@@ -15,6 +15,7 @@ test("it holds what it needs and nothing else", () => {
   const needed = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
+    "NOTICE",
     "dist/index.js",
     "dist/index.d.ts",
     "dist/internal/worker/engine.js",
@@ -27,7 +28,7 @@ test("it holds what it needs and nothing else", () => {
     assert.ok(paths.includes(path), `${path} is in the package`);
   }
   assert.deepEqual(
-    paths.filter((path) => !/^(dist|models)\/|^(LICENSE-APACHE|LICENSE-MIT|README\.md|package\.json)$/.test(path)),
+    paths.filter((path) => !/^(dist|models)\/|^(LICENSE-APACHE|LICENSE-MIT|NOTICE|README\.md|package\.json)$/.test(path)),
     [],
   );
 });
