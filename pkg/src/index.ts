@@ -1,7 +1,19 @@
 export { createEngine, type Engine, type GenerateResult } from "./public/engine.js";
 export { errorCodes, GlassineError, type GlassineErrorCode, type GlassineErrorDetails } from "./public/errors.js";
 export type { Layer } from "./public/layer.js";
-export { blendModes, operators, type BlendMode, type Operator } from "./public/modes.js";
+export {
+  adapterKinds,
+  blendModes,
+  conventions,
+  modes,
+  operators,
+  quantizations,
+  roles,
+  samplers,
+  vaes,
+  type BlendMode,
+  type Operator,
+} from "./public/generated.js";
 export type { Raster } from "./public/raster.js";
 export { Scene } from "./public/scene.js";
 export { checkSupport, type Support } from "./public/support.js";

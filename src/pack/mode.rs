@@ -2,7 +2,7 @@
 
 use super::adapter::AdapterKind;
 use super::manifest::Manifest;
-use crate::named::named;
+use crate::named::{named, serde_as_text};
 
 /// What is to be generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
@@ -23,6 +23,7 @@ pub enum Mode {
 }
 
 named!(Mode, "mode");
+serde_as_text!(Mode);
 
 impl Mode {
     /// What a generation in this mode consists of, in the order of its frames.

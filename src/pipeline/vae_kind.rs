@@ -1,4 +1,4 @@
-use crate::named::named;
+use crate::named::{named, serde_as_text};
 use crate::pack::{Manifest, Mode};
 use crate::{Error, ErrorCode, Result};
 
@@ -15,6 +15,7 @@ pub enum VaeKind {
 }
 
 named!(VaeKind, "VAE");
+serde_as_text!(VaeKind);
 
 impl VaeKind {
     /// Rejects what `manifest`'s pack or `mode` does not allow.

@@ -36,7 +36,7 @@ pub use schedule::{NoiseSchedule, NoiseScheduleConfig, TimestepSpacing};
 pub use trajectory::{LatentScale, Trajectory};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::named::named;
+use crate::named::{named, serde_as_text};
 
 /// The largest number of steps that may be asked for.
 pub const MAX_STEPS: usize = 1000;
@@ -69,6 +69,7 @@ pub enum SamplerName {
 }
 
 named!(SamplerName, "sampler");
+serde_as_text!(SamplerName);
 
 impl SamplerName {
     /// The conventions this sampler exists in, its default first.
@@ -114,6 +115,7 @@ pub enum Convention {
 }
 
 named!(Convention, "convention");
+serde_as_text!(Convention);
 
 /// What the model is to be given at a step.
 #[derive(Debug, Clone, Copy, PartialEq)]

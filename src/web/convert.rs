@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::values::{error_to_js, object, picture_from_js, picture_to_js, set};
 use crate::pack::Lora;
-use crate::pipeline::{Control, Event, Init, Latent, Layer, Mode, Request};
+use crate::pipeline::{Event, Latent, Layer, Request, RequestOptions, RequestPictures};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -162,101 +162,25 @@ pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
 
 /// A request from the options object of `engine.generate`.
 pub fn request_from_js(value: JsValue) -> Result<Request> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Fields {
-        prompt: String,
-        negative_prompt: Option<String>,
-        foreground_prompt: Option<String>,
-        background_prompt: Option<String>,
-        blended_prompt: Option<String>,
-        #[serde(default, with = "serde_wasm_bindgen::preserve")]
-        foreground: JsValue,
-        #[serde(default, with = "serde_wasm_bindgen::preserve")]
-        background: JsValue,
-        #[serde(default, with = "serde_wasm_bindgen::preserve")]
-        init: JsValue,
-        #[serde(default, with = "serde_wasm_bindgen::preserve")]
-        control: JsValue,
-        control_scale: Option<f32>,
-        control_start: Option<f64>,
-        control_end: Option<f64>,
-        fit: Option<bool>,
-        strength: Option<f64>,
-        mode: Option<String>,
-        width: Option<usize>,
-        height: Option<usize>,
-        steps: Option<usize>,
-        guidance: Option<f32>,
-        sampler: Option<String>,
-        convention: Option<String>,
-        seed: Option<u64>,
-        noise: Option<Vec<f32>>,
-        vae: Option<String>,
-        decode_passes: Option<usize>,
-        preview_every: Option<usize>,
-    }
-    let fields: Fields = serde_wasm_bindgen::from_value(value).map_err(|error| {
+    let picture = |name: &str| {
+        let value = Reflect::get(&value, &name.into()).unwrap_or_default();
+        match value.is_undefined() || value.is_null() {
+            true => Ok(None),
+            false => picture_from_js(&value).map(Some),
+        }
+    };
+    let pictures = RequestPictures {
+        foreground: picture("foreground")?,
+        background: picture("background")?,
+        init: picture("init")?,
+        control: picture("control")?,
+    };
+    let options: RequestOptions = serde_wasm_bindgen::from_value(value).map_err(|error| {
         Error::new(
             ErrorCode::BadOption,
             format!("the options cannot be used: {error}"),
             "see the documentation of GenerateOptions",
         )
     })?;
-    let mut request = Request::new(fields.prompt);
-    request.negative_prompt = fields.negative_prompt.unwrap_or_default();
-    request.foreground_prompt = fields.foreground_prompt.unwrap_or_default();
-    request.background_prompt = fields.background_prompt.unwrap_or_default();
-    request.blended_prompt = fields.blended_prompt.unwrap_or_default();
-    let picture = |value: &JsValue| match value.is_undefined() || value.is_null() {
-        true => Ok(None),
-        false => picture_from_js(value).map(Some),
-    };
-    request.foreground = picture(&fields.foreground)?;
-    request.background = picture(&fields.background)?;
-    request.init = picture(&fields.init)?.map(Init::Picture);
-    request.control = picture(&fields.control)?.map(|picture| {
-        let default = Control::new(picture);
-        Control {
-            scale: fields.control_scale.unwrap_or(default.scale),
-            start: fields.control_start.unwrap_or(default.start),
-            end: fields.control_end.unwrap_or(default.end),
-            ..default
-        }
-    });
-    request.fit = fields.fit.unwrap_or(request.fit);
-    request.strength = fields.strength.unwrap_or(request.strength);
-    request.mode = fields.mode.map(|mode| mode.parse()).transpose()?;
-    request.width = fields.width;
-    request.height = fields.height;
-    request.steps = fields.steps;
-    request.guidance = fields.guidance;
-    request.sampler = fields.sampler.map(|name| name.parse()).transpose()?;
-    request.convention = fields.convention.map(|name| name.parse()).transpose()?;
-    request.seed = fields.seed.unwrap_or(request.seed);
-    if let Some(vae) = fields.vae {
-        request.vae = vae.parse()?;
-    }
-    request.decode_passes = fields.decode_passes.unwrap_or(request.decode_passes);
-    request.preview_every = fields.preview_every;
-    if let Some(noise) = fields.noise {
-        let (Some(width), Some(height)) = (fields.width, fields.height) else {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                "noise was given without a size",
-                "give width and height too",
-            ));
-        };
-        let frames = request.mode.unwrap_or(Mode::Single).roles().len();
-        let shape = [frames, 4, height / 8, width / 8];
-        if noise.len() != shape.iter().product::<usize>() {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                format!("noise has {} values", noise.len()),
-                format!("this size needs shape {shape:?}"),
-            ));
-        }
-        request.noise = Some(HostTensor::new(shape, noise));
-    }
-    Ok(request)
+    options.into_request(pictures)
 }

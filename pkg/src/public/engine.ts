@@ -3,11 +3,12 @@ import { engineWorker } from "../internal/page/engine-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
-import type { Calls, EngineRequest, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
+import type { Calls, EngineRequest, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { abortError } from "../internal/shared/abort-error.js";
 import { locate } from "../internal/page/model.js";
 import { GlassineError } from "./errors.js";
+import { engineOptions } from "./generated.js";
 import { Layer } from "./layer.js";
 import type { Scene } from "./scene.js";
 import type {
@@ -16,6 +17,7 @@ import type {
   DecodeOptions,
   Device,
   EngineInfo,
+  EngineOptions,
   GenerateOptions,
   Latent,
   ModelSource,
@@ -265,52 +267,26 @@ function checkAddition(where: string, settings: object): void {
   }
 }
 
-// Complete, by its type.
-const requestOptions: Record<keyof EngineRequest, true> = {
-  prompt: true,
-  negativePrompt: true,
-  mode: true,
-  width: true,
-  height: true,
-  steps: true,
-  guidance: true,
-  seed: true,
-  sampler: true,
-  convention: true,
-  decodePasses: true,
-  previewEvery: true,
-  noise: true,
-  foregroundPrompt: true,
-  backgroundPrompt: true,
-  blendedPrompt: true,
-  foreground: true,
-  background: true,
-  init: true,
-  strength: true,
-  control: true,
-  controlScale: true,
-  controlStart: true,
-  controlEnd: true,
-  vae: true,
-  fit: true,
-};
+/** The options of a request that are pictures, which the worker is given copies of. */
+const pictureOptions = ["foreground", "background", "init", "control"] as const;
+
+const requestOptions: readonly string[] = [...engineOptions, ...pictureOptions];
 
 async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
   const { signal, onProgress, ...request } = options;
-  const unknown = Object.keys(request).find((name) => !Object.hasOwn(requestOptions, name));
+  const unknown = Object.keys(request).find((name) => !requestOptions.includes(name));
   if (unknown !== undefined) {
     throw new GlassineError("bad_option", `there is no option "${unknown}"`, {
-      hint: `There are ${Object.keys(requestOptions).join(", ")}, signal and onProgress.`,
+      hint: `There are ${requestOptions.join(", ")}, signal and onProgress.`,
     });
   }
-  const { foreground, background, init, control, ...others } = request;
-  return {
-    ...others,
-    ...(foreground && { foreground: await toRawPicture(foreground) }),
-    ...(background && { background: await toRawPicture(background) }),
-    ...(init && { init: await toRawPicture(init) }),
-    ...(control && { control: await toRawPicture(control) }),
-  };
+  const pictures: [string, RawPicture][] = [];
+  for (const name of pictureOptions) {
+    const picture = request[name];
+    if (picture) pictures.push([name, await toRawPicture(picture)]);
+    delete request[name];
+  }
+  return { ...(request as EngineOptions), ...Object.fromEntries(pictures) };
 }
 
 function toRaw({ data, frames, width, height, mode, seed }: Latent): RawLatent {

@@ -1,3 +1,4 @@
+import type { EngineErrorCode } from "./generated.js";
 import type { Latent } from "./types.js";
 
 /**
@@ -23,7 +24,10 @@ export const errorCodes = Object.freeze({
   worker_failed: "The package's worker could not be started.",
   disposed: "The engine was disposed.",
   internal: "The engine stopped at a fault of its own. The next request starts anew.",
-});
+} satisfies Record<EngineErrorCode | PageErrorCode, string>);
+
+/** The codes of what fails around the engine. */
+type PageErrorCode = "storage_unavailable" | "worker_failed" | "disposed";
 
 /** One of the keys of {@link errorCodes}. */
 export type GlassineErrorCode = keyof typeof errorCodes;

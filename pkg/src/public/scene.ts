@@ -5,6 +5,7 @@ import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
 import type { Calls, RawScene } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { GlassineError } from "./errors.js";
+import { maxSceneDepth } from "./generated.js";
 import { Layer } from "./layer.js";
 import { Raster } from "./raster.js";
 import type {
@@ -29,9 +30,6 @@ const layerDefaults = {
   operator: "source-over",
   visible: true,
 } as const satisfies LayerSettings;
-
-/** How many groups may lie within each other. */
-const maxDepth = 32;
 
 const extensions: Record<string, string> = { "image/jpeg": "jpg", "image/webp": "webp" };
 
@@ -289,7 +287,7 @@ function readFile(json: string | SceneFile): SceneFile {
 
 function checkLayers(layers: unknown, depth = 0): void {
   if (layers === undefined) return;
-  if (depth > maxDepth) throw new GlassineError("bad_option", `the scene has groups within groups, more than ${maxDepth} deep`);
+  if (depth > maxSceneDepth) throw new GlassineError("bad_option", `the scene has groups within groups, more than ${maxSceneDepth} deep`);
   if (!Array.isArray(layers) || !layers.every(isObject)) {
     throw new GlassineError("bad_option", "the layers of the scene are not a list of objects");
   }

@@ -1,35 +1,9 @@
-import type { BlendMode, Operator } from "./modes.js";
+import type { AdapterKind, BlendMode, EngineOptions, Mode, Operator, Quantization, Sampler, Vae } from "./generated.js";
+
+export type { AdapterKind, Convention, EngineOptions, Mode, Quantization, Role, Sampler, Vae } from "./generated.js";
 
 /** Where the computation runs. */
 export type Device = "webgpu" | "cpu";
-
-/**
- * What one request makes: `single` is one transparent image, `opaque` an
- * ordinary picture, and the others make several layers that belong together.
- */
-export type Mode = "single" | "opaque" | "joint" | "fg2bg" | "bg2fg";
-
-/** How noise is turned into a picture, step by step. */
-export type Sampler =
-  | "dpmpp-2m-karras"
-  | "euler"
-  | "euler-a"
-  | "ddim"
-  | "unipc"
-  | "unipc-karras"
-  | "lcm";
-
-/** Whose timesteps and noise levels a sampler follows, where there is a choice. */
-export type Convention = "k-diffusion" | "diffusers" | "layerdiffuse";
-
-/**
- * What turns latents into pixels: the model's own VAE, or TAESD, which takes a
- * small part of the time and loses fine detail.
- */
-export type Vae = "full" | "tiny";
-
-/** What a layer is in the picture that its request made. */
-export type Role = "foreground" | "background" | "blended" | "image";
 
 /**
  * A model pack that you read yourself, from wherever it is.
@@ -62,9 +36,6 @@ export type Progress =
   | { phase: "encoding" }
   | { phase: "denoising"; step: number; steps: number; preview?: ImageData }
   | { phase: "decoding"; pass: number; passes: number };
-
-/** How a pack keeps its weights: in about 4 or 8 bits each, or as 16-bit floats. */
-export type Quantization = "q4" | "q8" | "f16";
 
 /**
  * How far storing or verifying a model is, as exactly as {@link Progress}: it
@@ -154,63 +125,18 @@ export interface Pixels {
 }
 
 /** The options of `engine.generate`. What is left out is the model's default. */
-export interface GenerateOptions extends RequestOptions {
-  /**
-   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
-   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
-   */
-  prompt: string;
-  negativePrompt?: string | undefined;
-  mode?: Mode | undefined;
-  /** What the foreground shows, in front of the main prompt. */
-  foregroundPrompt?: string | undefined;
-  /** What the background shows, in front of the main prompt. */
-  backgroundPrompt?: string | undefined;
-  /** What the blended picture shows, in front of the main prompt. */
-  blendedPrompt?: string | undefined;
+export interface GenerateOptions extends RequestOptions, EngineOptions {
   /** The foreground that mode `fg2bg` makes a background for. */
   foreground?: Picture | undefined;
   /** The background that mode `bg2fg` puts a foreground on. */
   background?: Picture | undefined;
   /** A picture to start from instead of noise alone. */
   init?: Picture | undefined;
-  /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
-  strength?: number | undefined;
   /**
    * A picture for the model's ControlNet, if it has one: edges, depth, a pose,
    * whatever the ControlNet was trained on.
    */
   control?: Picture | undefined;
-  /** How strongly `control` steers, 0 to 10; 1 if left out. */
-  controlScale?: number | undefined;
-  /** The part of the steps that goes by before `control` steers; 0 if left out. */
-  controlStart?: number | undefined;
-  /** The part of the steps after which `control` steers no more; 1 if left out. */
-  controlEnd?: number | undefined;
-  /** Scale and crop given pictures that are not of the output's size, instead of refusing them. */
-  fit?: boolean | undefined;
-  /** In pixels; a multiple of `engine.info.sizeMultiple`. */
-  width?: number | undefined;
-  height?: number | undefined;
-  /** The number of denoising steps. */
-  steps?: number | undefined;
-  /** How closely to follow the prompt; 1 turns the negative prompt off. */
-  guidance?: number | undefined;
-  /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
-  seed?: number | undefined;
-  sampler?: Sampler | undefined;
-  convention?: Convention | undefined;
-  /** `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out. */
-  vae?: Vae | undefined;
-  /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
-  decodePasses?: number | undefined;
-  /**
-   * Adds a preview to the progress of every n-th step: opaque, and of the
-   * output's size if the model has TAESD, else an eighth of it.
-   */
-  previewEvery?: number | undefined;
-  /** Starting noise instead of the seed's: frames x 4 x height/8 x width/8 values. */
-  noise?: Float32Array | undefined;
 }
 
 /** The options of `engine.decode` and `engine.decodeAll`. */
@@ -418,7 +344,7 @@ export interface PackOptions extends StorageOptions {
   /** A `vae_transparent_encoder` file. */
   transparencyEncoder?: Blob | undefined;
   /** LayerDiffuse's attention files: `attn` for mode `"single"`, and one for each mode of several layers. */
-  layers?: { [Kind in "attn" | "joint" | "fg2bg" | "bg2fg"]?: Blob | undefined } | undefined;
+  layers?: { [Kind in AdapterKind]?: Blob | undefined } | undefined;
   /** Merged into the model for good, one after the other. */
   loras?: readonly (Omit<LoraOption, "file"> & { file: Blob })[] | undefined;
   /** The files of a ControlNet's folder in diffusers' layout. */

@@ -223,3 +223,86 @@ pub enum DeviceName {
     Cpu,
     Wgpu,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use glassine::image::Picture;
+    use glassine::pipeline::{Control, Request, RequestOptions};
+
+    use super::*;
+
+    /// The flags that are not spelled as the library's options are.
+    const SHORT: [(&str, &str); 3] = [
+        ("negative_prompt", "negative"),
+        ("foreground_prompt", "fg-prompt"),
+        ("background_prompt", "bg-prompt"),
+    ];
+
+    fn generate() -> clap::Command {
+        let command = Arguments::command();
+        command.find_subcommand("generate").unwrap().clone()
+    }
+
+    #[test]
+    fn every_option_of_a_request_is_a_flag() {
+        let command = generate();
+        // There is nobody to show a preview to.
+        let options = RequestOptions::FIELDS.iter().map(|field| field.name);
+        for name in options.filter(|name| *name != "preview_every") {
+            let short = SHORT.iter().find(|(long, _)| *long == name);
+            let flag = short.map_or_else(|| name.replace('_', "-"), |(_, flag)| flag.to_string());
+            let found = command
+                .get_arguments()
+                .any(|one| one.get_long() == Some(&flag));
+            assert!(found, "there is no --{flag}");
+        }
+    }
+
+    #[test]
+    fn flags_have_the_librarys_defaults() {
+        let request = Request::new("");
+        let control = Control::new(Picture {
+            width: 1,
+            height: 1,
+            rgba: vec![0; 4],
+        });
+        let defaults = [
+            ("strength", request.strength.to_string()),
+            ("offset_gain", request.offset_gain.to_string()),
+            ("seed", request.seed.to_string()),
+            ("vae", request.vae.to_string()),
+            ("decode_passes", request.decode_passes.to_string()),
+            ("control_scale", control.scale.to_string()),
+            ("control_start", control.start.to_string()),
+            ("control_end", control.end.to_string()),
+        ];
+        let command = generate();
+        for (name, expected) in defaults {
+            let flag = command.get_arguments().find(|one| one.get_id() == name);
+            let values = flag.unwrap().get_default_values();
+            assert_eq!(values, [expected.as_str()], "--{name}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_value() {
+        let command = generate();
+        let help = |name: &str| {
+            let flag = command.get_arguments().find(|one| one.get_id() == name);
+            flag.unwrap().get_help().unwrap().to_string()
+        };
+        let modes: Vec<&str> = Mode::ALL.iter().map(|one| one.as_str()).collect();
+        let samplers: Vec<&str> = SamplerName::ALL.iter().map(|one| one.as_str()).collect();
+        let conventions: Vec<&str> = Convention::ALL.iter().map(|one| one.as_str()).collect();
+        for (name, words) in [
+            ("mode", modes),
+            ("sampler", samplers),
+            ("convention", conventions),
+        ] {
+            for word in words {
+                assert!(help(name).contains(word), "--{name} does not say {word}");
+            }
+        }
+    }
+}

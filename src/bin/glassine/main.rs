@@ -8,10 +8,30 @@ mod commands;
 mod files;
 mod progress;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use glassine::{Error, ErrorCode, Result};
+
+/// Runs `work`; a panic in it becomes an error of one line.
+fn without_panic(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    // Nothing that the work has touched is used after it.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let reason = text.unwrap_or("unknown").lines().next().unwrap_or_default();
+        Err(Error::new(
+            ErrorCode::Internal,
+            format!("glassine stopped at a fault of its own ({reason})"),
+            "set RUST_BACKTRACE=1 to see where",
+        ))
+    })
+}
 
 fn main() -> ExitCode {
     let arguments = match arguments::Arguments::try_parse() {
@@ -30,7 +50,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match pollster::block_on(commands::run(arguments)) {
+    match without_panic(|| pollster::block_on(commands::run(arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

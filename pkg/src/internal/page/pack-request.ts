@@ -2,12 +2,11 @@
 // the worker that packs them.
 
 import { GlassineError } from "../../public/errors.js";
+import { adapterKinds, quantizations } from "../../public/generated.js";
 import type { PackOptions } from "../../public/types.js";
 import type { PackRequest } from "../shared/protocol.js";
 import { isModelName, modelNameOf } from "../shared/store.js";
 
-const quantizations = ["q4", "q8", "f16"];
-const adapters = ["attn", "joint", "fg2bg", "bg2fg"];
 const companions = ["transparencyDecoder", "transparencyEncoder", "taesdDecoder", "taesdEncoder"] as const;
 
 const others = ["name", "quantize", "layers", "loras", "controlnet", "nativeTransparency", "signal", "onProgress"];
@@ -81,9 +80,9 @@ function checkOptions(options: PackOptions): void {
   if (!quantizations.includes(quantize)) {
     throw new GlassineError("bad_option", `quantize cannot be "${String(quantize)}"`, { hint: 'Use "q4", "q8" or "f16".' });
   }
-  const layer = Object.keys(layers).find((kind) => !adapters.includes(kind));
+  const layer = Object.keys(layers).find((kind) => !(adapterKinds as readonly string[]).includes(kind));
   if (layer !== undefined) {
-    throw new GlassineError("bad_option", `there are no layers "${layer}"`, { hint: `There are ${adapters.join(", ")}.` });
+    throw new GlassineError("bad_option", `there are no layers "${layer}"`, { hint: `There are ${adapterKinds.join(", ")}.` });
   }
   if (!Array.isArray(loras) || !loras.every((lora) => lora?.file instanceof Blob && Number.isFinite(lora.strength ?? 1))) {
     throw new GlassineError("bad_option", "loras cannot be used", { hint: "Give a list of { file, strength }." });

@@ -1,0 +1,227 @@
+// Generated from the Rust crate by tests/package_types.rs: change it there, and run
+// GLASSINE_UPDATE=1 cargo test --test package_types
+
+/** What one request makes: `single` is one transparent image, `opaque` an ordinary picture, and the others make several layers that belong together. */
+export const modes = Object.freeze([
+  "single",
+  "opaque",
+  "joint",
+  "fg2bg",
+  "bg2fg",
+] as const);
+
+/** One of {@link modes}. */
+export type Mode = (typeof modes)[number];
+
+/** What a layer is in the picture that its request made. */
+export const roles = Object.freeze([
+  "foreground",
+  "background",
+  "blended",
+  "image",
+] as const);
+
+/** One of {@link roles}. */
+export type Role = (typeof roles)[number];
+
+/** How noise is turned into a picture, step by step; the default first. */
+export const samplers = Object.freeze([
+  "dpmpp-2m-karras",
+  "euler",
+  "euler-a",
+  "ddim",
+  "unipc",
+  "unipc-karras",
+  "lcm",
+] as const);
+
+/** One of {@link samplers}. */
+export type Sampler = (typeof samplers)[number];
+
+/** Whose timesteps and noise levels a sampler follows, where there is a choice. */
+export const conventions = Object.freeze([
+  "k-diffusion",
+  "diffusers",
+  "layerdiffuse",
+] as const);
+
+/** One of {@link conventions}. */
+export type Convention = (typeof conventions)[number];
+
+/** What turns latents into pixels: the model's own VAE, or TAESD, which takes a small part of the time and loses fine detail. */
+export const vaes = Object.freeze([
+  "full",
+  "tiny",
+] as const);
+
+/** One of {@link vaes}. */
+export type Vae = (typeof vaes)[number];
+
+/** How a pack keeps its weights: in about 4 or 8 bits each, or as 16-bit floats. */
+export const quantizations = Object.freeze([
+  "q4",
+  "q8",
+  "f16",
+] as const);
+
+/** One of {@link quantizations}. */
+export type Quantization = (typeof quantizations)[number];
+
+/** What LayerDiffuse's attention files are for: `attn` for mode `single`, and one for each mode of several layers. */
+export const adapterKinds = Object.freeze([
+  "attn",
+  "joint",
+  "fg2bg",
+  "bg2fg",
+] as const);
+
+/** One of {@link adapterKinds}. */
+export type AdapterKind = (typeof adapterKinds)[number];
+
+/** How a layer's colours mix with those below: the values of CSS's `mix-blend-mode`. */
+export const blendModes = Object.freeze([
+  "normal",
+  "multiply",
+  "screen",
+  "overlay",
+  "darken",
+  "lighten",
+  "color-dodge",
+  "color-burn",
+  "hard-light",
+  "soft-light",
+  "difference",
+  "exclusion",
+  "hue",
+  "saturation",
+  "color",
+  "luminosity",
+] as const);
+
+/** One of {@link blendModes}. */
+export type BlendMode = (typeof blendModes)[number];
+
+/** Which parts of a layer and of what lies below it remain: the Porter-Duff operators. */
+export const operators = Object.freeze([
+  "source-over",
+  "clear",
+  "copy",
+  "destination",
+  "destination-over",
+  "source-in",
+  "destination-in",
+  "source-out",
+  "destination-out",
+  "source-atop",
+  "destination-atop",
+  "xor",
+  "lighter",
+] as const);
+
+/** One of {@link operators}. */
+export type Operator = (typeof operators)[number];
+
+/** The codes of the errors that the engine itself reports. */
+export const engineErrorCodes = Object.freeze([
+  "aborted",
+  "bad_option",
+  "bad_image",
+  "unsupported_mode",
+  "model_not_found",
+  "model_damaged",
+  "model_unsupported",
+  "io",
+  "network",
+  "quota_exceeded",
+  "device_unavailable",
+  "device_lost",
+  "out_of_memory",
+  "non_finite",
+  "internal",
+] as const);
+
+/** One of {@link engineErrorCodes}. */
+export type EngineErrorCode = (typeof engineErrorCodes)[number];
+
+/** How many groups of a scene may lie within each other. */
+export const maxSceneDepth = 32;
+
+/** The options of `engine.generate` apart from its pictures, its signal and its progress. */
+export interface EngineOptions {
+  /**
+   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
+   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+   */
+  prompt: string;
+  /** What it is to keep away from; used where guidance is not 1. */
+  negativePrompt?: string | undefined;
+  /** What to make; `"single"` if left out and the model can do it, else `"opaque"`. */
+  mode?: Mode | undefined;
+  /** What the foreground shows, in front of the main prompt. */
+  foregroundPrompt?: string | undefined;
+  /** What the background shows, in front of the main prompt. */
+  backgroundPrompt?: string | undefined;
+  /** What the blended picture shows, in front of the main prompt. */
+  blendedPrompt?: string | undefined;
+  /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
+  strength?: number | undefined;
+  /** How strongly `control` steers, 0 to 10; 1 if left out. */
+  controlScale?: number | undefined;
+  /** The part of the steps that goes by before `control` steers; 0 if left out. */
+  controlStart?: number | undefined;
+  /** The part of the steps after which `control` steers no more; 1 if left out. */
+  controlEnd?: number | undefined;
+  /** Scale and crop given pictures that are not of the output's size, instead of refusing them. */
+  fit?: boolean | undefined;
+  /** In pixels; a multiple of `engine.info.sizeMultiple`. */
+  width?: number | undefined;
+  /** In pixels, likewise. */
+  height?: number | undefined;
+  /** The number of denoising steps. */
+  steps?: number | undefined;
+  /** How closely to follow the prompt; 1 turns the negative prompt off. */
+  guidance?: number | undefined;
+  /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
+  seed?: number | undefined;
+  /** How noise is turned into a picture. */
+  sampler?: Sampler | undefined;
+  /** Whose details the sampler follows. */
+  convention?: Convention | undefined;
+  /** `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out. */
+  vae?: Vae | undefined;
+  /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
+  decodePasses?: number | undefined;
+  /**
+   * Adds a preview to the progress of every n-th step: opaque, and of the output's size if the
+   * model has TAESD, else an eighth of it.
+   */
+  previewEvery?: number | undefined;
+  /** Starting noise instead of the seed's: frames x 4 x height/8 x width/8 values. */
+  noise?: Float32Array | undefined;
+}
+
+/** The names of {@link EngineOptions}. */
+export const engineOptions = Object.freeze([
+  "prompt",
+  "negativePrompt",
+  "mode",
+  "foregroundPrompt",
+  "backgroundPrompt",
+  "blendedPrompt",
+  "strength",
+  "controlScale",
+  "controlStart",
+  "controlEnd",
+  "fit",
+  "width",
+  "height",
+  "steps",
+  "guidance",
+  "seed",
+  "sampler",
+  "convention",
+  "vae",
+  "decodePasses",
+  "previewEvery",
+  "noise",
+] as const satisfies (keyof EngineOptions)[]);

@@ -1,0 +1,186 @@
+//! The options of a generation as JavaScript gives them: the one list of their names and types.
+//!
+//! The package's TypeScript is generated from it, and the command line is compared with it.
+
+use serde::Deserialize;
+
+use super::control::Control;
+use super::request::{Init, Request};
+use super::vae_kind::VaeKind;
+use crate::image::Picture;
+use crate::pack::Mode;
+use crate::sampling::{Convention, SamplerName};
+use crate::weights::HostTensor;
+use crate::{Error, ErrorCode, Result};
+
+/// What TypeScript is told of an option.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionField {
+    /// The name in Rust; JavaScript has it in camel case.
+    pub name: &'static str,
+    /// Its type in TypeScript.
+    pub type_name: &'static str,
+    /// The lines of its documentation.
+    pub docs: &'static [&'static str],
+}
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $type_name:literal;)*) => {
+        /// The options of `engine.generate` apart from its pictures. What is left out is the
+        /// model's default.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct RequestOptions {
+            $($(#[doc = $doc])* pub $name: Option<$type>,)*
+        }
+
+        impl RequestOptions {
+            /// Every option in order.
+            pub const FIELDS: &'static [OptionField] = &[$(OptionField {
+                name: stringify!($name),
+                type_name: $type_name,
+                docs: &[$($doc),*],
+            },)*];
+        }
+    };
+}
+
+options! {
+    /// What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
+    /// `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+    prompt: String = "string";
+    /// What it is to keep away from; used where guidance is not 1.
+    negative_prompt: String = "string";
+    /// What to make; `"single"` if left out and the model can do it, else `"opaque"`.
+    mode: Mode = "Mode";
+    /// What the foreground shows, in front of the main prompt.
+    foreground_prompt: String = "string";
+    /// What the background shows, in front of the main prompt.
+    background_prompt: String = "string";
+    /// What the blended picture shows, in front of the main prompt.
+    blended_prompt: String = "string";
+    /// How much of `init` is given up, above 0 and at most 1; 0.7 if left out.
+    strength: f64 = "number";
+    /// How strongly `control` steers, 0 to 10; 1 if left out.
+    control_scale: f32 = "number";
+    /// The part of the steps that goes by before `control` steers; 0 if left out.
+    control_start: f64 = "number";
+    /// The part of the steps after which `control` steers no more; 1 if left out.
+    control_end: f64 = "number";
+    /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
+    fit: bool = "boolean";
+    /// In pixels; a multiple of `engine.info.sizeMultiple`.
+    width: usize = "number";
+    /// In pixels, likewise.
+    height: usize = "number";
+    /// The number of denoising steps.
+    steps: usize = "number";
+    /// How closely to follow the prompt; 1 turns the negative prompt off.
+    guidance: f32 = "number";
+    /// A whole number from 0 to 2^53 - 1. The same seed and options give the same picture.
+    seed: u64 = "number";
+    /// How noise is turned into a picture.
+    sampler: SamplerName = "Sampler";
+    /// Whose details the sampler follows.
+    convention: Convention = "Convention";
+    /// `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out.
+    vae: VaeKind = "Vae";
+    /// How many flipped and turned copies the transparency decoder averages: 1 or 8.
+    decode_passes: usize = "number";
+    /// Adds a preview to the progress of every n-th step: opaque, and of the output's size if the
+    /// model has TAESD, else an eighth of it.
+    preview_every: usize = "number";
+    /// Starting noise instead of the seed's: frames x 4 x height/8 x width/8 values.
+    noise: Vec<f32> = "Float32Array";
+}
+
+/// The pictures of a request.
+#[derive(Debug, Default)]
+pub struct RequestPictures {
+    /// The foreground that mode `fg2bg` makes a background for.
+    pub foreground: Option<Picture>,
+    /// The background that mode `bg2fg` puts a foreground on.
+    pub background: Option<Picture>,
+    /// What to start from instead of noise alone.
+    pub init: Option<Picture>,
+    /// What the model's ControlNet sees.
+    pub control: Option<Picture>,
+}
+
+impl RequestOptions {
+    /// The request that these options stand for.
+    ///
+    /// # Errors
+    /// `bad_option` without a prompt, or for noise without a size or of another.
+    pub fn into_request(self, pictures: RequestPictures) -> Result<Request> {
+        let prompt = self
+            .prompt
+            .ok_or_else(|| Error::new(ErrorCode::BadOption, "there is no prompt", "give one"))?;
+        let default = Request::new(prompt);
+        let noise = match self.noise {
+            Some(noise) => Some(shaped_noise(noise, self.mode, self.width, self.height)?),
+            None => None,
+        };
+        Ok(Request {
+            negative_prompt: self.negative_prompt.unwrap_or_default(),
+            foreground_prompt: self.foreground_prompt.unwrap_or_default(),
+            background_prompt: self.background_prompt.unwrap_or_default(),
+            blended_prompt: self.blended_prompt.unwrap_or_default(),
+            foreground: pictures.foreground,
+            background: pictures.background,
+            init: pictures.init.map(Init::Picture),
+            control: pictures.control.map(|picture| {
+                let default = Control::new(picture);
+                Control {
+                    scale: self.control_scale.unwrap_or(default.scale),
+                    start: self.control_start.unwrap_or(default.start),
+                    end: self.control_end.unwrap_or(default.end),
+                    ..default
+                }
+            }),
+            fit: self.fit.unwrap_or(default.fit),
+            strength: self.strength.unwrap_or(default.strength),
+            mode: self.mode,
+            width: self.width,
+            height: self.height,
+            steps: self.steps,
+            guidance: self.guidance,
+            sampler: self.sampler,
+            convention: self.convention,
+            seed: self.seed.unwrap_or(default.seed),
+            noise,
+            vae: self.vae.unwrap_or(default.vae),
+            decode_passes: self.decode_passes.unwrap_or(default.decode_passes),
+            preview_every: self.preview_every,
+            ..default
+        })
+    }
+}
+
+fn shaped_noise(
+    noise: Vec<f32>,
+    mode: Option<Mode>,
+    width: Option<usize>,
+    height: Option<usize>,
+) -> Result<HostTensor> {
+    let (Some(width), Some(height)) = (width, height) else {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            "noise was given without a size",
+            "give width and height too",
+        ));
+    };
+    let frames = mode.unwrap_or(Mode::Single).roles().len();
+    let shape = [frames, 4, height / 8, width / 8];
+    let length = shape
+        .iter()
+        .try_fold(1usize, |product, size| product.checked_mul(*size));
+    if length != Some(noise.len()) {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("noise has {} values", noise.len()),
+            format!("this size needs shape {shape:?}"),
+        ));
+    }
+    Ok(HostTensor::new(shape, noise))
+}
