@@ -1011,7 +1011,7 @@ fn wrong_scenes_are_rejected_with_a_reason() {
     assert_rejected(
         "/space",
         json!("display-p3"),
-        &["colour space", "srgb, linear"],
+        &["colour space", "srgb or linear"],
     );
     assert_rejected("/background", json!("red"), &["\"red\"", "#rrggbbaa"]);
     assert_rejected("/glassine", json!(2), &["version 2"]);

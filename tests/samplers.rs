@@ -311,7 +311,7 @@ fn names_are_read_and_written() {
     }
     let unknown = "heun".parse::<SamplerName>().unwrap_err();
     assert_eq!(unknown.code, ErrorCode::BadOption);
-    let all = "dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras, lcm";
+    let all = "dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras or lcm";
     assert!(unknown.hint.contains(all), "{unknown}");
 }
 

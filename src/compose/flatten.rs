@@ -1,49 +1,31 @@
 //! A scene to one picture.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 
 use super::blend::BlendMode;
 use super::color::Decoder;
 use super::operator::Operator;
 use super::placed::PlacedPicture;
+use super::resolve::{Content, Pictures, ResolvedLayer, pictures, resolve};
 use super::row::Row;
-use super::scene::{Layer, Scene};
-use super::transform::Transform;
+use super::scene::Scene;
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
 /// Composites the layers of `scene` and clips them to its size: straight sRGB, transparent black
 /// where nothing is.
 ///
-/// `resolve` gives the picture at a path of the scene, owned, borrowed or shared (`Rc`, `Arc`); it
+/// `read` gives the picture at a path of the scene, owned, borrowed or shared (`Rc`, `Arc`); it
 /// is called once for each of [`Scene::image_paths`].
 ///
-/// Fails as [`Scene::validate`] does, with the errors of `resolve`, with `bad_image` for a picture
+/// Fails as [`Scene::validate`] does, with the errors of `read`, with `bad_image` for a picture
 /// that is empty or whose bytes do not fit its size, and with `out_of_memory`.
 pub fn flatten<P: Borrow<Picture>>(
     scene: &Scene,
-    resolve: impl FnMut(&str) -> Result<P>,
+    read: impl FnMut(&str) -> Result<P>,
 ) -> Result<Picture> {
     scene.validate()?;
-    flatten_with(scene, &pictures(scene.image_paths(), resolve)?)
-}
-
-/// The pictures of a scene by their paths.
-pub(super) type Pictures<'a, P> = BTreeMap<&'a str, P>;
-
-/// What `resolve` gives for `paths`, checked.
-pub(super) fn pictures<'a, P: Borrow<Picture>>(
-    paths: Vec<&'a str>,
-    mut resolve: impl FnMut(&str) -> Result<P>,
-) -> Result<Pictures<'a, P>> {
-    let mut pictures = BTreeMap::new();
-    for path in paths {
-        let picture = resolve(path)?;
-        check_picture(path, picture.borrow())?;
-        pictures.insert(path, picture);
-    }
-    Ok(pictures)
+    flatten_with(scene, &pictures(scene.image_paths(), read)?)
 }
 
 /// [`flatten`] for a valid scene whose visible pictures are all there.
@@ -52,12 +34,8 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
     pictures: &Pictures<P>,
 ) -> Result<Picture> {
     let decoder = Decoder::new(scene.space);
-    let surroundings = FlattenContext {
-        scene_size: [scene.width, scene.height].map(|side| side as f64),
-        pictures,
-        decoder: &decoder,
-    };
-    let stack = surroundings.stack(&scene.layers, &Transform::IDENTITY);
+    let layers = resolve(scene, pictures);
+    let stack = drawn(&layers, &decoder);
     let mut rgba = transparent_bytes(4 * scene.width * scene.height)?;
     paint(scene, &stack, &decoder, &mut rgba);
     Ok(Picture {
@@ -65,24 +43,6 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
         height: scene.height,
         rgba,
     })
-}
-
-fn check_picture(path: &str, picture: &Picture) -> Result<()> {
-    let Picture {
-        width,
-        height,
-        rgba,
-    } = picture;
-    if rgba.is_empty() || width.checked_mul(*height) != Some(rgba.len() / 4) || rgba.len() % 4 != 0
-    {
-        let bytes = rgba.len();
-        return Err(Error::new(
-            ErrorCode::BadImage,
-            format!("the picture {path:?} is {width} x {height} and has {bytes} bytes"),
-            "give at least one pixel and four bytes for each",
-        ));
-    }
-    Ok(())
 }
 
 /// `length` bytes of 0, or `out_of_memory`.
@@ -100,68 +60,37 @@ pub(super) fn transparent_bytes(length: usize) -> Result<Vec<u8>> {
 }
 
 /// A visible layer, ready to be drawn.
-struct ResolvedLayer<'a> {
-    content: Content<'a>,
+struct DrawnLayer<'a> {
+    content: Drawn<'a>,
     opacity: f32,
     blend: BlendMode,
     operator: Operator,
 }
 
-enum Content<'a> {
+enum Drawn<'a> {
     Picture(PlacedPicture<'a>),
-    Group(Vec<ResolvedLayer<'a>>),
+    Group(Vec<DrawnLayer<'a>>),
 }
 
-/// What is needed to make sheets of layers.
-struct FlattenContext<'a, P> {
-    scene_size: [f64; 2],
-    pictures: &'a Pictures<'a, P>,
-    decoder: &'a Decoder,
+/// The visible ones of `layers`.
+fn drawn<'a>(layers: &'a [ResolvedLayer], decoder: &'a Decoder) -> Vec<DrawnLayer<'a>> {
+    let visible = layers.iter().filter(|layer| layer.visible);
+    visible
+        .map(|layer| DrawnLayer {
+            content: match &layer.content {
+                Content::Picture(picture, transform) => {
+                    Drawn::Picture(PlacedPicture::new(picture, decoder, transform))
+                }
+                Content::Group(layers) => Drawn::Group(drawn(layers, decoder)),
+            },
+            opacity: layer.opacity as f32,
+            blend: layer.blend,
+            operator: layer.operator,
+        })
+        .collect()
 }
 
-impl<'a, P: Borrow<Picture>> FlattenContext<'a, P> {
-    /// The visible ones of `layers`, in a space that `outer` carries into the scene.
-    fn stack(&self, layers: &[Layer], outer: &Transform) -> Vec<ResolvedLayer<'a>> {
-        let visible = layers.iter().filter(|layer| layer.visible);
-        visible
-            .filter_map(|layer| {
-                Some(ResolvedLayer {
-                    content: self.content(layer, outer)?,
-                    opacity: layer.opacity as f32,
-                    blend: layer.blend,
-                    operator: layer.operator,
-                })
-            })
-            .collect()
-    }
-
-    /// `None` for a layer without content, which validation does not let pass.
-    fn content(&self, layer: &Layer, outer: &Transform) -> Option<Content<'a>> {
-        if let Some(layers) = &layer.layers {
-            let transform = outer.after(&placement(layer, self.scene_size));
-            return Some(Content::Group(self.stack(layers, &transform)));
-        }
-        let picture: &Picture = self.pictures.get(layer.image.as_deref()?)?.borrow();
-        let size = [picture.width, picture.height].map(|side| side as f64);
-        let transform = outer.after(&placement(layer, size));
-        let placed = PlacedPicture::new(picture, self.decoder, &transform);
-        Some(Content::Picture(placed))
-    }
-}
-
-/// The place of a layer whose content has this size.
-pub(super) fn placement(layer: &Layer, size: [f64; 2]) -> Transform {
-    let centre = size.map(|side| side / 2.0);
-    Transform::about(
-        centre,
-        layer.flip,
-        layer.scale,
-        layer.rotate,
-        [layer.x, layer.y],
-    )
-}
-
-fn paint(scene: &Scene, stack: &[ResolvedLayer], decoder: &Decoder, rgba: &mut [u8]) {
+fn paint(scene: &Scene, stack: &[DrawnLayer], decoder: &Decoder, rgba: &mut [u8]) {
     let background = decoder.pixel(scene.background.rgba).to_array();
     let mut backdrop = Row::new(scene.width);
     let mut scratch: Vec<Row> = (0..=depth(stack)).map(|_| Row::new(scene.width)).collect();
@@ -177,10 +106,10 @@ fn paint(scene: &Scene, stack: &[ResolvedLayer], decoder: &Decoder, rgba: &mut [
 }
 
 /// How many groups lie within each other at most.
-fn depth(stack: &[ResolvedLayer]) -> usize {
-    let depths = stack.iter().map(|sheet| match &sheet.content {
-        Content::Picture(_) => 0,
-        Content::Group(stack) => 1 + depth(stack),
+fn depth(stack: &[DrawnLayer]) -> usize {
+    let depths = stack.iter().map(|layer| match &layer.content {
+        Drawn::Picture(_) => 0,
+        Drawn::Group(stack) => 1 + depth(stack),
     });
     depths.max().unwrap_or(0)
 }
@@ -194,18 +123,18 @@ struct Scanline {
 impl Scanline {
     /// Composites `stack` onto `backdrop`. `scratch` has a row for this stack and one for each
     /// level of groups in it.
-    fn paint(&self, stack: &[ResolvedLayer], backdrop: &mut Row, scratch: &mut [Row]) {
+    fn paint(&self, stack: &[DrawnLayer], backdrop: &mut Row, scratch: &mut [Row]) {
         let Some((source, deeper)) = scratch.split_first_mut() else {
             return;
         };
-        for sheet in stack {
-            match &sheet.content {
-                Content::Picture(picture) => self.paint_picture(sheet, picture, backdrop, source),
-                Content::Group(group) => {
+        for layer in stack {
+            match &layer.content {
+                Drawn::Picture(picture) => self.paint_picture(layer, picture, backdrop, source),
+                Drawn::Group(group) => {
                     source.fill([0.0; 4]);
                     self.paint(group, source, deeper);
-                    source.fade(sheet.opacity);
-                    backdrop.composite(source, 0..self.width, sheet.blend, sheet.operator);
+                    source.fade(layer.opacity);
+                    backdrop.composite(source, 0..self.width, layer.blend, layer.operator);
                 }
             }
         }
@@ -213,20 +142,20 @@ impl Scanline {
 
     fn paint_picture(
         &self,
-        sheet: &ResolvedLayer,
+        layer: &DrawnLayer,
         picture: &PlacedPicture,
         backdrop: &mut Row,
         source: &mut Row,
     ) {
-        if sheet.blend == BlendMode::Normal && sheet.operator == Operator::SourceOver {
+        if layer.blend == BlendMode::Normal && layer.operator == Operator::SourceOver {
             let draw = |x, pixels| backdrop.draw_four_over(x, pixels);
-            picture.read_row(self.y, self.width, sheet.opacity, draw);
+            picture.read_row(self.y, self.width, layer.opacity, draw);
             return;
         }
         let set = |x, pixels| source.set_four(x, pixels);
-        let span = picture.read_row(self.y, self.width, sheet.opacity, set);
-        backdrop.composite(source, span.clone(), sheet.blend, sheet.operator);
-        if sheet.operator.erases_outside() {
+        let span = picture.read_row(self.y, self.width, layer.opacity, set);
+        backdrop.composite(source, span.clone(), layer.blend, layer.operator);
+        if layer.operator.erases_outside() {
             backdrop.keep_only(span);
         }
     }

@@ -28,6 +28,7 @@ mod lanes;
 mod operator;
 mod placed;
 mod resample;
+mod resolve;
 mod row;
 mod scene;
 mod texels;

@@ -19,36 +19,20 @@ pub use psd::to_psd;
 
 use super::blend::BlendMode;
 use super::color::ColorSpace;
-use super::flatten::{Pictures, flatten_with, pictures, placement, transparent_bytes};
+use super::flatten::{flatten_with, transparent_bytes};
 use super::operator::Operator;
-use super::scene::{Layer, Scene};
+use super::resolve::{Content, ResolvedLayer, pictures, resolve};
+use super::scene::Scene;
 use super::transform::Transform;
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
-
-/// A layer of a file.
-struct ResolvedLayer<'a> {
-    name: &'a str,
-    visible: bool,
-    /// 0 to 1.
-    opacity: f64,
-    blend: BlendMode,
-    operator: Operator,
-    content: Content<'a>,
-}
-
-enum Content<'a> {
-    Picture(Cow<'a, Picture>, Transform),
-    /// Bottom first.
-    Group(Vec<ResolvedLayer<'a>>),
-}
 
 /// Checks the scene, gets its pictures and hands `write` the layers, bottom first, and the flattened
 /// scene.
 fn export<P: Borrow<Picture>>(
     scene: &Scene,
     format: &str,
-    resolve: impl FnMut(&str) -> Result<P>,
+    read: impl FnMut(&str) -> Result<P>,
     write: impl FnOnce(&[ResolvedLayer], &Picture) -> Result<Vec<u8>>,
 ) -> Result<Vec<u8>> {
     scene.validate()?;
@@ -59,11 +43,11 @@ fn export<P: Borrow<Picture>>(
             "set the scene's space to srgb, or write a PNG",
         ));
     }
-    let pictures = pictures(scene.all_image_paths(), resolve)?;
-    let mut sheets = Vec::new();
-    sheets.extend(background(scene)?);
-    sheets.extend(stack(scene, &pictures, &scene.layers, &Transform::IDENTITY));
-    write(&sheets, &flatten_with(scene, &pictures)?)
+    let pictures = pictures(scene.all_image_paths(), read)?;
+    let mut layers = Vec::new();
+    layers.extend(background(scene)?);
+    layers.extend(resolve(scene, &pictures));
+    write(&layers, &flatten_with(scene, &pictures)?)
 }
 
 /// The scene's background as a layer, unless it is transparent.
@@ -87,39 +71,6 @@ fn background(scene: &Scene) -> Result<Option<ResolvedLayer<'static>>> {
         operator: Operator::SourceOver,
         content: Content::Picture(Cow::Owned(picture), Transform::IDENTITY),
     }))
-}
-
-/// Sheets of `layers`, in a space that `outer` carries into the scene.
-fn stack<'a, P: Borrow<Picture>>(
-    scene: &Scene,
-    pictures: &'a Pictures<P>,
-    layers: &'a [Layer],
-    outer: &Transform,
-) -> Vec<ResolvedLayer<'a>> {
-    let size = [scene.width, scene.height].map(|side| side as f64);
-    let content = |layer: &'a Layer| {
-        if let Some(layers) = &layer.layers {
-            let transform = outer.after(&placement(layer, size));
-            return Some(Content::Group(stack(scene, pictures, layers, &transform)));
-        }
-        let picture: &Picture = pictures.get(layer.image.as_deref()?)?.borrow();
-        let size = [picture.width, picture.height].map(|side| side as f64);
-        let transform = outer.after(&placement(layer, size));
-        Some(Content::Picture(Cow::Borrowed(picture), transform))
-    };
-    let sheets = layers.iter().filter_map(|layer| {
-        let name = [&layer.name, &layer.role, &layer.image];
-        let name = name.into_iter().flatten().next();
-        Some(ResolvedLayer {
-            name: name.map_or("group", String::as_str),
-            visible: layer.visible,
-            opacity: layer.opacity,
-            blend: layer.blend,
-            operator: layer.operator,
-            content: content(layer)?,
-        })
-    });
-    sheets.collect()
 }
 
 impl ResolvedLayer<'_> {

@@ -11,8 +11,9 @@ use zip::write::SimpleFileOptions;
 
 use super::super::blend::BlendMode;
 use super::super::operator::Operator;
+use super::super::resolve::{Content, ResolvedLayer};
 use super::super::scene::Scene;
-use super::{Content, ResolvedLayer, export, place};
+use super::{export, place};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
@@ -34,7 +35,7 @@ pub fn to_ora<P: Borrow<Picture>>(
     scene: &Scene,
     resolve: impl FnMut(&str) -> Result<P>,
 ) -> Result<Vec<u8>> {
-    export(scene, FORMAT, resolve, |sheets, merged| {
+    export(scene, FORMAT, resolve, |layers, merged| {
         let mut archive = Archive::new();
         // First and not compressed, so that the type of the file can be read at a fixed place.
         archive.add("mimetype", b"image/openraster")?;
@@ -49,7 +50,7 @@ pub fn to_ora<P: Borrow<Picture>>(
         stack.line(format_args!(
             "<image version=\"0.0.5\" w=\"{width}\" h=\"{height}\">\n<stack>"
         ));
-        stack.add(sheets)?;
+        stack.add(layers)?;
         stack.line(format_args!("</stack>\n</image>"));
         let xml = stack.xml;
         archive.add("stack.xml", xml.as_bytes())?;
@@ -70,11 +71,11 @@ struct Stack<'a> {
 }
 
 impl Stack<'_> {
-    /// Adds `sheets`, which the file has top first.
-    fn add(&mut self, sheets: &[ResolvedLayer]) -> Result<()> {
-        for sheet in sheets.iter().rev() {
-            let attributes = attributes(sheet)?;
-            match &sheet.content {
+    /// Adds `layers`, which the file has top first.
+    fn add(&mut self, layers: &[ResolvedLayer]) -> Result<()> {
+        for layer in layers.iter().rev() {
+            let attributes = attributes(layer)?;
+            match &layer.content {
                 Content::Picture(picture, transform) => {
                     let placed = place(picture, transform, self.scene_size)?;
                     self.pictures += 1;
@@ -85,9 +86,9 @@ impl Stack<'_> {
                         "<layer src=\"{path}\" x=\"{x}\" y=\"{y}\" {attributes}/>"
                     ));
                 }
-                Content::Group(sheets) => {
+                Content::Group(layers) => {
                     self.line(format_args!("<stack isolation=\"isolate\" {attributes}>"));
-                    self.add(sheets)?;
+                    self.add(layers)?;
                     self.line(format_args!("</stack>"));
                 }
             }
@@ -102,19 +103,19 @@ impl Stack<'_> {
 }
 
 /// The attributes that layers and groups share.
-fn attributes(sheet: &ResolvedLayer) -> Result<String> {
-    let operation = composite_op(sheet).ok_or_else(|| sheet.inexpressible(FORMAT))?;
-    let visibility = if sheet.visible { "visible" } else { "hidden" };
+fn attributes(layer: &ResolvedLayer) -> Result<String> {
+    let operation = composite_op(layer).ok_or_else(|| layer.inexpressible(FORMAT))?;
+    let visibility = if layer.visible { "visible" } else { "hidden" };
     Ok(format!(
         "name=\"{}\" opacity=\"{}\" visibility=\"{visibility}\" composite-op=\"{operation}\"",
-        escaped(sheet.name),
-        sheet.opacity,
+        escaped(layer.name),
+        layer.opacity,
     ))
 }
 
 /// The value of attribute `composite-op`, which names blend mode and operator at once.
-fn composite_op(sheet: &ResolvedLayer) -> Option<String> {
-    let name = match (sheet.blend, sheet.operator) {
+fn composite_op(layer: &ResolvedLayer) -> Option<String> {
+    let name = match (layer.blend, layer.operator) {
         (BlendMode::Exclusion, _) => return None,
         (BlendMode::Normal, operator) => match operator {
             Operator::SourceOver => "src-over",

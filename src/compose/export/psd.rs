@@ -5,9 +5,10 @@ use std::borrow::Borrow;
 
 use super::super::blend::BlendMode;
 use super::super::operator::Operator;
+use super::super::resolve::{Content, ResolvedLayer};
 use super::super::scene::Scene;
 use super::pack_bits::pack_bits;
-use super::{Content, ResolvedLayer, export, place};
+use super::{export, place};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
@@ -29,9 +30,9 @@ pub fn to_psd<P: Borrow<Picture>>(
     scene: &Scene,
     resolve: impl FnMut(&str) -> Result<P>,
 ) -> Result<Vec<u8>> {
-    export(scene, FORMAT, resolve, |sheets, merged| {
+    export(scene, FORMAT, resolve, |layers, merged| {
         let mut records = Vec::new();
-        add_records(sheets, [scene.width, scene.height], &mut records)?;
+        add_records(layers, [scene.width, scene.height], &mut records)?;
         let mut file = header(scene);
         // No palette and no resources.
         sized(&mut file, |_| ());
@@ -175,29 +176,29 @@ impl Record {
     }
 }
 
-/// Adds the records of `sheets`, the lowest first.
+/// Adds the records of `layers`, the lowest first.
 fn add_records(
-    sheets: &[ResolvedLayer],
+    layers: &[ResolvedLayer],
     scene_size: [usize; 2],
     records: &mut Vec<Record>,
 ) -> Result<()> {
     let mut clips = false;
-    for (index, sheet) in sheets.iter().enumerate() {
+    for (index, layer) in layers.iter().enumerate() {
         // Clipping counts from the next layer below that is not clipped, an operator from all that
         // lies below: the same as long as there is one such layer.
-        clips = match (sheet.blend, sheet.operator) {
+        clips = match (layer.blend, layer.operator) {
             (_, Operator::SourceOver) => false,
             (BlendMode::Normal, Operator::SourceAtop) if clips || index == 1 => true,
-            _ => return Err(sheet.inexpressible(FORMAT)),
+            _ => return Err(layer.inexpressible(FORMAT)),
         };
         let mut record = Record {
-            blend: sheet.blend,
-            opacity: (sheet.opacity * 255.0).round() as u8,
+            blend: layer.blend,
+            opacity: (layer.opacity * 255.0).round() as u8,
             clipped: clips,
-            visible: sheet.visible,
-            ..Record::new(sheet.name)
+            visible: layer.visible,
+            ..Record::new(layer.name)
         };
-        match &sheet.content {
+        match &layer.content {
             Content::Picture(picture, transform) => {
                 let placed = place(picture, transform, scene_size)?;
                 let (width, height) = (placed.picture.width as i32, placed.picture.height as i32);
@@ -205,12 +206,12 @@ fn add_records(
                 record.area = [top, left, top + height, left + width];
                 record.channels = compressed(&placed.picture);
             }
-            Content::Group(sheets) => {
+            Content::Group(layers) => {
                 records.push(Record {
                     section: Some(Section::End),
                     ..Record::new("</Layer group>")
                 });
-                add_records(sheets, scene_size, records)?;
+                add_records(layers, scene_size, records)?;
                 record.section = Some(Section::Head);
             }
         }
