@@ -53,7 +53,6 @@ fn check(case: &Case, suffix: &str, [features, epsilon]: [Vec<f32>; 2]) {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn merged_when_packing_and_when_loading() {
     for name in ["kohya", "peft"] {
         let case = Case::load(&format!("lora/{name}"));
@@ -70,7 +69,6 @@ fn merged_when_packing_and_when_loading() {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn opposite_strengths_cancel() {
     let case = Case::load("lora/peft");
     let pack = packed("lora-cancelled", Precision::F32, &[("peft", 0.7)]);
@@ -80,7 +78,6 @@ fn opposite_strengths_cancel() {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn merging_into_a_quantized_pack_keeps_it_quantized() {
     let case = Case::load("lora/peft");
     let pack = packed("lora-q8", Precision::Q8, &[]);
@@ -91,7 +88,6 @@ fn merging_into_a_quantized_pack_keeps_it_quantized() {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn what_is_no_lora_for_the_model_is_refused() {
     let no_lora = golden("layerdiffuse/weights/layer_sd15_joint.safetensors");
     let error = Lora::open(&no_lora, 1.0).err().expect("a refusal");

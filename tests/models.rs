@@ -56,7 +56,6 @@ fn unet_predicts_epsilon_at_every_size_and_timestep() {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn control_net_shifts_what_the_unet_predicts() {
     let case = Case::load("controlnet");
     let (weights, pack) = model::weights();

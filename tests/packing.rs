@@ -11,7 +11,7 @@ use glassine::pack::{
     AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision,
 };
 use glassine::weights::{Dtype, InMemory, SafetensorsFile, Weights, write_safetensors};
-use support::{companions, golden, golden_bytes, model};
+use support::{golden, golden_bytes, model};
 
 /// Packs into the scratch folder `out`.
 fn pack(options: &PackOptions, out: &str) -> glassine::Result<Manifest> {
@@ -406,7 +406,7 @@ fn taesd_files_that_are_swapped_are_refused() {
 fn control_nets_for_something_else_are_refused() {
     const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
     let (original, unet) = (
-        companions::control_net(),
+        golden("controlnet/model"),
         model::checkpoint().join("unet").join(WEIGHTS),
     );
     let folder = model::scratch().join("other-controlnet");

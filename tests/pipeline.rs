@@ -205,10 +205,13 @@ fn check_layers(case: &Case, generation: &Generation, equal_percent: usize, larg
 
 #[test]
 fn text_becomes_the_layers_that_layerdiffuse_makes() {
-    let mut cases = vec![("e2e_single", Mode::Single), ("e2e_joint", Mode::Joint)];
+    let mut cases = vec![
+        ("e2e_single", Mode::Single),
+        ("e2e_joint", Mode::Joint),
+        ("e2e_bg2fg", Mode::BackgroundToForeground),
+    ];
     if whole_golden() {
         cases.push(("e2e_fg2bg", Mode::ForegroundToBackground));
-        cases.push(("e2e_bg2fg", Mode::BackgroundToForeground));
     }
     for (name, mode) in cases {
         let case = Case::load(&format!("layerdiffuse/{name}"));
@@ -219,7 +222,6 @@ fn text_becomes_the_layers_that_layerdiffuse_makes() {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn a_transparent_picture_becomes_the_one_that_layerdiffuse_makes() {
     let case = Case::load("layerdiffuse/e2e_img2img");
     let generation = generate(&Request {

@@ -106,7 +106,6 @@ fn three_frames_share_attention() {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn a_condition_steers_two_frames() {
     let case = Case::load("layerdiffuse/attn_control");
     let mut unet = adapted_unet("layers.fg2bg");
@@ -138,7 +137,6 @@ fn picture(case: &Case, name: &str) -> Picture {
 }
 
 #[test]
-#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
 fn encoder_hides_alpha_in_the_latent() {
     let case = Case::load("layerdiffuse/encoder");
     let (weights, pack) = model::weights();

@@ -19,13 +19,20 @@ from transformers import CLIPTokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CASES = [
+    "controlnet",
+    "layerdiffuse/attn_control",
     "layerdiffuse/attn_joint",
     "layerdiffuse/attn_single",
     "layerdiffuse/decoder",
+    "layerdiffuse/e2e_bg2fg",
     "layerdiffuse/e2e_img2img",
     "layerdiffuse/e2e_joint",
     "layerdiffuse/e2e_single",
+    "layerdiffuse/encoder",
     "layerdiffuse/pad_rgb",
+    "lora",
+    "lora/kohya",
+    "lora/peft",
     "noise",
     "pipeline/i2i_128x64_dpmpp_2m_karras_diffusers",
     "pipeline/i2i_64x64_ddim",
@@ -66,9 +73,14 @@ CASES = [
     "vae/posterior_clamp",
 ]
 FILES = [
+    "controlnet/model/config.json",
+    "controlnet/model/diffusion_pytorch_model.safetensors",
+    "layerdiffuse/weights/layer_sd15_bg2fg.safetensors",
+    "layerdiffuse/weights/layer_sd15_fg2bg.safetensors",
     "layerdiffuse/weights/layer_sd15_joint.safetensors",
     "layerdiffuse/weights/layer_sd15_transparent_attn.safetensors",
     "layerdiffuse/weights/layer_sd15_vae_transparent_decoder.safetensors",
+    "layerdiffuse/weights/layer_sd15_vae_transparent_encoder.safetensors",
     "sd-tiny/model/model_index.json",
     "sd-tiny/model/scheduler/scheduler_config.json",
     "sd-tiny/model/text_encoder/config.json",

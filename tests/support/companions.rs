@@ -1,68 +1,16 @@
-//! A ControlNet and TAESD for the tiny model.
+//! TAESD for the tiny model.
 //!
-//! Where the golden data is the whole of it, these are its ControlNet and the published TAESD
-//! beside it. The copy in `tests/golden` has neither, so that networks of the same layout with
-//! random weights stand in for them: they show what reaches what, and no picture worth a look.
+//! Where the golden data is the whole of it, this is the published one beside it. The copy in
+//! `tests/golden` has none, so that networks of the same layout with random weights stand in for it:
+//! they show what reaches what, and no picture worth a look.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use glassine::sampling::NoiseGenerator;
-use glassine::weights::{Dtype, HostTensor, SafetensorsFile, write_safetensors};
+use glassine::weights::{Dtype, HostTensor, write_safetensors};
 
 use super::{golden, model, whole_golden};
-
-/// The folder of a ControlNet.
-pub fn control_net() -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        if whole_golden() {
-            return golden("controlnet/model");
-        }
-        let folder = model::scratch().join("controlnet");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let unet = model::checkpoint().join("unet");
-        std::fs::copy(unet.join("config.json"), folder.join("config.json")).expect("the config");
-        let weights = "diffusion_pytorch_model.safetensors";
-        let unet = SafetensorsFile::open(unet.join(weights)).expect("the UNet");
-        write(&folder.join(weights), &with_control(unet));
-        folder
-    };
-    FOLDER.get_or_init(build).clone()
-}
-
-/// The UNet's own way down, and random convolutions around it.
-fn with_control(mut unet: SafetensorsFile) -> Vec<(String, HostTensor)> {
-    let copied = ["conv_in.", "time_embedding.", "down_blocks.", "mid_block."];
-    let names: Vec<String> = unet.tensors().keys().cloned().collect();
-    let names = names
-        .iter()
-        .filter(|name| copied.iter().any(|start| name.starts_with(start)));
-    let mut tensors: Vec<_> = names
-        .map(|name| (name.clone(), unet.read(name).expect("a tensor")))
-        .collect();
-    let hint = [
-        ("conv_in", [16, 3]),
-        ("blocks.0", [16, 16]),
-        ("blocks.1", [16, 16]),
-        ("blocks.2", [16, 16]),
-        ("blocks.3", [32, 16]),
-        ("blocks.4", [32, 32]),
-        ("blocks.5", [32, 32]),
-        ("conv_out", [64, 32]),
-    ];
-    for (name, [out, inputs]) in hint {
-        let name = format!("controlnet_cond_embedding.{name}");
-        tensors.extend(convolution(&name, [out, inputs, 3, 3], true));
-    }
-    let widths = [64, 64, 64, 64, 32, 32, 32, 64, 64, 64, 64, 64];
-    for (index, width) in widths.into_iter().enumerate() {
-        let name = format!("controlnet_down_blocks.{index}");
-        tensors.extend(convolution(&name, [width, width, 1, 1], true));
-    }
-    tensors.extend(convolution("controlnet_mid_block", [64, 64, 1, 1], true));
-    tensors
-}
 
 /// TAESD's decoder file.
 pub fn taesd_decoder() -> PathBuf {

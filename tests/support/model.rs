@@ -10,7 +10,7 @@ use glassine::pack::{
 };
 use glassine::weights::{Dtype, Weights, write_safetensors};
 
-use super::{Tensors, companions, golden, whole_golden};
+use super::{Tensors, companions, golden};
 
 /// Scratch space that lasts as long as the test binary.
 pub fn scratch() -> &'static Path {
@@ -98,22 +98,20 @@ pub fn options() -> PackOptions {
             "layerdiffuse/weights/layer_sd15_{name}.safetensors"
         ))
     };
-    let mut adapters = vec![
+    let adapters = [
         (AdapterKind::Single, companion("transparent_attn")),
         (AdapterKind::Joint, companion("joint")),
+        (AdapterKind::ForegroundToBackground, companion("fg2bg")),
+        (AdapterKind::BackgroundToForeground, companion("bg2fg")),
     ];
-    if whole_golden() {
-        adapters.push((AdapterKind::ForegroundToBackground, companion("fg2bg")));
-        adapters.push((AdapterKind::BackgroundToForeground, companion("bg2fg")));
-    }
     PackOptions {
         model: checkpoint(),
         transparency_decoder: Some(companion("vae_transparent_decoder")),
-        transparency_encoder: whole_golden().then(|| companion("vae_transparent_encoder")),
-        controlnet: Some(companions::control_net()),
+        transparency_encoder: Some(companion("vae_transparent_encoder")),
+        controlnet: Some(golden("controlnet/model")),
         taesd_decoder: Some(companions::taesd_decoder()),
         taesd_encoder: Some(companions::taesd_encoder()),
-        adapters: BTreeMap::from_iter(adapters),
+        adapters: BTreeMap::from(adapters),
         loras: Vec::new(),
         native_transparency: false,
         precision: Precision::F32,
