@@ -3,6 +3,7 @@
 mod support;
 
 use burn::tensor::Device;
+use glassine::ErrorCode;
 use glassine::image::Picture;
 use glassine::pack::{FolderSource, PackOptions};
 use glassine::pipeline::{
@@ -14,13 +15,16 @@ use glassine::vae::VaeEncoder;
 use glassine::weights::HostTensor;
 use support::{Case, Tolerance, assert_close, model, values_of, whole_golden};
 
-fn generate(request: &Request) -> Generation {
+fn try_generate(request: &Request) -> glassine::Result<Generation> {
     let source = model::pack().clone();
     pollster::block_on(async {
         let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
         engine.generate(request, &mut NoProgress).await
     })
-    .unwrap()
+}
+
+fn generate(request: &Request) -> Generation {
+    try_generate(request).unwrap()
 }
 
 /// The request that a case of golden/pipeline describes.
@@ -253,6 +257,31 @@ fn short(mode: Mode, steps: usize) -> Request {
     }
 }
 
+#[test]
+fn values_that_are_not_numbers_are_an_error_and_no_picture() {
+    let shape = [1, 4, 8, 8];
+    let mut values = vec![0.5; 4 * 8 * 8];
+    values[7] = f32::NAN;
+    let request = Request {
+        noise: Some(HostTensor::new(shape, values)),
+        ..short(Mode::Opaque, 2)
+    };
+    let error = try_generate(&request).err().expect("an error");
+    assert_eq!(error.code, ErrorCode::NonFinite, "{error}");
+}
+
+#[test]
+fn a_latent_of_another_size_is_refused_even_if_pictures_are_fitted() {
+    let latent = HostTensor::new([1, 4, 4, 16], vec![0.0; 256]);
+    let request = Request {
+        init: Some(Init::Latent(latent)),
+        fit: true,
+        ..short(Mode::Opaque, 2)
+    };
+    let error = try_generate(&request).err().expect("an error");
+    assert_eq!(error.code, ErrorCode::BadImage, "{error}");
+}
+
 /// Black to red from left to right, and black to green downwards.
 fn ramps(side: usize) -> Picture {
     let pixel = |index: usize| {
@@ -425,5 +454,5 @@ fn memory_is_estimated_by_what_is_asked_for() {
     assert!(estimate(Mode::Joint, 512).all_loaded > usual.all_loaded);
     assert!(estimate(Mode::Opaque, 512).all_loaded < usual.all_loaded);
     let absurd = estimate_memory(engine.manifest(), None, Some(usize::MAX), None);
-    assert_eq!(absurd.unwrap_err().code, glassine::ErrorCode::BadOption);
+    assert_eq!(absurd.unwrap_err().code, ErrorCode::BadOption);
 }

@@ -257,9 +257,14 @@ impl ResolvedRequest {
             .into_iter()
             .flatten()
             .chain(control);
-        let sizes = pictures.map(|picture| (picture.width, picture.height));
-        for (width, height) in sizes.chain(request.init.iter().map(Init::size)) {
-            if !self.fit && (width, height) != (self.width, self.height) {
+        let given = pictures.map(|picture| (picture.width, picture.height, self.fit));
+        let init = request.init.iter().map(|init| {
+            let (width, height) = init.size();
+            // A latent cannot be scaled or cropped.
+            (width, height, self.fit && matches!(init, Init::Picture(_)))
+        });
+        for (width, height, fitted) in given.chain(init) {
+            if !fitted && (width, height) != (self.width, self.height) {
                 return Err(Error::new(
                     ErrorCode::BadImage,
                     format!(

@@ -33,6 +33,18 @@ test("bad options are refused by name and the engine stays usable", async (t) =>
   }
 });
 
+test("values that are not numbers are an error, and the engine stays usable", async (t) => {
+  const page = await open(t);
+  const [failure, made] = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini" });
+    const noise = new Float32Array(4 * 8 * 8).fill(NaN);
+    const options = { prompt: "a red apple", steps: 1, decodePasses: 1, width: 64, height: 64 };
+    return [await failureOf(engine.generate({ ...options, noise })), (await engine.generate(options)).layers.length];
+  });
+  assert.equal(failure.code, "non_finite", failure.message);
+  assert.equal(made, 1);
+});
+
 test("createEngine refuses what it does not know", async (t) => {
   const page = await open(t);
   const [device, model, none] = await page.evaluate(async () => [
