@@ -266,7 +266,7 @@ fn values_that_are_not_numbers_are_an_error_and_no_picture() {
         noise: Some(HostTensor::new(shape, values)),
         ..short(Mode::Opaque, 2)
     };
-    let error = try_generate(&request).err().expect("an error");
+    let error = try_generate(&request).expect_err("an error");
     assert_eq!(error.code, ErrorCode::NonFinite, "{error}");
 }
 
@@ -278,7 +278,7 @@ fn a_latent_of_another_size_is_refused_even_if_pictures_are_fitted() {
         fit: true,
         ..short(Mode::Opaque, 2)
     };
-    let error = try_generate(&request).err().expect("an error");
+    let error = try_generate(&request).expect_err("an error");
     assert_eq!(error.code, ErrorCode::BadImage, "{error}");
 }
 

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use glassine::ErrorCode;
+use glassine::pack::{
+    AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect,
+};
 use glassine::text::Tokenizer;
-use glassine::pack::{AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect};
 use glassine::weights::Files;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;

@@ -5,13 +5,13 @@
 #![no_main]
 
 use burn::tensor::Device;
+use glassine::pack::{Lora, MANIFEST_FILE, Manifest, Pack};
 use glassine::pipeline::Mode;
 use glassine::sampling::NoiseSchedule;
 use glassine::text::TextEncoder;
 use glassine::transparency::{TransparencyDecoder, TransparencyEncoder};
 use glassine::unet::{ControlNet, Unet};
 use glassine::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use glassine::pack::{Lora, MANIFEST_FILE, Manifest, Pack};
 use glassine::weights::{Dtype, Weights, write_safetensors};
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
