@@ -21,7 +21,7 @@ impl GroupNorm {
             return Err(Error::new(
                 ErrorCode::ModelDamaged,
                 format!("{channels} channels cannot be normalised in {groups} groups"),
-                "the model's config does not statistics its weights; pack it again",
+                "the model's config does not fit its weights; pack it again",
             ));
         }
         let bias: Tensor<1> = weights.take("bias")?;
@@ -43,8 +43,8 @@ impl GroupNorm {
     /// Normalises each group of channels of each picture to mean 0 and deviation 1.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = RowTiles::from(x);
-        let fitted = self.statistics(&x);
-        fitted.forward(x.concat())
+        let statistics = self.statistics(&x);
+        statistics.forward(x.concat())
     }
 
     /// The normalisation of a map, to be applied to any part of it.

@@ -66,7 +66,7 @@ impl RowTiles {
         }
     }
 
-    /// A chunk of the map's rows.
+    /// Some of the map's rows.
     pub fn rows(&self, rows: Range<usize>) -> Tensor<4> {
         let mut parts = Vec::new();
         let mut top = 0;
@@ -153,7 +153,7 @@ mod tests {
         place
     }
 
-    /// RowTiles where there should be some, which together are the expected map.
+    /// Tiles where there should be some, which together are the expected map.
     fn check(tiles: RowTiles, expected: Tensor<4>) {
         assert!(tiles.tiles.len() > 1);
         assert_eq!(tiles.dims(), expected.dims());
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_cross_the_borders_of_bands() {
+    fn rows_cross_the_borders_of_tiles() {
         let map = cut();
         let whole = map.clone().concat();
         assert!(map.tiles.len() > 2);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_in_bands_are_enlarged_and_reduced() {
+    fn maps_in_tiles_are_enlarged_and_reduced() {
         let weights = Weights::new(&Device::flex());
         let map = cut();
         convolution(&weights, "conv", 3);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_norm_is_fitted_to_all_bands() {
+    fn a_group_norm_has_the_statistics_of_all_tiles() {
         let weights = Weights::new(&Device::flex());
         let norm = GroupNorm::load(&norm(&weights, "norm"), 2, 1e-5).unwrap();
         let map = cut();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resnet_gives_the_same_in_bands() {
+    fn a_resnet_gives_the_same_in_tiles() {
         let weights = Weights::new(&Device::flex());
         for index in [1, 2] {
             norm(&weights, &format!("norm{index}"));

@@ -37,7 +37,7 @@ impl Attention {
     }
 
     /// What is to be added to the residual stream, for an already normalised `x`. Without a
-    /// `context`, the tokens scaled_dot_product_attention to themselves.
+    /// `context`, the tokens attend to themselves.
     pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
         match self {
             Self::Single(single) => single.forward(x, context),

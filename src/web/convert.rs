@@ -11,7 +11,7 @@ use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
 /// The error of a request whose latent is kept, because only decoding it failed.
-pub fn error_with_latent(error: &Error, latent: &Latent) -> JsValue {
+pub fn error_with_latent(error: Error, latent: &Latent) -> JsValue {
     let value = error_to_js(error);
     set(&value, "latent", latent_to_js(latent));
     value

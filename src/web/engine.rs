@@ -85,13 +85,12 @@ pub fn estimate_gpu_memory(
     width: Option<usize>,
     height: Option<usize>,
 ) -> JsResult {
-    let manifest = Manifest::parse(manifest).map_err(|error| error_to_js(&error))?;
+    let manifest = Manifest::parse(manifest).map_err(error_to_js)?;
     let mode = mode
         .map(|mode| mode.parse())
         .transpose()
-        .map_err(|error| error_to_js(&error))?;
-    let estimate =
-        estimate_memory(&manifest, mode, width, height).map_err(|error| error_to_js(&error))?;
+        .map_err(error_to_js)?;
+    let estimate = estimate_memory(&manifest, mode, width, height).map_err(error_to_js)?;
     Ok(object([
         ("allLoaded", (estimate.all_loaded as f64).into()),
         ("oneAtATime", (estimate.one_at_a_time as f64).into()),
@@ -118,13 +117,9 @@ impl WasmEngine {
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> std::result::Result<WasmEngine, JsValue> {
         let loras = loras.iter().map(|lora| lora_from_js(&lora));
-        let loras = loras
-            .collect::<Result<_>>()
-            .map_err(|error| error_to_js(&error))?;
+        let loras = loras.collect::<Result<_>>().map_err(error_to_js)?;
         let target = match device.as_str() {
-            "webgpu" => crate::kernels::gpu_device()
-                .await
-                .map_err(|error| error_to_js(&error))?,
+            "webgpu" => crate::kernels::gpu_device().await.map_err(error_to_js)?,
             _ => Device::flex(),
         };
         let options = LoadOptions {
@@ -132,12 +127,9 @@ impl WasmEngine {
             memory_limit: memory_limit.map(|bytes| bytes as u64),
         };
         let engine = Engine::open(JsSource { read }, target, options).await;
-        let mut engine = engine.map_err(|error| error_to_js(&error))?;
+        let mut engine = engine.map_err(error_to_js)?;
         let mut observer = JsObserver { report };
-        engine
-            .preload(&mut observer)
-            .await
-            .map_err(|error| error_to_js(&error))?;
+        engine.preload(&mut observer).await.map_err(error_to_js)?;
         Ok(Self { engine, device })
     }
 
@@ -185,11 +177,11 @@ impl WasmEngine {
         #[wasm_bindgen(unchecked_param_type = "EngineRequest")] request: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
-        let request = request_from_js(request).map_err(|error| error_to_js(&error))?;
+        let request = request_from_js(request).map_err(error_to_js)?;
         let mut observer = JsObserver { report };
         let started = Date::now();
         let sampled = self.engine.sample(&request, &mut observer).await;
-        let latent = sampled.map_err(|error| error_to_js(&error))?.latent;
+        let latent = sampled.map_err(error_to_js)?.latent;
         let sampled_at = Date::now();
         let decoded = self
             .engine
@@ -202,7 +194,7 @@ impl WasmEngine {
             )
             .await
             .map(|decoded| layers_to_js(&decoded.layers));
-        let layers = decoded.map_err(|error| error_with_latent(&error, &latent))?;
+        let layers = decoded.map_err(|error| error_with_latent(error, &latent))?;
         Ok(object([
             ("layers", layers),
             ("latent", latent_to_js(&latent)),
@@ -223,7 +215,7 @@ impl WasmEngine {
         #[wasm_bindgen(unchecked_param_type = "RawPicture")] picture: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
-        let picture = picture_from_js(&picture).map_err(|error| error_to_js(&error))?;
+        let picture = picture_from_js(&picture).map_err(error_to_js)?;
         let mut observer = JsObserver { report };
         let encoded = self
             .engine
@@ -231,7 +223,7 @@ impl WasmEngine {
             .await;
         let transparent = Mode::Single.missing_part(self.engine.manifest()).is_none();
         let latent = Latent {
-            values: encoded.map_err(|error| error_to_js(&error))?.latent,
+            values: encoded.map_err(error_to_js)?.latent,
             mode: if transparent {
                 Mode::Single
             } else {
@@ -251,8 +243,8 @@ impl WasmEngine {
         passes: usize,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
-        let latent = latent_from_js(latent).map_err(|error| error_to_js(&error))?;
-        let vae: VaeKind = vae.parse().map_err(|error| error_to_js(&error))?;
+        let latent = latent_from_js(latent).map_err(error_to_js)?;
+        let vae: VaeKind = vae.parse().map_err(error_to_js)?;
         let mut observer = JsObserver { report };
         let decoded = self
             .engine
@@ -260,6 +252,6 @@ impl WasmEngine {
             .await;
         decoded
             .map(|decoded| layers_to_js(&decoded.layers))
-            .map_err(|error| error_to_js(&error))
+            .map_err(error_to_js)
     }
 }

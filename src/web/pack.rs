@@ -149,7 +149,7 @@ pub async fn pack_files(
     report: Function,
 ) -> JsResult<()> {
     let packed = pack(&name, options, &files, read, &store, report).await;
-    packed.map_err(|error| error_to_js(&error))
+    packed.map_err(error_to_js)
 }
 
 async fn pack(

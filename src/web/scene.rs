@@ -38,7 +38,7 @@ impl WasmScene {
         json: &str,
         #[wasm_bindgen(unchecked_param_type = "Map<string, RawPicture>")] pictures: Map,
     ) -> JsResult<WasmScene> {
-        let scene = Scene::from_json(json).map_err(|error| error_to_js(&error))?;
+        let scene = Scene::from_json(json).map_err(error_to_js)?;
         Ok(Self { scene, pictures })
     }
 
@@ -47,7 +47,7 @@ impl WasmScene {
     pub fn flatten(&self) -> JsResult {
         let flat = flatten(&self.scene, |path| self.picture(path));
         flat.map(|picture| picture_to_js(&picture))
-            .map_err(|error| error_to_js(&error))
+            .map_err(error_to_js)
     }
 
     /// The bytes of an OpenRaster file; the pictures of hidden layers have to be there, too.
@@ -83,5 +83,5 @@ impl WasmScene {
 fn file(bytes: Result<Vec<u8>>) -> JsResult<Uint8Array> {
     bytes
         .map(|bytes| Uint8Array::from(bytes.as_slice()))
-        .map_err(|error| error_to_js(&error))
+        .map_err(error_to_js)
 }

@@ -25,7 +25,7 @@ pub fn set(object: &JsValue, name: &str, value: JsValue) {
 }
 
 /// An `Error` with the fields that the package's `GlassineError` takes over.
-pub fn error_to_js(error: &Error) -> JsValue {
+pub fn error_to_js(error: Error) -> JsValue {
     let value = JsValue::from(js_sys::Error::new(&error.message));
     set(&value, "code", error.code.as_str().into());
     set(&value, "hint", error.hint.as_str().into());

@@ -1,8 +1,7 @@
 import { composeWorker } from "./compose-worker.js";
-import { WorkerClient } from "./worker-client.js";
+import { WorkerClient, workerError } from "./worker-client.js";
 import type { RawRaster } from "../shared/protocol.js";
 import { Queue } from "./queue.js";
-import { GlassineError } from "../../public/errors.js";
 
 /** Milliseconds for which the worker waits for another picture. */
 const idleTime = 5000;
@@ -19,7 +18,7 @@ export function encodePng(raster: RawRaster): Promise<Blob> {
     try {
       return new Blob([await client.call("png", raster, {})], { type: "image/png" });
     } finally {
-      idle = setTimeout(() => client?.close(new GlassineError("internal", "its work is done")), idleTime);
+      idle = setTimeout(() => client?.close(workerError("its work is done")), idleTime);
     }
   });
 }

@@ -1,8 +1,9 @@
 import { GlassineError } from "../../public/errors.js";
 import { toImageData } from "./image-data.js";
 import type { ModelSource, Progress, StorageProgress } from "../../public/types.js";
-import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
+import type { Calls, EngineEvent, FromWorker, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
+import { fromRawError } from "../shared/from-raw-error.js";
 import { readFrom } from "./model-source.js";
 
 /** What a call of each type takes beside its request. Which progress it makes is for its caller to know. */
@@ -93,10 +94,10 @@ export class WorkerClient {
         this.#pending?.resolve(message.answer);
         break;
       case "failed":
-        this.#pending?.reject(fromRaw(message.error));
+        this.#pending?.reject(fromRawError(message.error));
         break;
       case "dead":
-        this.close(fromRaw(message.error));
+        this.close(fromRawError(message.error));
         break;
     }
   }
@@ -129,10 +130,6 @@ export function workerError(message: string, cause?: unknown): GlassineError {
       ? "The engine runs in a browser's page: on a server, the package can be imported, but no more."
       : "Serve the package from the page's own origin, and see \"Bundlers\" in the README.";
   return new GlassineError("worker_failed", message, { hint, cause });
-}
-
-function fromRaw({ code, message, ...details }: RawError): GlassineError {
-  return new GlassineError(code, message, details);
 }
 
 function toGlassineError(error: unknown, signal?: AbortSignal | undefined): GlassineError {

@@ -21,6 +21,7 @@ import type {
   ToWorker,
 } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
+import { fromRawError } from "../shared/from-raw-error.js";
 import { toRawError } from "./raw-error.js";
 import { openSource, type PackSource } from "./sources.js";
 import { yieldToEventLoop } from "./yield-to-event-loop.js";
@@ -202,12 +203,10 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       reads.get(data.read)?.resolve(data.bytes);
       reads.delete(data.read);
       break;
-    case "unread": {
-      const { code, message, ...details } = data.error;
-      reads.get(data.read)?.reject(new GlassineError(code, message, details));
+    case "unread":
+      reads.get(data.read)?.reject(fromRawError(data.error));
       reads.delete(data.read);
       break;
-    }
     default:
       run(data as EngineCall)
         .catch(fail)
