@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use glassine::internals::unet::Unet;
+use glassine::internals::weights::{
+    HostTensor, Quantization, SafetensorsFile, Weights, dequantize, quantize,
+};
 use glassine::pack::{FolderSource, Pack};
 use glassine::pipeline::{Engine, Generation, NoProgress, Request};
-use glassine::unet::Unet;
-use glassine::weights::{HostTensor, Quantization, SafetensorsFile, Weights, dequantize, quantize};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

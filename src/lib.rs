@@ -17,9 +17,10 @@
 //!
 //! # Where things are
 //!
-//! The folders follow the paper: [`text`], [`unet`] and [`vae`] are the base model, [`sampling`]
-//! runs the diffusion, [`transparency`] is latent transparency (section 3.1 of the paper) and
-//! [`pipeline`] puts them together. [`pack`] turns checkpoints into packs and reads packs.
+//! [`pipeline`] generates, [`pack`] turns checkpoints into packs and reads them, [`compose`] puts
+//! layers together and [`image`] is the pictures' own type. The folders behind them follow the
+//! paper: `text`, `unet` and `vae` are the base model, `sampling` runs the diffusion and
+//! `transparency` is latent transparency (section 3.1 of the paper).
 //!
 //! ```no_run
 //! # async fn example() -> glassine::Result<()> {
@@ -39,29 +40,45 @@
 #![deny(unsafe_code)]
 
 pub mod compose;
-pub mod error;
+mod error;
 pub mod image;
 #[cfg(feature = "diffusion")]
-pub mod kernels;
+mod kernels;
 mod named;
 #[cfg(feature = "diffusion")]
-pub mod nn;
+mod nn;
 #[cfg(feature = "diffusion")]
 pub mod pack;
 #[cfg(feature = "diffusion")]
 pub mod pipeline;
-pub mod sampling;
 #[cfg(feature = "diffusion")]
-pub mod text;
+mod sampling;
 #[cfg(feature = "diffusion")]
-pub mod transparency;
+mod text;
 #[cfg(feature = "diffusion")]
-pub mod unet;
+mod transparency;
 #[cfg(feature = "diffusion")]
-pub mod vae;
+mod unet;
+#[cfg(feature = "diffusion")]
+mod vae;
 #[cfg(target_arch = "wasm32")]
-pub mod web;
+mod web;
 #[cfg(feature = "diffusion")]
-pub mod weights;
+mod weights;
 
 pub use error::{Error, ErrorCode, Result};
+
+/// The parts that the crate's own tests, benchmarks and binary reach into. Not covered by
+/// semantic versioning.
+#[cfg(feature = "diffusion")]
+#[doc(hidden)]
+pub mod internals {
+    macro_rules! expose {
+        ($($module:ident),*) => {
+            $(pub mod $module {
+                pub use crate::$module::*;
+            })*
+        };
+    }
+    expose!(nn, sampling, text, transparency, unet, vae, weights);
+}

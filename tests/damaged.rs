@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use glassine::nn::GroupNorm;
+use glassine::internals::nn::GroupNorm;
+use glassine::internals::weights::{
+    Dtype, HostTensor, InMemory, SafetensorsFile, Weights, write_safetensors,
+};
 use glassine::pack::{
     AdapterKind, Checkpoint, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource,
     Precision,
 };
-use glassine::weights::{Dtype, HostTensor, InMemory, SafetensorsFile, Weights, write_safetensors};
 use glassine::{Error, ErrorCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -142,20 +144,15 @@ fn a_single_file_without_the_vaes_encoder_has_no_levels_to_count() {
 
 /// The tiny model without companions.
 fn plain_options() -> PackOptions {
-    PackOptions {
-        model: model::checkpoint(),
-        transparency_decoder: None,
-        transparency_encoder: None,
-        controlnet: None,
-        taesd_decoder: None,
-        taesd_encoder: None,
-        adapters: BTreeMap::new(),
-        loras: Vec::new(),
-        native_transparency: false,
-        precision: Precision::F32,
-        default_steps: PackOptions::DEFAULT_STEPS,
-        default_guidance: PackOptions::DEFAULT_GUIDANCE,
-    }
+    let mut options = PackOptions::new(model::checkpoint());
+    options.transparency_decoder = None;
+    options.transparency_encoder = None;
+    options.controlnet = None;
+    options.taesd_decoder = None;
+    options.taesd_encoder = None;
+    options.adapters = BTreeMap::new();
+    options.precision = Precision::F32;
+    options
 }
 
 fn written(name: &str, tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)]) -> PathBuf {
@@ -191,10 +188,8 @@ fn adapters_of_other_shapes_are_refused() {
         *shape = vec![3];
         bytes.truncate(3 * dtype.size());
         let adapter = written("changed-adapter.safetensors", &changed);
-        let options = PackOptions {
-            adapters: BTreeMap::from([(AdapterKind::Single, adapter)]),
-            ..plain_options()
-        };
+        let mut options = plain_options();
+        options.adapters = BTreeMap::from([(AdapterKind::Single, adapter)]);
         let out = model::scratch().join("changed-adapter");
         let error = model::pack_as(&options, &out).unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelUnsupported, "{name}: {error}");
@@ -204,10 +199,8 @@ fn adapters_of_other_shapes_are_refused() {
 #[test]
 fn tensors_without_values_are_not_packed() {
     let tensors = [tensor("19.weight", &[1]), tensor("endless", &[1 << 60, 0])];
-    let options = PackOptions {
-        taesd_decoder: Some(written("endless.safetensors", &tensors)),
-        ..plain_options()
-    };
+    let mut options = plain_options();
+    options.taesd_decoder = Some(written("endless.safetensors", &tensors));
     let error = model::pack_as(&options, &model::scratch().join("endless")).unwrap_err();
     assert_eq!(error.code, ErrorCode::ModelDamaged, "{error}");
 }
@@ -216,10 +209,8 @@ fn tensors_without_values_are_not_packed() {
 fn a_last_row_that_would_fit_the_shard_before_gets_its_own() {
     // 105 of these rows fit a shard, of which an even number is taken.
     let tensors = [tensor("19.weight", &[1]), tensor("odd", &[105, 19_950])];
-    let options = PackOptions {
-        taesd_decoder: Some(written("odd.safetensors", &tensors)),
-        ..plain_options()
-    };
+    let mut options = plain_options();
+    options.taesd_decoder = Some(written("odd.safetensors", &tensors));
     let out = model::scratch().join("odd");
     let manifest = model::pack_as(&options, &out).unwrap();
     assert_eq!(manifest.tensors["taesd_decoder.odd"].shards.len(), 2);

@@ -4,10 +4,10 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
-use glassine::pack::{FolderSource, Lora, Pack, PackOptions, Precision};
-use glassine::text::TextEncoder;
-use glassine::unet::Unet;
-use glassine::weights::Weights;
+use glassine::internals::text::TextEncoder;
+use glassine::internals::unet::Unet;
+use glassine::internals::weights::Weights;
+use glassine::pack::{FolderSource, Lora, Pack, Precision};
 use support::{Case, golden, model, values_of};
 
 /// The strengths of the cases, and how their tensors spell them.
@@ -17,13 +17,11 @@ const STRENGTHS: [(f32, &str); 2] = [(1.0, "1_0"), (0.6, "0_6")];
 fn packed(out: &str, precision: Precision, loras: &[(&str, f32)]) -> Pack<FolderSource> {
     let file =
         |(name, strength): &(&str, f32)| (golden(&format!("lora/{name}.safetensors")), *strength);
-    let options = PackOptions {
-        transparency_decoder: None,
-        adapters: Default::default(),
-        loras: loras.iter().map(file).collect(),
-        precision,
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.transparency_decoder = None;
+    options.adapters = Default::default();
+    options.loras = loras.iter().map(file).collect();
+    options.precision = precision;
     let folder = model::scratch().join(out);
     model::pack_as(&options, &folder).unwrap();
     pollster::block_on(Pack::open(FolderSource::new(folder))).unwrap()
@@ -98,12 +96,12 @@ fn what_is_no_lora_for_the_model_is_refused() {
         let bytes = vec![0; shape[0] * shape[1] * 4];
         (
             name.to_string(),
-            glassine::weights::Dtype::F32,
+            glassine::internals::weights::Dtype::F32,
             shape.to_vec(),
             bytes,
         )
     };
-    let file = glassine::weights::write_safetensors(&[
+    let file = glassine::internals::weights::write_safetensors(&[
         factor("lora_unet_nowhere.lora_down.weight", [2, 8]),
         factor("lora_unet_nowhere.lora_up.weight", [8, 2]),
     ]);

@@ -4,9 +4,9 @@ mod support;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use glassine::image::Picture;
-use glassine::text::TextEncoder;
-use glassine::unet::{ControlNet, Unet};
-use glassine::vae::{Posterior, TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
+use glassine::internals::text::TextEncoder;
+use glassine::internals::unet::{ControlNet, Unet};
+use glassine::internals::vae::{Posterior, TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
 use support::{Case, golden_bytes, model, values_of};
 
 #[test]
@@ -87,7 +87,8 @@ fn control_net_shifts_what_the_unet_predicts() {
 #[test]
 fn timesteps_become_cosines_and_sines() {
     let case = Case::load("unet/debug");
-    let features = glassine::nn::timestep_embedding(&[case.number("/timestep") as f32], 64);
+    let features =
+        glassine::internals::nn::timestep_embedding(&[case.number("/timestep") as f32], 64);
     case.check("time_proj", &features.data);
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use glassine::sampling::NoiseGenerator;
+use glassine::internals::sampling::NoiseGenerator;
 use support::Case;
 
 /// A golden key, such as `seed_7__1x4x8x8` or `seed_7__seq2_3`, split into seed, place in a

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use glassine::ErrorCode;
 use glassine::compose::{BlendMode, MAX_DEPTH, Operator};
-use glassine::pack::{AdapterKind, Mode, Precision, Role};
+use glassine::internals::sampling::{Convention, SamplerName};
+use glassine::pack::{AdapterKind, Manifest, Mode, Precision, Role};
 use glassine::pipeline::{RequestOptions, VaeKind};
-use glassine::sampling::{Convention, SamplerName};
 
 /// `pkg/src/public/generated.ts`, at run time: clones that share a target folder share test binaries.
 fn file() -> PathBuf {
@@ -121,12 +121,17 @@ fn generated() -> String {
         "EngineErrorCode",
         ErrorCode::ALL.iter().map(|code| code.as_str()),
     );
-    writeln!(
-        out,
-        "\n/** How many groups of a scene may lie within each other. */"
-    )
-    .unwrap();
-    writeln!(out, "export const maxSceneDepth = {MAX_DEPTH};").unwrap();
+    let mut limit = |docs: &str, name: &str, value: u64| {
+        writeln!(out, "\n/** {docs} */\nexport const {name} = {value};").unwrap();
+    };
+    let depth = "How many groups of a scene may lie within each other.";
+    limit(depth, "maxSceneDepth", MAX_DEPTH as u64);
+    let format = "The format of packs that is written and read.";
+    limit(format, "packFormat", Manifest::FORMAT.into());
+    let shard = "How many bytes a shard of a pack may have.";
+    limit(shard, "maxShardBytes", Manifest::MAX_SHARD_BYTES);
+    let pack = "How many bytes a pack may have.";
+    limit(pack, "maxPackBytes", Manifest::MAX_PACK_BYTES);
 
     writeln!(out, "\n/** The options of `engine.generate` apart from its pictures, its signal and its progress. */").unwrap();
     writeln!(out, "export interface EngineOptions {{").unwrap();

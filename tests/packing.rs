@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
+use glassine::internals::weights::{Dtype, InMemory, SafetensorsFile, Weights, write_safetensors};
 use glassine::pack::{
     AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision,
 };
-use glassine::weights::{Dtype, InMemory, SafetensorsFile, Weights, write_safetensors};
 use support::{golden, golden_bytes, model};
 
 /// Packs into the scratch folder `out`.
@@ -83,11 +83,12 @@ fn single_file() -> PathBuf {
 
 #[test]
 fn a_single_file_gives_the_same_pack_as_a_folder() {
-    let base = |model: PathBuf| PackOptions {
-        model,
-        transparency_decoder: None,
-        adapters: BTreeMap::new(),
-        ..model::options()
+    let base = |model: PathBuf| {
+        let mut options = model::options();
+        options.model = model;
+        options.transparency_decoder = None;
+        options.adapters = BTreeMap::new();
+        options
     };
     let from_folder = pack(&base(model::checkpoint()), "from-folder").unwrap();
     let from_file = pack(&base(single_file()), "from-file").unwrap();
@@ -114,18 +115,14 @@ fn large_tensors_are_split_over_shards_of_limited_size() {
 
 #[test]
 fn packing_again_replaces_the_pack_and_nothing_else() {
-    let options = PackOptions {
-        transparency_decoder: None,
-        adapters: BTreeMap::new(),
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.transparency_decoder = None;
+    options.adapters = BTreeMap::new();
     let out = folder("again");
     pack(&options, "again").unwrap();
     std::fs::write(out.join("MODEL_CARD.md"), "kept").unwrap();
-    let half = PackOptions {
-        precision: Precision::F16,
-        ..options.clone()
-    };
+    let mut half = options.clone();
+    half.precision = Precision::F16;
     let manifest = pack(&half, "again").unwrap();
     load(FolderSource::new(&out)).unwrap();
     assert!(out.join("MODEL_CARD.md").is_file());
@@ -147,10 +144,8 @@ fn packing_again_replaces_the_pack_and_nothing_else() {
 #[test]
 fn half_precision_halves_the_pack() {
     let whole = pack(&model::options(), "f32").unwrap();
-    let half = PackOptions {
-        precision: Precision::F16,
-        ..model::options()
-    };
+    let mut half = model::options();
+    half.precision = Precision::F16;
     let half = pack(&half, "f16").unwrap();
     let ratio = half.total_bytes() as f64 / whole.total_bytes() as f64;
     assert!((0.5..0.52).contains(&ratio), "{ratio}");
@@ -158,11 +153,9 @@ fn half_precision_halves_the_pack() {
 
 #[test]
 fn a_flipped_byte_is_found_wherever_it_is() {
-    let options = PackOptions {
-        transparency_decoder: None,
-        adapters: BTreeMap::new(),
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.transparency_decoder = None;
+    options.adapters = BTreeMap::new();
     let manifest = pack(&options, "flipped").unwrap();
     let out = folder("flipped");
     let shard = out.join(&manifest.shards[1].file);
@@ -201,11 +194,9 @@ impl PackSource for MendingSource {
 
 #[test]
 fn a_damaged_shard_is_read_again_from_a_source_that_mends_it() {
-    let options = PackOptions {
-        transparency_decoder: None,
-        adapters: BTreeMap::new(),
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.transparency_decoder = None;
+    options.adapters = BTreeMap::new();
     pack(&options, "mended").unwrap();
     load(MendingSource(FolderSource::new(folder("mended")))).unwrap();
 }
@@ -240,12 +231,10 @@ fn manifests_cannot_lead_elsewhere() {
 /// Whatever bytes are changed, removed or repeated, reading ends in an answer and not in a panic.
 #[test]
 fn mutated_headers_and_manifests_are_answered() {
-    let options = PackOptions {
-        transparency_decoder: None,
-        adapters: BTreeMap::new(),
-        precision: Precision::Q4,
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.transparency_decoder = None;
+    options.adapters = BTreeMap::new();
+    options.precision = Precision::Q4;
     let manifest = pack(&options, "mutated").unwrap();
     let json = std::fs::read(folder("mutated").join(MANIFEST_FILE)).unwrap();
     let shard = &manifest.shards[1].file;
@@ -358,20 +347,16 @@ fn what_glassine_does_not_run_is_refused_by_name() {
         ),
     ];
     for (model, expected) in refused {
-        let options = PackOptions {
-            model,
-            ..model::options()
-        };
+        let mut options = model::options();
+        options.model = model;
         let error = pack(&options, "refused").unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(left_of("refused"), Vec::<String>::new());
     }
     let joint = golden("layerdiffuse/weights/layer_sd15_vae_transparent_decoder.safetensors");
-    let options = PackOptions {
-        adapters: BTreeMap::from([(AdapterKind::Single, joint)]),
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.adapters = BTreeMap::from([(AdapterKind::Single, joint)]);
     let error = pack(&options, "refused").unwrap_err();
     assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
     assert_eq!(left_of("refused"), Vec::<String>::new());
@@ -395,10 +380,8 @@ fn assert_unsupported(options: &PackOptions, expected: &str) {
 #[test]
 fn taesd_files_that_are_swapped_are_refused() {
     let options = model::options();
-    let swapped = PackOptions {
-        taesd_decoder: options.taesd_encoder.clone(),
-        ..options
-    };
+    let mut swapped = options.clone();
+    swapped.taesd_decoder = options.taesd_encoder.clone();
     assert_unsupported(&swapped, "is not a taesd_decoder");
 }
 
@@ -411,10 +394,8 @@ fn control_nets_for_something_else_are_refused() {
     );
     let folder = model::scratch().join("other-controlnet");
     std::fs::create_dir_all(&folder).unwrap();
-    let options = PackOptions {
-        controlnet: Some(folder.clone()),
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.controlnet = Some(folder.clone());
     assert_eq!(
         pack(&options, "unsupported").unwrap_err().code,
         ErrorCode::ModelNotFound

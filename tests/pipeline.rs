@@ -5,14 +5,14 @@ mod support;
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::image::Picture;
-use glassine::pack::{FolderSource, PackOptions};
+use glassine::internals::sampling::{Convention, SamplerName};
+use glassine::internals::vae::VaeEncoder;
+use glassine::internals::weights::HostTensor;
+use glassine::pack::FolderSource;
 use glassine::pipeline::{
     Control, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress, Observer, Request,
     VaeKind, estimate_memory,
 };
-use glassine::sampling::{Convention, SamplerName};
-use glassine::vae::VaeEncoder;
-use glassine::weights::HostTensor;
 use support::{Case, Tolerance, assert_close, model, values_of, whole_golden};
 
 fn try_generate(request: &Request) -> glassine::Result<Generation> {
@@ -36,19 +36,18 @@ fn text_to_image(case: &Case) -> Request {
         other => panic!("the tests do not know the sampler {other}"),
     };
     let negative = case.description()["negative_prompt"].as_str();
-    Request {
-        negative_prompt: negative.unwrap_or_default().into(),
-        mode: Some(Mode::Opaque),
-        width: Some(case.number("/width") as usize),
-        height: Some(case.number("/height") as usize),
-        steps: Some(case.number("/steps") as usize),
-        guidance: Some(case.number("/guidance_scale") as f32),
-        sampler: Some(sampler),
-        convention,
-        seed: case.number("/seed") as u64,
-        dump: true,
-        ..Request::new(case.text("/prompt"))
-    }
+    let mut request = Request::new(case.text("/prompt"));
+    request.negative_prompt = negative.unwrap_or_default().into();
+    request.mode = Some(Mode::Opaque);
+    request.width = Some(case.number("/width") as usize);
+    request.height = Some(case.number("/height") as usize);
+    request.steps = Some(case.number("/steps") as usize);
+    request.guidance = Some(case.number("/guidance_scale") as f32);
+    request.sampler = Some(sampler);
+    request.convention = convention;
+    request.seed = case.number("/seed") as u64;
+    request.dump = true;
+    request
 }
 
 #[test]
@@ -98,10 +97,11 @@ fn pictures_become_the_pictures_that_diffusers_makes() {
         let shape = mean.dims();
         let latent = values_of(mean);
         case.check("init_latent", &latent);
-        let generation = generate(&Request {
-            init: Some(Init::Latent(HostTensor::new(shape, latent))),
-            strength: case.number("/strength"),
-            ..text_to_image(&case)
+        let generation = generate(&{
+            let mut request = text_to_image(&case);
+            request.init = Some(Init::Latent(HostTensor::new(shape, latent)));
+            request.strength = case.number("/strength");
+            request
         });
         check_steps(&case, &generation);
     }
@@ -131,26 +131,25 @@ fn layers(case: &Case, mode: Mode) -> Request {
         .has("condition.rgba")
         .then(|| picture(case, "condition.rgba"));
     let is = |wanted: Mode| mode == wanted;
-    Request {
-        negative_prompt: case.text("/settings/negative").into(),
-        foreground_prompt: extra("foreground"),
-        background_prompt: extra("background"),
-        blended_prompt: extra("blended"),
-        foreground: condition
-            .clone()
-            .filter(|_| is(Mode::ForegroundToBackground)),
-        background: condition.filter(|_| is(Mode::BackgroundToForeground)),
-        mode: Some(mode),
-        width: Some(case.number("/settings/width") as usize),
-        height: Some(case.number("/settings/height") as usize),
-        steps: Some(case.number("/settings/steps") as usize),
-        guidance: Some(case.number("/settings/guidance") as f32),
-        convention: Some(Convention::LayerDiffuse),
-        seed: case.number("/settings/seed") as u64,
-        noise: Some(HostTensor::new(noise.shape.clone(), noise.f32())),
-        dump: true,
-        ..Request::new(case.text("/settings/prompt"))
-    }
+    let mut request = Request::new(case.text("/settings/prompt"));
+    request.negative_prompt = case.text("/settings/negative").into();
+    request.foreground_prompt = extra("foreground");
+    request.background_prompt = extra("background");
+    request.blended_prompt = extra("blended");
+    request.foreground = condition
+        .clone()
+        .filter(|_| is(Mode::ForegroundToBackground));
+    request.background = condition.filter(|_| is(Mode::BackgroundToForeground));
+    request.mode = Some(mode);
+    request.width = Some(case.number("/settings/width") as usize);
+    request.height = Some(case.number("/settings/height") as usize);
+    request.steps = Some(case.number("/settings/steps") as usize);
+    request.guidance = Some(case.number("/settings/guidance") as f32);
+    request.convention = Some(Convention::LayerDiffuse);
+    request.seed = case.number("/settings/seed") as u64;
+    request.noise = Some(HostTensor::new(noise.shape.clone(), noise.f32()));
+    request.dump = true;
+    request
 }
 
 /// The picture in a tensor `[height, width, 4]` of bytes.
@@ -228,10 +227,11 @@ fn text_becomes_the_layers_that_layerdiffuse_makes() {
 #[test]
 fn a_transparent_picture_becomes_the_one_that_layerdiffuse_makes() {
     let case = Case::load("layerdiffuse/e2e_img2img");
-    let generation = generate(&Request {
-        init: Some(Init::Picture(picture(&case, "init.rgba"))),
-        strength: case.number("/img2img/strength"),
-        ..layers(&case, Mode::Single)
+    let generation = generate(&{
+        let mut request = layers(&case, Mode::Single);
+        request.init = Some(Init::Picture(picture(&case, "init.rgba")));
+        request.strength = case.number("/img2img/strength");
+        request
     });
     check_layers(&case, &generation, 85, 3);
 }
@@ -239,22 +239,21 @@ fn a_transparent_picture_becomes_the_one_that_layerdiffuse_makes() {
 #[test]
 fn a_seed_draws_the_noise_that_the_reference_drew() {
     let case = Case::load("layerdiffuse/e2e_single");
-    let drawn = glassine::sampling::NoiseGenerator::new(12345).normal(4 * 16 * 16);
+    let drawn = glassine::internals::sampling::NoiseGenerator::new(12345).normal(4 * 16 * 16);
     case.check_within("noise", &drawn, Tolerance::max_abs(5e-6));
 }
 
 /// A short run at 64 x 64.
 fn short(mode: Mode, steps: usize) -> Request {
-    Request {
-        mode: Some(mode),
-        width: Some(64),
-        height: Some(64),
-        steps: Some(steps),
-        seed: 7,
-        decode_passes: 1,
-        dump: true,
-        ..Request::new("an apple")
-    }
+    let mut request = Request::new("an apple");
+    request.mode = Some(mode);
+    request.width = Some(64);
+    request.height = Some(64);
+    request.steps = Some(steps);
+    request.seed = 7;
+    request.decode_passes = 1;
+    request.dump = true;
+    request
 }
 
 #[test]
@@ -262,10 +261,8 @@ fn values_that_are_not_numbers_are_an_error_and_no_picture() {
     let shape = [1, 4, 8, 8];
     let mut values = vec![0.5; 4 * 8 * 8];
     values[7] = f32::NAN;
-    let request = Request {
-        noise: Some(HostTensor::new(shape, values)),
-        ..short(Mode::Opaque, 2)
-    };
+    let mut request = short(Mode::Opaque, 2);
+    request.noise = Some(HostTensor::new(shape, values));
     let error = try_generate(&request).expect_err("an error");
     assert_eq!(error.code, ErrorCode::NonFinite, "{error}");
 }
@@ -273,11 +270,9 @@ fn values_that_are_not_numbers_are_an_error_and_no_picture() {
 #[test]
 fn a_latent_of_another_size_is_refused_even_if_pictures_are_fitted() {
     let latent = HostTensor::new([1, 4, 4, 16], vec![0.0; 256]);
-    let request = Request {
-        init: Some(Init::Latent(latent)),
-        fit: true,
-        ..short(Mode::Opaque, 2)
-    };
+    let mut request = short(Mode::Opaque, 2);
+    request.init = Some(Init::Latent(latent));
+    request.fit = true;
     let error = try_generate(&request).expect_err("an error");
     assert_eq!(error.code, ErrorCode::BadImage, "{error}");
 }
@@ -304,9 +299,10 @@ fn a_control_picture_steers_the_steps_that_it_covers() {
             end,
             ..Control::new(ramps(64))
         };
-        generate(&Request {
-            control: Some(control),
-            ..short(Mode::Opaque, 4)
+        generate(&{
+            let mut request = short(Mode::Opaque, 4);
+            request.control = Some(control);
+            request
         })
         .dump
     };
@@ -333,10 +329,11 @@ fn a_control_picture_steers_the_steps_that_it_covers() {
 fn a_control_picture_steers_every_frame_and_is_fitted() {
     for mode in [Mode::Single, Mode::Joint] {
         let free = generate(&short(mode, 1));
-        let steered = generate(&Request {
-            control: Some(Control::new(ramps(100))),
-            fit: true,
-            ..short(mode, 1)
+        let steered = generate(&{
+            let mut request = short(mode, 1);
+            request.control = Some(Control::new(ramps(100)));
+            request.fit = true;
+            request
         });
         let frames = |generation: &Generation| {
             let values = &generation.latent.values;
@@ -355,18 +352,17 @@ fn a_control_picture_steers_every_frame_and_is_fitted() {
 #[test]
 fn the_tiny_vae_encodes_and_decodes_opaque_pictures() {
     let full = generate(&short(Mode::Opaque, 2));
-    let tiny = Request {
-        vae: VaeKind::Tiny,
-        ..short(Mode::Opaque, 2)
-    };
+    let mut tiny = short(Mode::Opaque, 2);
+    tiny.vae = VaeKind::Tiny;
     let decoded = generate(&tiny);
     assert_eq!(decoded.latent, full.latent);
     assert_eq!(decoded.dump["pixel"].shape, [1, 3, 64, 64]);
     assert_ne!(decoded.dump["pixel"], full.dump["pixel"]);
     let from_picture = |request: Request| {
-        generate(&Request {
-            init: Some(Init::Picture(ramps(64))),
-            ..request
+        generate(&{
+            let mut request = request;
+            request.init = Some(Init::Picture(ramps(64)));
+            request
         })
     };
     let encoded = from_picture(tiny);
@@ -392,20 +388,16 @@ impl Observer for Previews {
 
 #[test]
 fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
-    let without = PackOptions {
-        taesd_decoder: None,
-        ..model::options()
-    };
+    let mut without = model::options();
+    without.taesd_decoder = None;
     let folder = model::scratch().join("without-taesd");
     model::pack_as(&without, &folder).unwrap();
     for (source, size) in [
         (model::pack().clone(), (64, 64)),
         (FolderSource::new(folder), (8, 8)),
     ] {
-        let request = Request {
-            preview_every: Some(2),
-            ..short(Mode::Joint, 4)
-        };
+        let mut request = short(Mode::Joint, 4);
+        request.preview_every = Some(2);
         let mut previews = Previews::default();
         pollster::block_on(async {
             let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
@@ -419,10 +411,8 @@ fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
 #[test]
 fn one_network_at_a_time_makes_the_same_pictures() {
     let request = short(Mode::Joint, 2);
-    let options = LoadOptions {
-        memory_limit: Some(0),
-        ..LoadOptions::default()
-    };
+    let mut options = LoadOptions::default();
+    options.memory_limit = Some(0);
     let source = model::pack().clone();
     let frugal = pollster::block_on(async {
         let mut engine = Engine::open(source, Device::flex(), options).await?;

@@ -3,8 +3,8 @@
 mod support;
 
 use burn::tensor::{Device, Tensor};
+use glassine::internals::text::{Prompt, TextEncoder, Tokenizer, clip_vocabulary};
 use glassine::pipeline::{Engine, Mode, NoProgress, Request};
-use glassine::text::{Prompt, TextEncoder, Tokenizer, clip_vocabulary};
 use support::{Tolerance, assert_close, model, values_of};
 
 /// Tokens that the encoder sees at a time.
@@ -132,17 +132,15 @@ fn a_chunk_without_weights_is_not_changed_by_another() {
 
 #[test]
 fn every_frame_and_the_negative_prompt_have_as_many_chunks() {
-    let request = Request {
-        negative_prompt: "text".into(),
-        foreground_prompt: words(80),
-        mode: Some(Mode::Joint),
-        width: Some(64),
-        height: Some(64),
-        steps: Some(1),
-        decode_passes: 1,
-        dump: true,
-        ..Request::new("a (red:1.2) house")
-    };
+    let mut request = Request::new("a (red:1.2) house");
+    request.negative_prompt = "text".into();
+    request.foreground_prompt = words(80);
+    request.mode = Some(Mode::Joint);
+    request.width = Some(64);
+    request.height = Some(64);
+    request.steps = Some(1);
+    request.decode_passes = 1;
+    request.dump = true;
     let generation = pollster::block_on(async {
         let source = model::pack().clone();
         let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;

@@ -3,16 +3,14 @@
 mod support;
 
 use burn::tensor::Device;
-use glassine::pack::{FolderSource, Pack, PackOptions, Precision};
-use glassine::unet::Unet;
-use glassine::weights::{Quantization, StoredType, Weights};
+use glassine::internals::unet::Unet;
+use glassine::internals::weights::{Quantization, StoredType, Weights};
+use glassine::pack::{FolderSource, Pack, Precision};
 use support::{Case, model, values_of};
 
 fn packed(out: &str, precision: Precision) -> Pack<FolderSource> {
-    let options = PackOptions {
-        precision,
-        ..model::options()
-    };
+    let mut options = model::options();
+    options.precision = precision;
     let folder = model::scratch().join(out);
     model::pack_as(&options, &folder).unwrap();
     pollster::block_on(Pack::open(FolderSource::new(folder))).unwrap()

@@ -2,7 +2,7 @@
 
 mod support;
 
-use glassine::sampling::{
+use glassine::internals::sampling::{
     Convention, NoiseSchedule, NoiseScheduleConfig, Sampler, SamplerName, sampler,
 };
 use glassine::{Error, ErrorCode};

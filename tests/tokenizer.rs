@@ -3,7 +3,7 @@
 mod support;
 
 use glassine::ErrorCode;
-use glassine::text::{Tokenizer, clip_vocabulary};
+use glassine::internals::text::{Tokenizer, clip_vocabulary};
 use serde::Deserialize;
 use support::golden_bytes;
 

@@ -4,12 +4,12 @@ mod support;
 
 use burn::tensor::Tensor;
 use glassine::image::{Picture, padded_rgb};
-use glassine::transparency::{
+use glassine::internals::transparency::{
     AUGMENTATIONS, ConditionEncoder, OFFSET_GAIN, TransparencyDecoder, TransparencyEncoder,
     augment, lower_median, undo_augment,
 };
-use glassine::unet::Unet;
-use glassine::vae::VaeEncoder;
+use glassine::internals::unet::Unet;
+use glassine::internals::vae::VaeEncoder;
 use support::{Case, Tolerance, model, values_of, whole_golden};
 
 #[test]

@@ -11,8 +11,8 @@ use glassine::ErrorCode;
 use glassine::pack::{
     AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect,
 };
-use glassine::text::Tokenizer;
-use glassine::weights::Files;
+use glassine::internals::text::Tokenizer;
+use glassine::internals::weights::Files;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 
@@ -75,22 +75,17 @@ fn pack(folder: &Folder, model: &Path, precision: Precision, with_lora: bool) {
         .iter()
         .copied()
         .filter_map(|kind| Some((kind, file(&format!("{}.safetensors", kind.as_str()))?)));
-    let options = PackOptions {
-        model: model.to_path_buf(),
-        transparency_decoder: file("transparency_decoder.safetensors"),
-        transparency_encoder: file("transparency_encoder.safetensors"),
-        controlnet: folder
+    let mut options = PackOptions::new(model.to_path_buf());
+options.transparency_decoder = file("transparency_decoder.safetensors");
+options.transparency_encoder = file("transparency_encoder.safetensors");
+options.controlnet = folder
             .is_folder(Path::new("controlnet"))
-            .then(|| "controlnet".into()),
-        taesd_decoder: file("taesd_decoder.safetensors"),
-        taesd_encoder: file("taesd_encoder.safetensors"),
-        adapters: BTreeMap::from_iter(adapters),
-        loras: with_lora.then(|| (LORA.into(), 1.0)).into_iter().collect(),
-        native_transparency: false,
-        precision,
-        default_steps: PackOptions::DEFAULT_STEPS,
-        default_guidance: PackOptions::DEFAULT_GUIDANCE,
-    };
+            .then(|| "controlnet".into());
+options.taesd_decoder = file("taesd_decoder.safetensors");
+options.taesd_encoder = file("taesd_encoder.safetensors");
+options.adapters = BTreeMap::from_iter(adapters);
+options.loras = with_lora.then(|| (LORA.into(), 1.0)).into_iter().collect();
+options.precision = precision;
     let mut store = Folder::default();
     let packed = Packer::pack(&options, "fuzzed", folder, &mut store, async |_| true);
     let _ = pollster::block_on(packed);

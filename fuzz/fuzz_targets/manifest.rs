@@ -7,12 +7,12 @@
 use burn::tensor::Device;
 use glassine::pack::{Lora, MANIFEST_FILE, Manifest, Pack};
 use glassine::pipeline::Mode;
-use glassine::sampling::NoiseSchedule;
-use glassine::text::TextEncoder;
-use glassine::transparency::{TransparencyDecoder, TransparencyEncoder};
-use glassine::unet::{ControlNet, Unet};
-use glassine::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use glassine::weights::{Dtype, Weights, write_safetensors};
+use glassine::internals::sampling::NoiseSchedule;
+use glassine::internals::text::TextEncoder;
+use glassine::internals::transparency::{TransparencyDecoder, TransparencyEncoder};
+use glassine::internals::unet::{ControlNet, Unet};
+use glassine::internals::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
+use glassine::internals::weights::{Dtype, Weights, write_safetensors};
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

@@ -5,10 +5,10 @@
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
-use glassine::text::{
+use glassine::internals::text::{
     Prompt, TextEncoder, TextEncoderConfig, Tokenizer, WeightedText, clip_vocabulary,
 };
-use glassine::weights::{HostTensor, RowChunk, StoredType, TensorEntry, Weights};
+use glassine::internals::weights::{HostTensor, RowChunk, StoredType, TensorEntry, Weights};
 use libfuzzer_sys::fuzz_target;
 
 /// Tokens of a chunk.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use glassine::weights::{InMemory, SafetensorsFile};
+use glassine::internals::weights::{InMemory, SafetensorsFile};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

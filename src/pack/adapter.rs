@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::checkpoint::Checkpoint;
 use super::component::Component;
-use crate::named::named;
+use crate::named::{named, serde_as_text};
 use crate::weights::Files;
 use crate::weights::HostTensor;
 use crate::weights::SafetensorsFile;
@@ -39,6 +39,7 @@ pub enum AdapterKind {
 }
 
 named!(AdapterKind, "kind of layers");
+serde_as_text!(AdapterKind);
 
 impl AdapterKind {
     fn frames(self) -> usize {

@@ -13,15 +13,6 @@ use crate::{Error, ErrorCode, Result};
 /// File name of the manifest inside a pack.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
-/// Version of the pack format that this code writes and reads.
-const FORMAT: u32 = 1;
-
-/// How many bytes a shard may have.
-pub(crate) const MAX_SHARD_BYTES: u64 = 16 << 20;
-
-/// The largest pack that is read: far above any SD1.5, far below what could overflow.
-const MAX_PACK_BYTES: u64 = 16 << 30;
-
 /// `manifest.json` of a pack: what it holds and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -51,12 +42,13 @@ pub struct Manifest {
 }
 
 /// How a pack stores its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats, exactly as computed.
     F32,
     /// 16-bit floats.
+    #[default]
     F16,
     /// 8-bit groups, and 16-bit floats for what is small or sensitive.
     Q8,
@@ -94,10 +86,14 @@ pub struct ShardEntry {
 }
 
 impl Manifest {
-    /// The format version that is written now.
-    pub fn format() -> u32 {
-        FORMAT
-    }
+    /// The format version that is written and read.
+    pub const FORMAT: u32 = 1;
+
+    /// How many bytes a shard may have.
+    pub const MAX_SHARD_BYTES: u64 = 16 << 20;
+
+    /// How many bytes a pack may have: far above any SD1.5, far below what could overflow.
+    pub const MAX_PACK_BYTES: u64 = 16 << 30;
 
     /// Reads and checks a manifest. File names that lead elsewhere, sizes beyond what a pack may
     /// have and tensors without a shard are refused.
@@ -110,11 +106,14 @@ impl Manifest {
 
     /// Refuses what [`Manifest::parse`] refuses.
     pub(super) fn check(&self) -> Result<()> {
-        if self.glassine != FORMAT {
+        if self.glassine != Self::FORMAT {
             return Err(Error::new(
                 ErrorCode::ModelUnsupported,
                 format!("the pack has format {}", self.glassine),
-                format!("this glassine reads format {FORMAT}; pack the model again"),
+                format!(
+                    "this glassine reads format {}; pack the model again",
+                    Self::FORMAT
+                ),
             ));
         }
         let mut names = BTreeSet::new();
@@ -127,7 +126,7 @@ impl Manifest {
                     shard.file
                 )));
             }
-            if !names.insert(&shard.file) || shard.bytes > MAX_SHARD_BYTES {
+            if !names.insert(&shard.file) || shard.bytes > Self::MAX_SHARD_BYTES {
                 return Err(damaged(format!(
                     "shard {} is too large or twice there",
                     shard.file
@@ -138,7 +137,7 @@ impl Manifest {
             }
             total = total.saturating_add(shard.bytes);
         }
-        if total > MAX_PACK_BYTES {
+        if total > Self::MAX_PACK_BYTES {
             return Err(damaged(format!("it declares {total} bytes")));
         }
         let count = self.shards.len();

@@ -28,3 +28,5 @@ pub use manifest::{MANIFEST_FILE, Manifest, Precision, ShardEntry};
 pub use mode::{Mode, Role};
 pub use packer::{PackOptions, Packer};
 pub use reader::{LoadEvent, Pack, PackSource, PackStore};
+
+pub use crate::weights::{Disk, Files, InMemory, ReadAt};

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use half::f16;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -21,8 +22,12 @@ use crate::weights::{HostTensor, StoredType, TensorEntry};
 use crate::weights::{Quantization, quantize};
 use crate::{Error, ErrorCode, Result};
 
-/// What to pack, and how.
-#[derive(Debug, Clone)]
+/// What to pack, and how. Made by [`PackOptions::new`]; the fields are then set one by one.
+///
+/// As JSON, the names are those of the package's `models.import`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PackOptions {
     /// A diffusers folder or a single `.safetensors` file.
     pub model: PathBuf,
@@ -37,24 +42,56 @@ pub struct PackOptions {
     /// A `taesd_encoder` file.
     pub taesd_encoder: Option<PathBuf>,
     /// Attention-sharing adapters.
+    #[serde(default, rename = "layers")]
     pub adapters: BTreeMap<AdapterKind, PathBuf>,
     /// LoRA files that are merged into the base model, with their strengths.
+    #[serde(default)]
     pub loras: Vec<(PathBuf, f32)>,
     /// Whether the UNet was trained on transparent latents and needs no adapter.
+    #[serde(default)]
     pub native_transparency: bool,
     /// How weights are stored.
+    #[serde(default, rename = "quantize")]
     pub precision: Precision,
     /// Default steps of the model.
+    #[serde(default = "default_steps")]
     pub default_steps: usize,
     /// Default guidance scale of the model.
+    #[serde(default = "default_guidance")]
     pub default_guidance: f32,
+}
+
+fn default_steps() -> usize {
+    PackOptions::DEFAULT_STEPS
+}
+
+fn default_guidance() -> f32 {
+    PackOptions::DEFAULT_GUIDANCE
 }
 
 impl PackOptions {
     /// Steps that suit Stable Diffusion 1.5.
     pub const DEFAULT_STEPS: usize = 20;
-    /// Guidance scale that applies_to Stable Diffusion 1.5.
+    /// Guidance scale that suits Stable Diffusion 1.5.
     pub const DEFAULT_GUIDANCE: f32 = 7.0;
+
+    /// The checkpoint `model` alone, in the default precision.
+    pub fn new(model: impl Into<PathBuf>) -> Self {
+        Self {
+            model: model.into(),
+            transparency_decoder: None,
+            transparency_encoder: None,
+            controlnet: None,
+            taesd_decoder: None,
+            taesd_encoder: None,
+            adapters: BTreeMap::new(),
+            loras: Vec::new(),
+            native_transparency: false,
+            precision: Precision::default(),
+            default_steps: Self::DEFAULT_STEPS,
+            default_guidance: Self::DEFAULT_GUIDANCE,
+        }
+    }
 }
 
 /// Bytes of a shard: half of what is allowed, so that less is lost where a download breaks off.
@@ -325,7 +362,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         self.write_shard().await?;
         let options = self.options;
         let mut manifest = Manifest {
-            glassine: Manifest::format(),
+            glassine: Manifest::FORMAT,
             name: name.to_string(),
             precision: options.precision,
             native_transparency: options.native_transparency,

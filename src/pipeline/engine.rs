@@ -25,8 +25,9 @@ pub struct Engine<S> {
     memory_limit: Option<u64>,
 }
 
-/// How a model is loaded.
+/// How a model is loaded. Made by `default()`; the fields are then set one by one.
 #[derive(Default)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// Merged into the weights.
     pub loras: Vec<Lora>,

@@ -24,4 +24,8 @@ pub use request::{Init, Request};
 pub use sample::{Dump, Latent, Sampled};
 pub use vae_kind::VaeKind;
 
+#[cfg(feature = "gpu")]
+pub use crate::kernels::gpu_device;
 pub use crate::pack::{Mode, Role};
+pub use crate::sampling::{Convention, SamplerName};
+pub use crate::weights::HostTensor;

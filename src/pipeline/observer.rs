@@ -3,6 +3,7 @@ use crate::image::Picture;
 /// What happens while an engine works. Counters never go back, but for those of loading, which
 /// begin anew with each stage that is loaded.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// Weights are read from the pack.
     Loading {

@@ -29,8 +29,10 @@ impl Init {
     }
 }
 
-/// A request for a picture. Fields left at `None` take the model's defaults.
+/// A request for a picture. Made by [`Request::new`]; the fields are then set one by one, and those
+/// left at `None` take the model's defaults.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Request {
     /// What the picture shows. All prompts may be long and have
     /// [weights](crate::text::WeightedText).

@@ -6,7 +6,7 @@
 //! sampler works element by element.
 //!
 //! ```
-//! use glassine::sampling::{NoiseGenerator, NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
+//! use glassine::internals::sampling::{NoiseGenerator, NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 //!
 //! let schedule = NoiseSchedule::new(&NoiseScheduleConfig::default())?;
 //! let mut sampler = sampler(SamplerName::default(), None, &schedule, 20, None)?;

@@ -21,7 +21,7 @@ impl WeightedText {
     /// and so is a backslash before anything but a bracket or a backslash.
     ///
     /// ```
-    /// # use glassine::text::WeightedText;
+    /// # use glassine::internals::text::WeightedText;
     /// let parts = WeightedText::parse("a (red:1.3) apple :)");
     /// let parts: Vec<_> = parts.iter().map(|part| (part.text.as_str(), part.weight)).collect();
     /// assert_eq!(parts, [("a ", 1.0), ("red", 1.3), (" apple :)", 1.0)]);

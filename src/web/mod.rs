@@ -20,13 +20,6 @@ mod values;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-#[cfg(feature = "diffusion")]
-pub use engine::{WasmEngine, estimate_gpu_memory};
-#[cfg(feature = "diffusion")]
-pub use pack::pack_files;
-#[cfg(not(feature = "diffusion"))]
-pub use scene::{WasmScene, encode_png};
-
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn __wasm_call_ctors();

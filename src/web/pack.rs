@@ -3,14 +3,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use js_sys::{Array, Function, Reflect, Uint8Array};
-use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::convert::{bytes_from_js, error_from_js, event_to_js};
 use super::engine::settled;
 use super::values::{JsResult, error_to_js};
-use crate::pack::{AdapterKind, LoadEvent, PackOptions, PackSource, PackStore, Packer, Precision};
+use crate::pack::{LoadEvent, PackOptions, PackSource, PackStore, Packer};
 use crate::pipeline::Event;
 use crate::weights::{Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
@@ -108,25 +107,6 @@ impl PackStore for JsStore {
     }
 }
 
-/// What to pack, with paths among the given files.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields {
-    model: PathBuf,
-    transparency_decoder: Option<PathBuf>,
-    transparency_encoder: Option<PathBuf>,
-    controlnet: Option<PathBuf>,
-    taesd_decoder: Option<PathBuf>,
-    taesd_encoder: Option<PathBuf>,
-    #[serde(default)]
-    layers: BTreeMap<String, PathBuf>,
-    #[serde(default)]
-    loras: Vec<(PathBuf, f32)>,
-    #[serde(default)]
-    native_transparency: bool,
-    quantize: Precision,
-}
-
 /// Packs files of a page as model `name`.
 ///
 /// `files` is an array of `{path, length}`; `read(index, start, end)` gives bytes of one at once.
@@ -160,7 +140,8 @@ async fn pack(
     store: &JsValue,
     report: Function,
 ) -> Result<()> {
-    let options = options_from_js(options)?;
+    let options: PackOptions = serde_wasm_bindgen::from_value(options)
+        .map_err(|error| bad_options(format!("the options cannot be used: {error}")))?;
     let files = files.iter().enumerate().map(|(index, file)| {
         let property = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
         let path = property("path").as_string().unwrap_or_default();
@@ -194,29 +175,6 @@ async fn pack(
     };
     Packer::pack(&options, name, &files, &mut store, progress).await?;
     Ok(())
-}
-
-fn options_from_js(value: JsValue) -> Result<PackOptions> {
-    let fields: Fields = serde_wasm_bindgen::from_value(value)
-        .map_err(|error| bad_options(format!("the options cannot be used: {error}")))?;
-    let adapters = fields
-        .layers
-        .into_iter()
-        .map(|(name, path)| Ok((name.parse::<AdapterKind>()?, path)));
-    Ok(PackOptions {
-        model: fields.model,
-        transparency_decoder: fields.transparency_decoder,
-        transparency_encoder: fields.transparency_encoder,
-        controlnet: fields.controlnet,
-        taesd_decoder: fields.taesd_decoder,
-        taesd_encoder: fields.taesd_encoder,
-        adapters: adapters.collect::<Result<_>>()?,
-        loras: fields.loras,
-        native_transparency: fields.native_transparency,
-        precision: fields.quantize,
-        default_steps: PackOptions::DEFAULT_STEPS,
-        default_guidance: PackOptions::DEFAULT_GUIDANCE,
-    })
 }
 
 fn bad_options(reason: String) -> Error {

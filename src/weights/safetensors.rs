@@ -3,6 +3,10 @@
 //! A file is an 8-byte little-endian header length, a JSON header and the tensors' bytes. The
 //! reader holds the header only and fetches one tensor at a time, so that a checkpoint of several
 //! gigabytes costs the memory of its largest tensor.
+//!
+//! The crate `safetensors` holds offsets as `usize`: in a browser, where that has 32 bits, it
+//! refuses the header of every file of more than 4 GiB, as full-precision checkpoints are. So the
+//! rules are here, and the crate checks them in the tests.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -335,4 +339,71 @@ pub fn write_safetensors(tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)]) -> Ve
         file.extend(bytes);
     }
     file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with this header over `data` bytes.
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    #[test]
+    fn the_crate_safetensors_accepts_and_refuses_the_same_headers() {
+        let tensor = |start: u64, end: u64, shape: &str| {
+            format!(r#"{{"dtype":"F16","shape":{shape},"data_offsets":[{start},{end}]}}"#)
+        };
+        let (first, second) = (tensor(0, 4, "[2]"), tensor(4, 12, "[2,2]"));
+        let headers = [
+            (true, format!(r#"{{"a":{first},"b":{second}}}"#)),
+            (true, format!(r#"{{"b":{second},"a":{first}}}"#)),
+            (
+                true,
+                format!(r#"{{"__metadata__":{{"x":"y"}},"a":{first},"b":{second}}}   "#),
+            ),
+            (false, format!(r#"{{"a":{first}}}"#)),
+            (
+                false,
+                format!(r#"{{"a":{first},"b":{}}}"#, tensor(3, 11, "[2,2]")),
+            ),
+            (
+                false,
+                format!(r#"{{"a":{first},"b":{}}}"#, tensor(5, 13, "[2,2]")),
+            ),
+            (
+                false,
+                format!(r#"{{"a":{first},"b":{}}}"#, tensor(4, 12, "[2,3]")),
+            ),
+            (
+                false,
+                format!(r#"{{"a":{first},"b":{}}}"#, tensor(12, 4, "[2,2]")),
+            ),
+            (
+                false,
+                format!(
+                    r#"{{"a":{first},"b":{}}}"#,
+                    tensor(4, 12, "[18446744073709551615,2]")
+                ),
+            ),
+            (
+                false,
+                format!(r#"{{"a":{first},"b":{}}}"#, second.replace("F16", "F99")),
+            ),
+            (false, format!(r#"{{"a":{first},"b":{second}"#)),
+        ];
+        for (valid, header) in headers {
+            let bytes = file(&header, 12);
+            assert_eq!(SafetensorsBytes::parse(&bytes).is_ok(), valid, "{header}");
+            assert_eq!(
+                safetensors::SafeTensors::deserialize(&bytes).is_ok(),
+                valid,
+                "{header}"
+            );
+        }
+    }
 }

@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use glassine::sampling::NoiseGenerator;
-use glassine::weights::{Dtype, HostTensor, write_safetensors};
+use glassine::internals::sampling::NoiseGenerator;
+use glassine::internals::weights::{Dtype, HostTensor, write_safetensors};
 
 use super::{golden, model, whole_golden};
 

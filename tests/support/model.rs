@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use burn::tensor::Device;
+use glassine::internals::weights::{Dtype, Weights, write_safetensors};
 use glassine::pack::{
     AdapterKind, FolderSource, Manifest, Pack, PackOptions, Precision, pack_folder,
 };
-use glassine::weights::{Dtype, Weights, write_safetensors};
 
 use super::{Tensors, companions, golden};
 
@@ -104,20 +104,15 @@ pub fn options() -> PackOptions {
         (AdapterKind::ForegroundToBackground, companion("fg2bg")),
         (AdapterKind::BackgroundToForeground, companion("bg2fg")),
     ];
-    PackOptions {
-        model: checkpoint(),
-        transparency_decoder: Some(companion("vae_transparent_decoder")),
-        transparency_encoder: Some(companion("vae_transparent_encoder")),
-        controlnet: Some(golden("controlnet/model")),
-        taesd_decoder: Some(companions::taesd_decoder()),
-        taesd_encoder: Some(companions::taesd_encoder()),
-        adapters: BTreeMap::from(adapters),
-        loras: Vec::new(),
-        native_transparency: false,
-        precision: Precision::F32,
-        default_steps: 20,
-        default_guidance: 7.0,
-    }
+    let mut options = PackOptions::new(checkpoint());
+    options.transparency_decoder = Some(companion("vae_transparent_decoder"));
+    options.transparency_encoder = Some(companion("vae_transparent_encoder"));
+    options.controlnet = Some(golden("controlnet/model"));
+    options.taesd_decoder = Some(companions::taesd_decoder());
+    options.taesd_encoder = Some(companions::taesd_encoder());
+    options.adapters = BTreeMap::from(adapters);
+    options.precision = Precision::F32;
+    options
 }
 
 /// Packs into the folder `out`.

@@ -146,6 +146,15 @@ export type EngineErrorCode = (typeof engineErrorCodes)[number];
 /** How many groups of a scene may lie within each other. */
 export const maxSceneDepth = 32;
 
+/** The format of packs that is written and read. */
+export const packFormat = 1;
+
+/** How many bytes a shard of a pack may have. */
+export const maxShardBytes = 16777216;
+
+/** How many bytes a pack may have. */
+export const maxPackBytes = 17179869184;
+
 /** The options of `engine.generate` apart from its pictures, its signal and its progress. */
 export interface EngineOptions {
   /**

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use glassine::internals::transparency::OFFSET_GAIN;
 use glassine::pack::{PackOptions, Precision};
+use glassine::pipeline::{Convention, SamplerName};
 use glassine::pipeline::{Mode, VaeKind};
-use glassine::sampling::{Convention, SamplerName};
-use glassine::transparency::OFFSET_GAIN;
 
 /// Transparent image layers, generated natively.
 #[derive(Parser)]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use glassine::compose::{Scene, flatten, to_ora, to_psd};
 use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
+use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
     Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
 };
-use glassine::weights::HostTensor;
 use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
@@ -43,24 +43,22 @@ async fn pack(arguments: Pack) -> Result<()> {
         })?;
         adapters.insert(kind, file);
     }
-    let options = PackOptions {
-        model: arguments.model,
-        transparency_decoder: arguments.transparency_decoder,
-        transparency_encoder: arguments.transparency_encoder,
-        controlnet: arguments.controlnet,
-        taesd_decoder: arguments.taesd_decoder,
-        taesd_encoder: arguments.taesd_encoder,
-        adapters,
-        loras: arguments
-            .loras
-            .iter()
-            .map(|lora| split_lora(lora))
-            .collect(),
-        native_transparency: arguments.native_transparency,
-        precision: arguments.quantize,
-        default_steps: arguments.default_steps,
-        default_guidance: arguments.default_guidance,
-    };
+    let mut options = PackOptions::new(arguments.model);
+    options.transparency_decoder = arguments.transparency_decoder;
+    options.transparency_encoder = arguments.transparency_encoder;
+    options.controlnet = arguments.controlnet;
+    options.taesd_decoder = arguments.taesd_decoder;
+    options.taesd_encoder = arguments.taesd_encoder;
+    options.adapters = adapters;
+    options.loras = arguments
+        .loras
+        .iter()
+        .map(|lora| split_lora(lora))
+        .collect();
+    options.native_transparency = arguments.native_transparency;
+    options.precision = arguments.quantize;
+    options.default_steps = arguments.default_steps;
+    options.default_guidance = arguments.default_guidance;
     let progress = Progress::new();
     let show = async |event: LoadEvent| {
         progress.show("packing", event.loaded_bytes, event.total_bytes);
@@ -87,10 +85,8 @@ async fn generate(arguments: Generate) -> Result<()> {
     let loras = loras
         .map(|(file, strength)| Lora::open(&file, strength))
         .collect::<Result<_>>()?;
-    let options = LoadOptions {
-        loras,
-        ..LoadOptions::default()
-    };
+    let mut options = LoadOptions::default();
+    options.loras = loras;
     let mut engine = Engine::open(source, device, options).await?;
     let generation = engine.generate(&request, &mut progress).await?;
     if let Some(path) = &arguments.dump {
@@ -106,14 +102,15 @@ fn request(arguments: &Generate) -> Result<Request> {
         .noise
         .as_deref()
         .map(|path| files::read_tensor(path, &["noise"]));
-    Ok(Request {
-        negative_prompt: arguments.negative.clone(),
-        foreground_prompt: arguments.fg_prompt.clone(),
-        background_prompt: arguments.bg_prompt.clone(),
-        blended_prompt: arguments.blended_prompt.clone(),
-        foreground: picture(&arguments.foreground)?,
-        background: picture(&arguments.background)?,
-        init: match &arguments.init {
+    Ok({
+        let mut request = Request::new(arguments.prompt.clone());
+        request.negative_prompt = arguments.negative.clone();
+        request.foreground_prompt = arguments.fg_prompt.clone();
+        request.background_prompt = arguments.bg_prompt.clone();
+        request.blended_prompt = arguments.blended_prompt.clone();
+        request.foreground = picture(&arguments.foreground)?;
+        request.background = picture(&arguments.background)?;
+        request.init = match &arguments.init {
             Some(path)
                 if path
                     .extension()
@@ -125,30 +122,30 @@ fn request(arguments: &Generate) -> Result<Request> {
                 )?))
             }
             path => picture(path)?.map(Init::Picture),
-        },
-        control: picture(&arguments.control)?.map(|picture| Control {
+        };
+        request.control = picture(&arguments.control)?.map(|picture| Control {
             picture,
             scale: arguments.control_scale,
             start: arguments.control_start,
             end: arguments.control_end,
-        }),
-        fit: arguments.fit,
-        strength: arguments.strength,
-        offset_gain: arguments.offset_gain,
-        mode: arguments.mode,
-        width: arguments.width,
-        height: arguments.height,
-        steps: arguments.steps,
-        guidance: arguments.guidance,
-        sampler: arguments.sampler,
-        convention: arguments.convention,
-        seed: arguments.seed,
-        noise: noise.transpose()?,
-        vae: arguments.vae,
-        decode_passes: arguments.decode_passes,
-        preview_every: None,
-        dump: arguments.dump.is_some(),
-        ..Request::new(arguments.prompt.clone())
+        });
+        request.fit = arguments.fit;
+        request.strength = arguments.strength;
+        request.offset_gain = arguments.offset_gain;
+        request.mode = arguments.mode;
+        request.width = arguments.width;
+        request.height = arguments.height;
+        request.steps = arguments.steps;
+        request.guidance = arguments.guidance;
+        request.sampler = arguments.sampler;
+        request.convention = arguments.convention;
+        request.seed = arguments.seed;
+        request.noise = noise.transpose()?;
+        request.vae = arguments.vae;
+        request.decode_passes = arguments.decode_passes;
+        request.preview_every = None;
+        request.dump = arguments.dump.is_some();
+        request
     })
 }
 
@@ -244,7 +241,7 @@ async fn device(name: DeviceName) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::flex()),
         #[cfg(feature = "gpu")]
-        DeviceName::Wgpu => glassine::kernels::gpu_device().await,
+        DeviceName::Wgpu => glassine::pipeline::gpu_device().await,
         #[cfg(not(feature = "gpu"))]
         DeviceName::Wgpu => Err(Error::new(
             ErrorCode::DeviceUnavailable,

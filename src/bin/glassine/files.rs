@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use glassine::image::Picture;
-use glassine::weights::Dtype;
-use glassine::weights::{HostTensor, SafetensorsFile, write_safetensors};
+use glassine::internals::weights::Dtype;
+use glassine::internals::weights::{HostTensor, SafetensorsFile, write_safetensors};
 use glassine::{Error, ErrorCode, Result};
 
 /// Writes `bytes` beside `path` and moves them there, so that a failure leaves no part of a file.

@@ -51,6 +51,7 @@ impl Observer for Progress {
                 self.show("denoising", step as u64, steps as u64);
             }
             Event::Decoding { pass, passes } => self.show("decoding", pass as u64, passes as u64),
+            _ => {}
         }
         true
     }

@@ -2,6 +2,7 @@
 // engine reads the rest, and checks all of it again.
 
 import { GlassineError } from "../../public/errors.js";
+import { maxPackBytes, maxShardBytes, packFormat } from "../../public/generated.js";
 
 /** The manifest's name in every pack. */
 export const manifestFile = "manifest.json";
@@ -19,9 +20,6 @@ export interface Manifest {
   readonly shards: readonly ShardEntry[];
 }
 
-const maxShardBytes = 16 * 2 ** 20;
-const maxPackBytes = 16 * 2 ** 30;
-
 /** Reads a manifest that nobody has vouched for. `place` is where it was, for errors. */
 export function parseManifest(json: Uint8Array, place: string): Manifest {
   const damaged = (reason: string): GlassineError =>
@@ -35,9 +33,9 @@ export function parseManifest(json: Uint8Array, place: string): Manifest {
     throw damaged("it is not JSON");
   }
   if (typeof manifest?.glassine !== "number") throw damaged("it is not a pack's");
-  if (manifest.glassine !== 1) {
+  if (manifest.glassine !== packFormat) {
     throw new GlassineError("model_unsupported", `the pack at ${place} has format ${manifest.glassine}`, {
-      hint: "This version of the package reads format 1: pack the model again.",
+      hint: `This version of the package reads format ${packFormat}: pack the model again.`,
     });
   }
   const { name, shards } = manifest;
