@@ -73,7 +73,7 @@ impl Case {
         let latent: Tensor<4> = Tensor::from_data(data(&self.latent), &device);
         let context: Tensor<3> = Tensor::from_data(data(&self.context), &device);
         let timesteps = vec![self.timestep; self.latent.shape[0]];
-        let epsilon = unet.forward(latent, &timesteps, &context);
+        let epsilon = unet.forward(latent, &timesteps, &context.clone().into());
         epsilon.into_data().try_into_vec().expect("f32 values")
     }
 }

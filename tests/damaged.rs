@@ -70,7 +70,7 @@ impl OneShard {
         let hash = Sha256::digest(&self.shard);
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         json!({
-            "glassine": 1, "name": "one", "precision": "f32", "components": {}, "preview": [],
+            "glassine": 2, "name": "one", "precision": "f32", "components": {}, "preview": [],
             "defaults": {
                 "width": 64, "height": 64, "steps": 1, "guidance": 1.0, "sampler": "ddim"
             },

@@ -41,7 +41,11 @@ fn outputs(pack: &Pack<FolderSource>, case: &Case) -> [Vec<f32>; 2] {
     let features = text.forward(&[case.tensor("token_ids").row(0).u32()]);
     let unet = Unet::load(&manifest.unet().unwrap(), &weights.at("unet"), None).unwrap();
     let timestep = case.number("/timestep") as f32;
-    let epsilon = unet.forward(case.on_device("latent"), &[timestep], &features);
+    let epsilon = unet.forward(
+        case.on_device("latent"),
+        &[timestep],
+        &features.clone().into(),
+    );
     [values_of(features), values_of(epsilon)]
 }
 

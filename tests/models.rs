@@ -49,7 +49,11 @@ fn unet_predicts_epsilon_at_every_size_and_timestep() {
                     None => continue,
                 },
             };
-            let epsilon = unet.forward(case.on_device("latent"), &timesteps, &context);
+            let epsilon = unet.forward(
+                case.on_device("latent"),
+                &timesteps,
+                &context.clone().into(),
+            );
             case.check(expected, &values_of(epsilon));
         }
     }
@@ -66,8 +70,15 @@ fn control_net_shifts_what_the_unet_predicts() {
 
     let (latent, context) = (case.on_device::<4>("latent"), case.on_device("context"));
     let timesteps = vec![case.number("/timestep") as f32; 2];
-    let residuals =
-        |scale| control_net.forward(latent.clone(), &timesteps, &context, &embedding, scale);
+    let residuals = |scale| {
+        control_net.forward(
+            latent.clone(),
+            &timesteps,
+            &context.clone().into(),
+            &embedding,
+            scale,
+        )
+    };
     let full = residuals(1.0);
     for (index, residual) in full.skips.into_iter().enumerate() {
         case.check(&format!("down_{index}"), &values_of(residual));
@@ -75,11 +86,16 @@ fn control_net_shifts_what_the_unet_predicts() {
     case.check("mid", &values_of(full.middle));
 
     let unet = unet();
-    let alone = unet.forward(latent.clone(), &timesteps, &context);
+    let alone = unet.forward(latent.clone(), &timesteps, &context.clone().into());
     case.check("eps_without_control", &values_of(alone));
     for (expected, scale) in [("eps_1_0", 1.0), ("eps_0_5", 0.5)] {
         let residuals = residuals(scale);
-        let epsilon = unet.forward_controlled(latent.clone(), &timesteps, &context, residuals);
+        let epsilon = unet.forward_controlled(
+            latent.clone(),
+            &timesteps,
+            &context.clone().into(),
+            residuals,
+        );
         case.check(expected, &values_of(epsilon));
     }
 }

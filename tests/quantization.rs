@@ -28,7 +28,11 @@ fn epsilon_cosine(pack: &Pack<FolderSource>) -> f64 {
     let case = Case::load("unet/wide");
     let context = case.on_device::<3>("context");
     let timesteps = vec![500.0; context.dims()[0]];
-    let epsilon = unet.forward(case.on_device("latent"), &timesteps, &context);
+    let epsilon = unet.forward(
+        case.on_device("latent"),
+        &timesteps,
+        &context.clone().into(),
+    );
     support::cosine(&values_of(epsilon), &case.f32("eps_t500"))
 }
 

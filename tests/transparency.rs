@@ -87,7 +87,11 @@ fn check_epsilons(case: &Case, unet: &Unet, context: &str) {
     let tolerance = Tolerance::max_abs(case.number("/tolerance/eps_max_abs"));
     for timestep in case.tensor("timesteps").f32() {
         let timesteps = vec![timestep; rows];
-        let epsilon = unet.forward(case.on_device("sample"), &timesteps, &context);
+        let epsilon = unet.forward(
+            case.on_device("sample"),
+            &timesteps,
+            &context.clone().into(),
+        );
         case.check_within(&format!("eps.t{timestep}"), &values_of(epsilon), tolerance);
     }
 }

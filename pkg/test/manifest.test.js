@@ -21,7 +21,7 @@ test("what is no manifest is refused", () => {
 });
 
 test("a format of another version says what to do", () => {
-  assert.throws(() => parse({ ...mini, glassine: 2 }), { code: "model_unsupported", hint: /pack the model again/ });
+  assert.throws(() => parse({ ...mini, glassine: 1 }), { code: "model_unsupported", hint: /pack the model again/ });
 });
 
 test("shards that lead elsewhere or are too large are refused", () => {

@@ -13,7 +13,11 @@ pub async fn gpu_device() -> Result<Device> {
     } else {
         WgpuBackend::Auto
     };
-    let device = Device::wgpu_options().graphics_api(api).init_async().await;
+    let device = Device::wgpu_options()
+        .graphics_api(api)
+        .tasks_max(128)
+        .init_async()
+        .await;
     device.map_err(|error| {
         Error::new(
             ErrorCode::DeviceUnavailable,

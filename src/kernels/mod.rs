@@ -1,12 +1,40 @@
 //! The arithmetic that glassine brings itself, one operation a folder, and what knows which GPU
 //! library is underneath.
 //!
-//! This is the only folder that names CubeCL, wgpu or WGSL.
+//! This is the only folder that names CubeCL, wgpu or WGSL. Each operation takes and gives Burn's
+//! tensors on any device: on the CPU it is Burn's own operations, on a GPU a kernel or a few.
+//!
+//! Feature maps are `[batch, channels, height, width]`, and what the kernels give lies in memory
+//! with the channels last: they read and write such maps as they are and reorder others first.
 
+mod activation;
+mod attention;
+mod concat;
 mod dequantize;
 #[cfg(feature = "gpu")]
 mod device;
+mod gemm;
+mod group_norm;
+mod layer_norm;
+mod rows;
+#[cfg(all(test, feature = "gpu"))]
+mod test;
+#[cfg(feature = "gpu")]
+mod wgsl;
 
-pub use dequantize::{dequantize, f16_to_f32};
+pub use activation::{Activation, activate};
+pub use attention::{AttentionMask, Channels, attention};
+pub use concat::concat_channels;
+pub use dequantize::{QuantizedWeight, StoredWeight, dequantize};
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;
+pub use gemm::{Addends, ConvGeometry, conv2d, linear, linear_geglu};
+pub use group_norm::{GroupNormParameters, apply_scale_shift, group_norm_scale_shift};
+pub use layer_norm::layer_norm;
+pub use rows::{concat_rows, slice_rows};
+
+#[cfg(feature = "gpu")]
+fn is_gpu(device: &burn::tensor::Device) -> bool {
+    use burn::backend::DispatchDevice;
+    matches!(device.as_dispatch(), DispatchDevice::Cube(_))
+}

@@ -1,21 +1,23 @@
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+
+use crate::kernels::{Activation, activate};
 
 /// `x · sigmoid(x)`.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::silu(x)
+    activate(x, Activation::Silu)
 }
 
 /// `max(x, 0)`.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::relu(x)
+    activate(x, Activation::Relu)
 }
 
 /// The exact GELU, by the error function.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::gelu(x)
+    activate(x, Activation::Gelu)
 }
 
 /// CLIP's approximation of GELU: `x · sigmoid(1.702 x)`.
 pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::sigmoid(x.clone().mul_scalar(1.702)) * x
+    activate(x, Activation::QuickGelu)
 }

@@ -1,16 +1,15 @@
 use burn::tensor::Tensor;
 
-use super::{GroupNorm, Linear, merge_heads, scaled_dot_product_attention, split_heads};
+use super::{GroupNorm, JointLinear, Linear, from_tokens, to_tokens};
 use crate::Result;
+use crate::kernels::{AttentionMask, Channels, attention};
 use crate::weights::Weights;
 
 /// Attention among the cells of a feature map, around a residual.
 pub struct AttentionBlock {
     heads: usize,
     norm: GroupNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    projections: JointLinear,
     out: Linear,
 }
 
@@ -25,24 +24,22 @@ impl AttentionBlock {
         Ok(Self {
             heads,
             norm: norm(&weights.at("group_norm"))?,
-            query: Linear::load(&weights.at("to_q"))?,
-            key: Linear::load(&weights.at("to_k"))?,
-            value: Linear::load(&weights.at("to_v"))?,
+            projections: JointLinear::new(vec![
+                Linear::load(&weights.at("to_q"))?,
+                Linear::load(&weights.at("to_k"))?,
+                Linear::load(&weights.at("to_v"))?,
+            ]),
             out: Linear::load(&weights.at("to_out.0"))?,
         })
     }
 
     /// Applies the layer to `[batch, channels, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let tokens = self.norm.forward(x.clone()).flatten::<3>(2, 3);
-        let tokens = tokens.swap_dims(1, 2);
-        let attended = scaled_dot_product_attention(
-            split_heads(self.query.forward(tokens.clone()), self.heads),
-            split_heads(self.key.forward(tokens.clone()), self.heads),
-            split_heads(self.value.forward(tokens), self.heads),
-        );
-        let out = self.out.forward(merge_heads(attended)).swap_dims(1, 2);
-        x + out.reshape([batch, channels, height, width])
+        let [_, _, height, width] = x.dims();
+        let tokens = to_tokens(self.norm.forward(x.clone()));
+        let [query, key, value] = Channels::parts(self.projections.forward(tokens));
+        let attended = attention(query, key, value, self.heads, AttentionMask::None);
+        let out = self.out.forward_add(attended, to_tokens(x));
+        from_tokens(out, [height, width])
     }
 }

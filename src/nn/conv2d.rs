@@ -1,24 +1,26 @@
 use std::ops::Range;
 
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
 
 use super::RowTiles;
 use crate::Result;
+use crate::kernels::{self, Addends, ConvGeometry};
 use crate::weights::{Weight, Weights};
 
-/// A 2-D convolution with bias; `weight` is `[out, in, height, width]`.
+/// A 2-D convolution; `weight` is `[out, height, width, in]`.
 pub struct Conv2d {
     weight: Weight,
     bias: Option<Tensor<1>>,
-    options: ConvOptions<2>,
+    stride: usize,
+    /// Rows above and below, and columns left and right.
+    padding: (usize, usize),
 }
 
 impl Conv2d {
     /// Stride 1, padded so that the size stays the same.
     pub fn load(weights: &Weights) -> Result<Self> {
         let shape = weights.shape("weight")?;
-        let half = shape.last().copied().unwrap_or(1) / 2;
+        let half = shape.get(1).copied().unwrap_or(1) / 2;
         Self::with_options(weights, 1, (half, half))
     }
 
@@ -28,13 +30,24 @@ impl Conv2d {
         Ok(Self {
             weight: weights.take_weight::<4>("weight")?,
             bias: bias.transpose()?,
-            options: ConvOptions::new_with_padding([stride; 2], [padding; 2], [1; 2], 1),
+            stride,
+            padding,
         })
     }
 
     /// Applies the convolution to `[batch, in, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.convolve(x, self.weight.dequantize(), self.options.clone())
+        self.convolve(x, self.geometry(), None, None)
+    }
+
+    /// As [`Conv2d::forward`], after `x` was enlarged to `[height, width]`, twice its own or one
+    /// less, by repeating each pixel.
+    pub fn forward_enlarged(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        let geometry = ConvGeometry {
+            enlarged: Some(size),
+            ..self.geometry()
+        };
+        self.convolve(x, geometry, None, None)
     }
 
     /// Applies the convolution to a map of `shape` that need not be anywhere as a whole: `rows`
@@ -44,27 +57,63 @@ impl Conv2d {
         shape: [usize; 4],
         rows: impl Fn(Range<usize>) -> Tensor<4>,
     ) -> RowTiles {
-        let weight: Tensor<4> = self.weight.dequantize();
-        let [out, _, kernel, _] = weight.dims();
+        self.forward_tiled_add(shape, rows, None, |_| None)
+    }
+
+    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture, `[batch, out]`,
+    /// and what `residual` gives for a chunk of the result's rows.
+    pub fn forward_tiled_add(
+        &self,
+        shape: [usize; 4],
+        rows: impl Fn(Range<usize>) -> Tensor<4>,
+        shift: Option<&Tensor<2>>,
+        residual: impl Fn(Range<usize>) -> Option<Tensor<4>>,
+    ) -> RowTiles {
         let [batch, channels, height, width] = shape;
-        let [stride, _] = self.options.stride;
-        let [(before, after), _] = self.options.padding;
+        let (out, kernel, stride) = (self.outputs(), self.geometry().kernel[0], self.stride);
+        let (before, after) = self.padding;
         let out_height = (before + height + after - kernel) / stride + 1;
         let row_bytes = 4 * batch * width * out.div_ceil(stride).max(channels * stride);
         RowTiles::from_fn(out_height, row_bytes, |tile| {
             // Counted from the first row of the padding.
             let (first, last) = (tile.start * stride, (tile.end - 1) * stride + kernel);
-            let mut options = self.options.clone();
-            options.padding[0] = (
+            let mut geometry = self.geometry();
+            geometry.padding[0] = (
                 before.saturating_sub(first),
                 last.saturating_sub(before + height),
             );
             let inputs = first.saturating_sub(before)..(last - before).min(height);
-            self.convolve(rows(inputs), weight.clone(), options)
+            self.convolve(rows(inputs), geometry, shift.cloned(), residual(tile))
         })
     }
 
-    fn convolve(&self, x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
-        module::conv2d(x, weight, self.bias.clone(), options)
+    /// Features that come out.
+    fn outputs(&self) -> usize {
+        self.weight.shape()[0]
+    }
+
+    fn geometry(&self) -> ConvGeometry {
+        let shape = self.weight.shape();
+        ConvGeometry {
+            kernel: [shape[1], shape[2]],
+            stride: self.stride,
+            padding: [self.padding; 2],
+            enlarged: None,
+        }
+    }
+
+    fn convolve(
+        &self,
+        x: Tensor<4>,
+        geometry: ConvGeometry,
+        shift: Option<Tensor<2>>,
+        residual: Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        let addends = Addends {
+            bias: self.bias.clone(),
+            shift,
+            residual,
+        };
+        kernels::conv2d(x, self.weight.stored(), self.outputs(), geometry, addends)
     }
 }

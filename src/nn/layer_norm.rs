@@ -1,13 +1,14 @@
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
 
 use crate::Result;
+use crate::kernels;
 use crate::weights::Weights;
 
 /// Layer normalisation over the last axis with learned scale and shift.
 pub struct LayerNorm {
     weight: Tensor<1>,
     bias: Tensor<1>,
-    epsilon: f64,
+    epsilon: f32,
 }
 
 impl LayerNorm {
@@ -16,17 +17,13 @@ impl LayerNorm {
         Ok(Self {
             weight: weights.take("weight")?,
             bias: weights.take("bias")?,
-            epsilon,
+            epsilon: epsilon as f32,
         })
     }
 
     /// Normalises `[..., channels]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::layer_norm(
-            x,
-            self.weight.clone(),
-            Some(self.bias.clone()),
-            self.epsilon,
-        )
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        kernels::layer_norm(x, weight, bias, self.epsilon)
     }
 }

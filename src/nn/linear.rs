@@ -1,10 +1,11 @@
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
 
 use crate::Result;
+use crate::kernels::{self, Addends};
 use crate::weights::{Weight, Weights};
 
 /// `x · Wᵀ + b` over the last axis; `weight` is `[out, in]` as PyTorch stores it, or a 1x1
-/// convolution's `[out, in, 1, 1]`, which is the same over tokens.
+/// convolution's `[out, 1, 1, in]`, which is the same over tokens.
 pub struct Linear {
     weight: Weight,
     bias: Option<Tensor<1>>,
@@ -20,7 +21,7 @@ impl Linear {
     pub fn load_split(weights: &Weights, biases: &Weights) -> Result<Self> {
         let bias = biases.has("bias").then(|| biases.take("bias"));
         let weight = match weights.shape("weight")?.as_slice() {
-            [out, inputs, 1, 1] => weights
+            [out, 1, 1, inputs] => weights
                 .take_weight::<4>("weight")?
                 .reshaped(&[*out, *inputs]),
             _ => weights.take_weight::<2>("weight")?,
@@ -31,6 +32,23 @@ impl Linear {
         })
     }
 
+    /// A layer with the features of all `layers`, in order. `None` if their weights are stored in
+    /// different ways, or only some have a bias.
+    pub fn concat(layers: &[Self]) -> Option<Self> {
+        let weights: Vec<&Weight> = layers.iter().map(|layer| &layer.weight).collect();
+        let biases: Vec<Tensor<1>> = layers
+            .iter()
+            .filter_map(|layer| layer.bias.clone())
+            .collect();
+        if !biases.is_empty() && biases.len() < layers.len() {
+            return None;
+        }
+        Some(Self {
+            weight: Weight::concat(&weights)?,
+            bias: (!biases.is_empty()).then(|| Tensor::cat(biases, 0)),
+        })
+    }
+
     /// Features that come out.
     pub fn outputs(&self) -> usize {
         self.weight.shape()[0]
@@ -38,7 +56,31 @@ impl Linear {
 
     /// Applies the layer to `[..., in]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let transposed = self.weight.dequantize::<2>().transpose();
-        module::linear(x, transposed, self.bias.clone())
+        let mut shape = x.dims();
+        let inputs = shape[D - 1];
+        let rows = shape.iter().product::<usize>() / inputs;
+        let out = self.product(x.reshape([1, rows, inputs]), None);
+        shape[D - 1] = self.outputs();
+        out.reshape(shape)
+    }
+
+    /// As [`Linear::forward`], plus `residual`.
+    pub fn forward_add(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        self.product(x, Some(residual))
+    }
+
+    /// The first half of the features times the GELU of the second.
+    pub fn forward_geglu(&self, x: Tensor<3>) -> Tensor<3> {
+        let out = self.outputs() / 2;
+        kernels::linear_geglu(x, self.weight.stored(), out, self.bias.clone())
+    }
+
+    fn product(&self, x: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
+        let addends = Addends {
+            bias: self.bias.clone(),
+            shift: None,
+            residual,
+        };
+        kernels::linear(x, self.weight.stored(), self.outputs(), addends)
     }
 }

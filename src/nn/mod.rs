@@ -5,32 +5,32 @@
 //! `[batch, tokens, channels]`.
 
 mod activation;
-mod attention;
 mod attention_block;
 mod chunks;
 mod conv2d;
 mod group_norm;
+mod joint_linear;
 mod layer_norm;
 mod linear;
 mod resample;
 mod resnet;
 mod row_tiles;
 mod timestep;
+mod tokens;
 
 pub use activation::{gelu, quick_gelu, relu, silu};
-pub use attention::{
-    causal_scaled_dot_product_attention, merge_heads, scaled_dot_product_attention, split_heads,
-};
 pub use attention_block::AttentionBlock;
 pub use chunks::by_chunks;
 pub use conv2d::Conv2d;
 pub use group_norm::{GroupNorm, GroupNormStatistics};
+pub use joint_linear::JointLinear;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use resample::{Downsample, DownsamplePadding, Upsample, upsample_nearest};
 pub use resnet::ResnetBlock;
 pub use row_tiles::RowTiles;
 pub use timestep::timestep_embedding;
+pub use tokens::{from_tokens, to_tokens};
 
 /// What an intermediate result may take, in bytes: half of the smallest binding that a WebGPU
 /// device must offer. More gains no speed and takes memory.

@@ -75,7 +75,7 @@ impl Upsample {
 
     /// Enlarges to `[height, width]`, which is not quite double where an odd size was halved.
     pub fn forward_to(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        self.conv.forward(upsample_nearest(x, size))
+        self.conv.forward_enlarged(x, size)
     }
 }
 

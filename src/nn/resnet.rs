@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::{Conv2d, GroupNorm, Linear, RowTiles, silu};
+use super::{Conv2d, GroupNorm, Linear, RowTiles};
 use crate::Result;
 use crate::weights::Weights;
 
@@ -43,27 +43,22 @@ impl ResnetBlock {
 
     /// As [`ResnetBlock::forward`], for a map in tiles.
     pub fn forward_tiled(&self, x: RowTiles, time: Option<&Tensor<2>>) -> RowTiles {
-        let norm = self.norm1.statistics(&x);
         let shift = self.time_embedding.as_ref().zip(time);
         let shift = shift.map(|(projection, time)| projection.forward(time.clone()));
+        let norm = self.norm1.statistics(&x);
+        let rows = |rows| norm.forward_silu(x.rows(rows));
         let hidden = self
             .conv1
-            .forward_tiled(x.dims(), |rows| silu(norm.forward(x.rows(rows))));
-        let hidden = match shift {
-            Some(shift) => {
-                let [batch, channels] = shift.dims();
-                hidden.map(|tile| tile + shift.clone().reshape([batch, channels, 1, 1]))
-            }
-            None => hidden,
-        };
+            .forward_tiled_add(x.dims(), rows, shift.as_ref(), |_| None);
         let norm = self.norm2.statistics(&hidden);
-        let out = self
-            .conv2
-            .forward_tiled(hidden.dims(), |rows| silu(norm.forward(hidden.rows(rows))));
-        drop(hidden);
-        match &self.shortcut {
-            Some(shortcut) => out + shortcut.forward_tiled(x.dims(), |rows| x.rows(rows)),
-            None => out + x,
-        }
+        let rows = |rows| norm.forward_silu(hidden.rows(rows));
+        self.conv2
+            .forward_tiled_add(hidden.dims(), rows, None, |rows| {
+                let x = x.rows(rows);
+                Some(match &self.shortcut {
+                    Some(shortcut) => shortcut.forward(x),
+                    None => x,
+                })
+            })
     }
 }

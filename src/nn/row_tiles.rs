@@ -3,6 +3,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use super::MAX_INTERMEDIATE_BYTES;
+use crate::kernels::{concat_channels, concat_rows, slice_rows};
 
 /// A feature map `[batch, channels, height, width]` cut into horizontal tiles, each small enough
 /// for any device, top tile first.
@@ -43,7 +44,7 @@ impl RowTiles {
         let row_bytes = 4 * batch * (channels + b.dims()[1]) * width;
         let (a, b) = (Self::from(a), Self::from(b));
         Self::from_fn(height, row_bytes, |rows| {
-            Tensor::cat(vec![a.rows(rows.clone()), b.rows(rows)], 1)
+            concat_channels(a.rows(rows.clone()), b.rows(rows))
         })
     }
 
@@ -55,8 +56,8 @@ impl RowTiles {
     }
 
     /// The tiles in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Tensor<4>> {
-        self.tiles.iter()
+    pub fn tiles(&self) -> &[Tensor<4>] {
+        &self.tiles
     }
 
     /// Each tile changed in the same way.
@@ -77,7 +78,7 @@ impl RowTiles {
             match end.saturating_sub(start) {
                 0 => {}
                 all if all == height => parts.push(tile.clone()),
-                some => parts.push(tile.clone().narrow(2, start, some)),
+                some => parts.push(slice_rows(tile.clone(), start..start + some)),
             }
             top += height;
         }
@@ -110,7 +111,7 @@ impl std::ops::Add for RowTiles {
 fn concat(mut tiles: Vec<Tensor<4>>) -> Tensor<4> {
     match tiles.len() {
         1 => tiles.remove(0),
-        _ => Tensor::cat(tiles, 2),
+        _ => concat_rows(tiles),
     }
 }
 

@@ -16,7 +16,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// `manifest.json` of a pack: what it holds and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Format version, 1.
+    /// Format version, [`Manifest::FORMAT`].
     pub glassine: u32,
     /// The model's name.
     pub name: String,
@@ -87,7 +87,7 @@ pub struct ShardEntry {
 
 impl Manifest {
     /// The format version that is written and read.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// How many bytes a shard may have.
     pub const MAX_SHARD_BYTES: u64 = 16 << 20;

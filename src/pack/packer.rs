@@ -268,6 +268,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
 
     async fn add(&mut self, name: &str, tensor: HostTensor) -> Result<()> {
         tensor.check_finite(name)?;
+        let tensor = tensor.channels_last();
         let (stored, quantization) = stored_type(self.options.precision, name, &tensor.shape);
         let row = tensor.shape.get(1..).unwrap_or_default().to_vec();
         let out_of_range = || {

@@ -187,10 +187,16 @@ impl<S: PackSource> Pack<S> {
             return weights.insert_part(name, entry, part);
         }
         let values = entry.shape.iter().product();
-        let mut delta = HostTensor::new(entry.shape.clone(), vec![0.0; values]);
+        // LoRA files have a convolution's inputs before its height and width.
+        let shape = match entry.shape[..] {
+            [out, height, width, inputs] => vec![out, inputs, height, width],
+            _ => entry.shape.clone(),
+        };
+        let mut delta = HostTensor::new(shape, vec![0.0; values]);
         for lora in loras.iter_mut() {
             lora.apply(name, &mut delta)?;
         }
+        let delta = delta.channels_last();
         let start = weights.rows_held(name) * (values / entry.shape[0].max(1));
         let merged = decode_part(entry, part).and_then(|mut values| {
             let delta = delta.data.get(start..)?.iter();

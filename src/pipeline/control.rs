@@ -2,7 +2,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::image::Picture;
 use crate::pack::Manifest;
-use crate::unet::{ControlNet, Residuals};
+use crate::unet::{ControlNet, Residuals, TextContext};
 use crate::weights::HostTensor;
 use crate::weights::host::to_device;
 use crate::{Error, ErrorCode, Result};
@@ -93,7 +93,7 @@ impl<'a> ControlNetRun<'a> {
         (step, steps): (usize, usize),
         latent: &Tensor<4>,
         timesteps: &[f32],
-        context: &Tensor<3>,
+        context: &TextContext,
     ) -> Option<Residuals> {
         let scale = self.control.scale;
         self.control.covers(step, steps).then(|| {

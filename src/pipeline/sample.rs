@@ -10,7 +10,7 @@ use crate::pack::Manifest;
 use crate::pack::{Mode, Role};
 use crate::sampling::{ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
 use crate::text::{Prompt, TextEncoder, Tokenizer};
-use crate::unet::Residuals;
+use crate::unet::{Residuals, TextContext};
 use crate::weights::HostTensor;
 use crate::weights::host::{host_values, to_device};
 use crate::{Error, ErrorCode, Result};
@@ -123,7 +123,7 @@ impl<'a> Sampling<'a> {
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
         let (request, plan) = (self.request, self.plan);
-        let context = &to_device(context, &networks.device);
+        let context = &TextContext::from(to_device(context, &networks.device));
         let frames = plan.mode.roles().len();
         let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
         let mut draw = frame_noise(request.seed, &shape);
@@ -233,11 +233,11 @@ async fn predict(
     input: ModelInput,
     latent: &[f32],
     shape: &[usize],
-    context: &Tensor<3>,
+    context: &TextContext,
     networks: &Networks,
     residuals: impl FnOnce(&Tensor<4>, &[f32]) -> Option<Residuals>,
 ) -> Result<Vec<f32>> {
-    let rows = context.dims()[0];
+    let [rows, ..] = context.features().dims();
     let scaled: Vec<f32> = latent.iter().map(|value| value * input.scale).collect();
     let mut batched = shape.to_vec();
     batched[0] = rows;

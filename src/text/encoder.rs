@@ -2,10 +2,8 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::nn::{
-    LayerNorm, Linear, causal_scaled_dot_product_attention, gelu, merge_heads, quick_gelu,
-    split_heads,
-};
+use crate::kernels::{AttentionMask, Channels, attention};
+use crate::nn::{JointLinear, LayerNorm, Linear, gelu, quick_gelu};
 use crate::weights::{EmbeddingTable, Weights};
 
 /// The fields of `text_encoder/config.json` that shapes do not tell.
@@ -88,9 +86,7 @@ struct Layer {
     heads: usize,
     exact_gelu: bool,
     norm1: LayerNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    projections: JointLinear,
     out: Linear,
     norm2: LayerNorm,
     expand: Linear,
@@ -103,9 +99,11 @@ impl Layer {
             heads: config.num_attention_heads,
             exact_gelu: config.hidden_act == "gelu",
             norm1: LayerNorm::load(&weights.at("layer_norm1"), config.layer_norm_eps)?,
-            query: Linear::load(&weights.at("self_attn.q_proj"))?,
-            key: Linear::load(&weights.at("self_attn.k_proj"))?,
-            value: Linear::load(&weights.at("self_attn.v_proj"))?,
+            projections: JointLinear::new(vec![
+                Linear::load(&weights.at("self_attn.q_proj"))?,
+                Linear::load(&weights.at("self_attn.k_proj"))?,
+                Linear::load(&weights.at("self_attn.v_proj"))?,
+            ]),
             out: Linear::load(&weights.at("self_attn.out_proj"))?,
             norm2: LayerNorm::load(&weights.at("layer_norm2"), config.layer_norm_eps)?,
             expand: Linear::load(&weights.at("mlp.fc1"))?,
@@ -115,18 +113,15 @@ impl Layer {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let normed = self.norm1.forward(x.clone());
-        let attended = causal_scaled_dot_product_attention(
-            split_heads(self.query.forward(normed.clone()), self.heads),
-            split_heads(self.key.forward(normed.clone()), self.heads),
-            split_heads(self.value.forward(normed), self.heads),
-        );
-        let x = x + self.out.forward(merge_heads(attended));
+        let [query, key, value] = Channels::parts(self.projections.forward(normed));
+        let attended = attention(query, key, value, self.heads, AttentionMask::Causal);
+        let x = self.out.forward_add(attended, x);
         let expanded = self.expand.forward(self.norm2.forward(x.clone()));
         let activated = if self.exact_gelu {
             gelu(expanded)
         } else {
             quick_gelu(expanded)
         };
-        x + self.contract.forward(activated)
+        self.contract.forward_add(activated, x)
     }
 }

@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 
 use crate::nn::{
     AttentionBlock, Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, RowTiles,
-    Upsample, silu,
+    Upsample,
 };
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
@@ -83,7 +83,7 @@ impl TransparencyDecoder {
         for level in &self.up {
             x = level.forward(x, &mut skips);
         }
-        self.conv_out.forward(silu(self.norm_out.forward(x)))
+        self.conv_out.forward(self.norm_out.forward_silu(x))
     }
 }
 

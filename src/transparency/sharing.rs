@@ -7,9 +7,8 @@
 use burn::tensor::{Tensor, activation, module};
 
 use crate::Result;
-use crate::nn::{
-    Conv2d, LayerNorm, Linear, merge_heads, scaled_dot_product_attention, silu, split_heads,
-};
+use crate::kernels::{AttentionMask, attention};
+use crate::nn::{Conv2d, LayerNorm, Linear, silu, to_tokens};
 use crate::weights::{Weight, Weights};
 
 /// Added to the variance in the temporal layer norm.
@@ -70,12 +69,14 @@ impl SharedAttention {
             None => x.clone(),
         };
         let context = context.unwrap_or(&hidden).clone();
-        let attended = scaled_dot_product_attention(
-            split_heads(self.query.forward(hidden.clone()), self.heads),
-            split_heads(self.key.forward(context.clone()), self.heads),
-            split_heads(self.value.forward(context), self.heads),
+        let attended = attention(
+            self.query.forward(hidden.clone()),
+            self.key.forward(context.clone()),
+            self.value.forward(context),
+            self.heads,
+            AttentionMask::None,
         );
-        let hidden = hidden + self.out.forward(merge_heads(attended));
+        let hidden = hidden + self.out.forward(attended);
         let shared = self.temporal.forward(hidden.clone());
         hidden + shared - x
     }
@@ -190,6 +191,6 @@ impl ControlConvs {
 
     fn forward(&self, hint: Tensor<4>) -> Tensor<3> {
         let map = self.project.forward(silu(self.spread.forward(hint)));
-        map.flatten::<3>(2, 3).swap_dims(1, 2)
+        to_tokens(map)
     }
 }

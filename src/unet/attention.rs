@@ -1,29 +1,45 @@
 use burn::tensor::Tensor;
 
 use super::config::LevelConfig;
+use super::context::{ProjectionId, TextContext};
 use crate::Result;
-use crate::nn::{Linear, merge_heads, scaled_dot_product_attention, split_heads};
+use crate::kernels::{AttentionMask, Channels, attention};
+use crate::nn::{JointLinear, Linear};
 use crate::transparency::{FoldedTemporalAttention, SharedAttention};
 use crate::weights::Weights;
+
+/// What tokens attend to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Themselves.
+    Own,
+    /// The text.
+    Text,
+}
 
 /// Multi-head attention of tokens to themselves or to the text.
 pub enum Attention {
     /// One picture, with or without the folded adapter.
     Single(Box<SingleAttention>),
     /// Several pictures at once, at a level of the UNet.
-    Shared(Box<SharedAttention>, usize),
+    Shared(Box<SharedAttention>, usize, Target),
 }
 
 impl Attention {
     /// Takes an attention's tensors and, where there is an adapter, those of its unit.
-    pub fn load(site: LevelConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    pub fn load(
+        site: LevelConfig,
+        target: Target,
+        weights: &Weights,
+        adapter: Option<&Weights>,
+    ) -> Result<Self> {
         match adapter {
             Some(adapter) if adapter.has_below("to_q_lora") => {
                 let shared = SharedAttention::load(site.heads, weights, adapter)?;
-                Ok(Self::Shared(Box::new(shared), site.level))
+                Ok(Self::Shared(Box::new(shared), site.level, target))
             }
             _ => {
-                let single = SingleAttention::load(site.heads, weights, adapter)?;
+                let single = SingleAttention::load(site, target, weights, adapter)?;
                 Ok(Self::Single(Box::new(single)))
             }
         }
@@ -31,17 +47,24 @@ impl Attention {
 
     /// Prepares a condition from the hint maps of all levels.
     pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
-        if let Self::Shared(shared, level) = self {
+        if let Self::Shared(shared, level, _) = self {
             shared.set_condition(&hints[*level]);
         }
     }
 
-    /// What is to be added to the residual stream, for an already normalised `x`. Without a
-    /// `context`, the tokens attend to themselves.
-    pub fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
+    /// Adds to `residual` what already normalised tokens `x` gather.
+    pub fn forward_add(
+        &self,
+        x: Tensor<3>,
+        context: &TextContext,
+        residual: Tensor<3>,
+    ) -> Tensor<3> {
         match self {
-            Self::Single(single) => single.forward(x, context),
-            Self::Shared(shared, _) => shared.forward(x, context),
+            Self::Single(single) => single.forward_add(x, context, residual),
+            Self::Shared(shared, _, target) => {
+                let text = (*target == Target::Text).then(|| context.features());
+                residual + shared.forward(x, text)
+            }
         }
     }
 }
@@ -49,26 +72,47 @@ impl Attention {
 /// Attention within one picture.
 pub struct SingleAttention {
     heads: usize,
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    projections: Projections,
     out: Linear,
     temporal: Option<FoldedTemporalAttention>,
+}
+
+/// What makes queries, keys and values.
+enum Projections {
+    /// All three of the tokens themselves.
+    Own(JointLinear),
+    /// Queries of the tokens, keys and values of the text.
+    Text {
+        query: Linear,
+        key_value: JointLinear,
+        id: ProjectionId,
+    },
 }
 
 impl SingleAttention {
     /// Takes `to_q`, `to_k`, `to_v` and `to_out.0`. An `adapter` replaces their weights by ones
     /// with its LoRA merged, and adds its temporal map; biases stay the base model's.
-    fn load(heads: usize, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
+    fn load(
+        site: LevelConfig,
+        target: Target,
+        weights: &Weights,
+        adapter: Option<&Weights>,
+    ) -> Result<Self> {
         let linear = |name: &str| match adapter {
             Some(adapter) => Linear::load_split(&adapter.at(name), &weights.at(name)),
             None => Linear::load(&weights.at(name)),
         };
+        let (query, key, value) = (linear("to_q")?, linear("to_k")?, linear("to_v")?);
         Ok(Self {
-            heads,
-            query: linear("to_q")?,
-            key: linear("to_k")?,
-            value: linear("to_v")?,
+            heads: site.heads,
+            projections: match target {
+                Target::Own => Projections::Own(JointLinear::new(vec![query, key, value])),
+                Target::Text => Projections::Text {
+                    query,
+                    key_value: JointLinear::new(vec![key, value]),
+                    id: ProjectionId::new(),
+                },
+            },
             out: linear("to_out.0")?,
             temporal: adapter
                 .map(|adapter| FoldedTemporalAttention::load(&adapter.at("temporal")))
@@ -76,17 +120,29 @@ impl SingleAttention {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, context: Option<&Tensor<3>>) -> Tensor<3> {
-        let context = context.unwrap_or(&x).clone();
-        let attended = scaled_dot_product_attention(
-            split_heads(self.query.forward(x.clone()), self.heads),
-            split_heads(self.key.forward(context.clone()), self.heads),
-            split_heads(self.value.forward(context), self.heads),
-        );
-        let out = self.out.forward(merge_heads(attended));
+    fn forward_add(&self, x: Tensor<3>, context: &TextContext, residual: Tensor<3>) -> Tensor<3> {
+        let attended = match &self.projections {
+            Projections::Text {
+                query,
+                key_value,
+                id,
+            } => {
+                let key_value = context.projected(*id, |text| key_value.forward(text));
+                let [key, value] = Channels::parts(key_value);
+                let query = query.forward(x.clone());
+                attention(query, key, value, self.heads, AttentionMask::None)
+            }
+            Projections::Own(joint) => {
+                let [query, key, value] = Channels::parts(joint.forward(x.clone()));
+                attention(query, key, value, self.heads, AttentionMask::None)
+            }
+        };
         match &self.temporal {
-            Some(temporal) => out.clone() + temporal.forward(x + out),
-            None => out,
+            Some(temporal) => {
+                let out = self.out.forward(attended);
+                residual + out.clone() + temporal.forward(x + out)
+            }
+            None => self.out.forward_add(attended, residual),
         }
     }
 }

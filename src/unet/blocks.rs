@@ -1,8 +1,10 @@
 use burn::tensor::Tensor;
 
 use super::config::{LevelConfig, UnetConfig};
+use super::context::TextContext;
 use super::transformer::Transformer;
 use crate::Result;
+use crate::kernels::concat_channels;
 use crate::nn::{Downsample, DownsamplePadding, ResnetBlock, Upsample};
 use crate::weights::Weights;
 
@@ -19,7 +21,7 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &TextContext) -> Tensor<4> {
         let x = self.resnet.forward(x, Some(time));
         match &self.transformer {
             Some(transformer) => transformer.forward(x, context),
@@ -86,7 +88,7 @@ impl DownBlock {
         &self,
         mut x: Tensor<4>,
         time: &Tensor<2>,
-        context: &Tensor<3>,
+        context: &TextContext,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for layer in &self.layers {
@@ -134,7 +136,7 @@ impl MidBlock {
         self.first.set_condition(hints);
     }
 
-    pub fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &Tensor<3>) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &TextContext) -> Tensor<4> {
         let x = self.first.forward(x, time, context);
         self.last.forward(x, Some(time))
     }
@@ -173,12 +175,12 @@ impl UpBlock {
         &self,
         mut x: Tensor<4>,
         time: &Tensor<2>,
-        context: &Tensor<3>,
+        context: &TextContext,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for layer in &self.layers {
             let skip = skips.pop().expect("one skip for each layer of the way up");
-            x = layer.forward(Tensor::cat(vec![x, skip], 1), time, context);
+            x = layer.forward(concat_channels(x, skip), time, context);
         }
         match (&self.upsample, skips.last()) {
             (Some(upsample), Some(skip)) => {

@@ -3,6 +3,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::UnetConfig;
 use super::blocks::{DownBlock, MidBlock};
 use super::config::LevelConfig;
+use super::context::TextContext;
 use crate::Result;
 use crate::nn::{Conv2d, Linear, silu, timestep_embedding};
 use crate::weights::Weights;
@@ -68,7 +69,7 @@ impl ContractingPath {
         &self,
         latent: Tensor<4>,
         timesteps: &[f32],
-        context: &Tensor<3>,
+        context: &TextContext,
         embedding: Option<&Tensor<4>>,
     ) -> DownMidOutput {
         let time = silu(self.time_embedding(timesteps, &latent));

@@ -1,6 +1,7 @@
 use burn::tensor::Tensor;
 
 use super::UnetConfig;
+use super::context::TextContext;
 use super::contracting::ContractingPath;
 use crate::Result;
 use crate::nn::{Conv2d, silu};
@@ -49,7 +50,7 @@ impl ControlNet {
         &self,
         latent: Tensor<4>,
         timesteps: &[f32],
-        context: &Tensor<3>,
+        context: &TextContext,
         embedding: &Tensor<4>,
         scale: f32,
     ) -> Residuals {

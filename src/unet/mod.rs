@@ -6,6 +6,7 @@
 mod attention;
 mod blocks;
 mod config;
+mod context;
 mod contracting;
 mod control_net;
 mod transformer;
@@ -13,10 +14,11 @@ mod transformer;
 use burn::tensor::Tensor;
 
 pub use config::{Heads, UnetConfig};
+pub use context::TextContext;
 pub use control_net::{ControlNet, Residuals};
 
 use crate::Result;
-use crate::nn::{Conv2d, GroupNorm, silu};
+use crate::nn::{Conv2d, GroupNorm};
 use crate::transparency::ConditionEncoder;
 use crate::weights::Weights;
 use blocks::UpBlock;
@@ -70,8 +72,13 @@ impl Unet {
     }
 
     /// Epsilon of `latent` `[batch, 4, height, width]` at one timestep for each row, steered by
-    /// text features `context` `[batch, tokens, features]`.
-    pub fn forward(&self, latent: Tensor<4>, timesteps: &[f32], context: &Tensor<3>) -> Tensor<4> {
+    /// a text for each row.
+    pub fn forward(
+        &self,
+        latent: Tensor<4>,
+        timesteps: &[f32],
+        context: &TextContext,
+    ) -> Tensor<4> {
         let contracted = self.contracting.forward(latent, timesteps, context, None);
         self.expand(contracted, context)
     }
@@ -81,7 +88,7 @@ impl Unet {
         &self,
         latent: Tensor<4>,
         timesteps: &[f32],
-        context: &Tensor<3>,
+        context: &TextContext,
         control: Residuals,
     ) -> Tensor<4> {
         let mut contracted = self.contracting.forward(latent, timesteps, context, None);
@@ -92,7 +99,7 @@ impl Unet {
     }
 
     /// The way up.
-    fn expand(&self, contracted: DownMidOutput, context: &Tensor<3>) -> Tensor<4> {
+    fn expand(&self, contracted: DownMidOutput, context: &TextContext) -> Tensor<4> {
         let DownMidOutput {
             time,
             mut skips,
@@ -101,6 +108,6 @@ impl Unet {
         for block in &self.up {
             x = block.forward(x, &time, context, &mut skips);
         }
-        self.conv_out.forward(silu(self.norm_out.forward(x)))
+        self.conv_out.forward(self.norm_out.forward_silu(x))
     }
 }

@@ -1,10 +1,11 @@
 use burn::tensor::Tensor;
 
 use super::UnetConfig;
-use super::attention::Attention;
+use super::attention::{Attention, Target};
 use super::config::LevelConfig;
+use super::context::TextContext;
 use crate::Result;
-use crate::nn::{GroupNorm, LayerNorm, Linear, by_chunks, gelu};
+use crate::nn::{GroupNorm, LayerNorm, Linear, by_chunks, from_tokens, to_tokens};
 use crate::weights::Weights;
 
 /// Added to the variance in the group norm before the tokens.
@@ -52,15 +53,15 @@ impl Transformer {
         }
     }
 
-    pub fn forward(&self, x: Tensor<4>, context: &Tensor<3>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let tokens = self.norm.forward(x.clone()).flatten::<3>(2, 3);
-        let mut tokens = self.project_in.forward(tokens.swap_dims(1, 2));
+    pub fn forward(&self, x: Tensor<4>, context: &TextContext) -> Tensor<4> {
+        let [_, _, height, width] = x.dims();
+        let tokens = to_tokens(self.norm.forward(x.clone()));
+        let mut tokens = self.project_in.forward(tokens);
         for block in &self.blocks {
             tokens = block.forward(tokens, context);
         }
-        let out = self.project_out.forward(tokens).swap_dims(1, 2);
-        x + out.reshape([batch, channels, height, width])
+        let out = self.project_out.forward_add(tokens, to_tokens(x));
+        from_tokens(out, [height, width])
     }
 }
 
@@ -76,27 +77,27 @@ struct TransformerBlock {
 impl TransformerBlock {
     fn load(site: LevelConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let norm = |name| LayerNorm::load(&weights.at(name), LAYER_NORM_EPSILON);
-        let attention = |name| {
+        let attention = |name, target| {
             let adapter = adapter.map(|adapter| adapter.at(name));
-            Attention::load(site, &weights.at(name), adapter.as_ref())
+            Attention::load(site, target, &weights.at(name), adapter.as_ref())
         };
         Ok(Self {
             norm1: norm("norm1")?,
-            self_attention: attention("attn1")?,
+            self_attention: attention("attn1", Target::Own)?,
             norm2: norm("norm2")?,
-            cross_attention: attention("attn2")?,
+            cross_attention: attention("attn2", Target::Text)?,
             norm3: norm("norm3")?,
             feed_forward: FeedForward::load(&weights.at("ff"))?,
         })
     }
 
-    fn forward(&self, x: Tensor<3>, context: &Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, context: &TextContext) -> Tensor<3> {
         let normed = self.norm1.forward(x.clone());
-        let x = x + self.self_attention.forward(normed, None);
+        let x = self.self_attention.forward_add(normed, context, x);
         let normed = self.norm2.forward(x.clone());
-        let x = x + self.cross_attention.forward(normed, Some(context));
+        let x = self.cross_attention.forward_add(normed, context, x);
         let normed = self.norm3.forward(x.clone());
-        x + self.feed_forward.forward(normed)
+        self.feed_forward.forward_add(normed, x)
     }
 }
 
@@ -114,12 +115,10 @@ impl FeedForward {
         })
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        by_chunks(x, self.expand.outputs(), |x| {
-            let expanded = self.expand.forward(x);
-            let width = expanded.dims()[2] / 2;
-            let gate = gelu(expanded.clone().narrow(2, width, width));
-            self.contract.forward(expanded.narrow(2, 0, width) * gate)
+    fn forward_add(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        by_chunks([x, residual], self.expand.outputs() / 2, |[x, residual]| {
+            let expanded = self.expand.forward_geglu(x);
+            self.contract.forward_add(expanded, residual)
         })
     }
 }

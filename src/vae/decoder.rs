@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use super::NORM_EPSILON;
 use super::blocks::{MidBlock, resnets};
 use crate::Result;
-use crate::nn::{Conv2d, GroupNorm, ResnetBlock, RowTiles, Upsample, silu};
+use crate::nn::{Conv2d, GroupNorm, ResnetBlock, RowTiles, Upsample};
 use crate::weights::Weights;
 
 pub struct Decoder {
@@ -43,7 +43,7 @@ impl Decoder {
             }
         }
         let norm = self.norm_out.statistics(&x);
-        let rows = |rows| silu(norm.forward(x.rows(rows)));
+        let rows = |rows| norm.forward_silu(x.rows(rows));
         self.conv_out.forward_tiled(x.dims(), rows).concat()
     }
 }

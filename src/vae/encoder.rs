@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use super::NORM_EPSILON;
 use super::blocks::{MidBlock, resnets};
 use crate::Result;
-use crate::nn::{Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, RowTiles, silu};
+use crate::nn::{Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, RowTiles};
 use crate::weights::Weights;
 
 pub struct Encoder {
@@ -46,7 +46,7 @@ impl Encoder {
             }
         }
         let x = self.mid.forward(x.concat());
-        self.conv_out.forward(silu(self.norm_out.forward(x)))
+        self.conv_out.forward(self.norm_out.forward_silu(x))
     }
 }
 

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::nn::{Conv2d, relu, upsample_nearest};
+use crate::nn::{Conv2d, relu};
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
 
@@ -20,7 +20,7 @@ impl TinyDecoder {
     /// # Errors
     /// `model_unsupported` if it was made for latents of another model family.
     pub fn load(weights: &Weights) -> Result<Self> {
-        check_latent_channels(weights.shape("1.weight")?.get(1))?;
+        check_latent_channels(weights.shape("1.weight")?.last())?;
         let stage = |first: usize| {
             Ok(Stage {
                 blocks: blocks(weights, first)?,
@@ -43,9 +43,7 @@ impl TinyDecoder {
         for stage in &self.stages {
             x = through(&stage.blocks, x);
             let [_, _, height, width] = x.dims();
-            x = stage
-                .conv
-                .forward(upsample_nearest(x, [height * 2, width * 2]));
+            x = stage.conv.forward_enlarged(x, [height * 2, width * 2]);
         }
         self.conv_out.forward(self.last.forward(x))
     }

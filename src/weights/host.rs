@@ -24,6 +24,22 @@ impl HostTensor {
         Self { shape, data }
     }
 
+    /// A convolution's weight, `[out, in, height, width]`, as it is stored and computed with:
+    /// `[out, height, width, in]`. Anything else stays as it is.
+    pub fn channels_last(self) -> Self {
+        let [out, inputs, height, width] = self.shape[..] else {
+            return self;
+        };
+        let area = height * width;
+        let mut data = Vec::with_capacity(self.data.len());
+        for row in self.data.chunks_exact((inputs * area).max(1)) {
+            for tap in 0..area {
+                data.extend((0..inputs).map(|input| row[input * area + tap]));
+            }
+        }
+        Self::new([out, height, width, inputs], data)
+    }
+
     /// Rejects NaN and infinity, naming `what` holds them.
     pub fn check_finite(&self, what: &str) -> Result<()> {
         if self.data.iter().all(|value| value.is_finite()) {

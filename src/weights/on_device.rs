@@ -44,8 +44,10 @@ impl Weights {
         &self.device
     }
 
-    /// Moves `tensor` to the device under `name` (relative to this place).
+    /// Moves `tensor` to the device under `name` (relative to this place). A convolution's weight,
+    /// `[out, in, height, width]`, becomes `[out, height, width, in]`.
     pub fn insert(&self, name: &str, tensor: HostTensor) {
+        let tensor = tensor.channels_last();
         let shape = tensor.shape.clone();
         let stored = Stored::OnDevice(Weight::dense(tensor, &self.device));
         self.tensors

@@ -25,10 +25,10 @@ impl Quantization {
     /// 8 bits, a scale for 64 weights: 8.25 bits a weight.
     pub const Q8: Self = Self { bits: 8, group: 64 };
 
-    /// Whether a tensor of `shape` falls into whole groups: rows of inputs, outermost axis first.
+    /// Whether the inputs of a tensor of `shape`, its last axis, fall into whole groups.
     pub fn applies_to(self, shape: &[usize]) -> bool {
-        let columns: usize = shape.iter().skip(1).product();
-        shape.len() > 1 && columns > 0 && columns.is_multiple_of(self.group)
+        let inputs = shape.last().copied().unwrap_or(0);
+        shape.len() > 1 && inputs > 0 && inputs.is_multiple_of(self.group)
     }
 
     /// Bytes of levels in a row of `columns` weights.

@@ -6,31 +6,14 @@ use super::HostTensor;
 use super::entry::{RowChunk, TensorEntry};
 use super::quantize::{Quantization, Quantized, dequantize};
 use super::safetensors::{Dtype, decode_f32};
-use crate::kernels;
+use crate::kernels::{self, QuantizedWeight, StoredWeight};
 
 /// A layer's weight on a device: dense, or quantized and dequantized anew at each use, so that no more
 /// than one layer's weights ever stand there as `f32`.
 #[derive(Clone)]
 pub struct Weight {
     shape: Vec<usize>,
-    values: Values,
-}
-
-/// Boxed, because models are moved about while they are built and a browser's stack is small.
-#[derive(Clone)]
-enum Values {
-    Dense(Box<Tensor<1>>),
-    /// What [`kernels::f16_to_f32`] takes.
-    F16(Box<Tensor<1, Int>>),
-    Quantized(Box<QuantizedWords>),
-}
-
-/// What [`kernels::dequantize`] takes.
-#[derive(Clone)]
-struct QuantizedWords {
-    words: Tensor<1, Int>,
-    scales: Tensor<1, Int>,
-    quantization: Quantization,
+    values: StoredWeight,
 }
 
 impl Weight {
@@ -44,7 +27,7 @@ impl Weight {
             .memory_persistent_allocations(values, |values| Tensor::from_data(values, device));
         Self {
             shape: tensor.shape,
-            values: Values::Dense(Box::new(values)),
+            values: StoredWeight::F32(Box::new(values)),
         }
     }
 
@@ -58,12 +41,15 @@ impl Weight {
             scales,
         } = table;
         let values = match entry.quantization() {
-            Some(quantization) => Values::Quantized(Box::new(QuantizedWords {
-                words: words(&bytes, device),
-                scales: words(&scales, device),
-                quantization,
-            })),
-            None if entry.stays_half() => Values::F16(Box::new(words(&bytes, device))),
+            Some(Quantization { bits, group }) => {
+                StoredWeight::Quantized(Box::new(QuantizedWeight {
+                    words: words(&bytes, device),
+                    scales: words(&scales, device),
+                    bits,
+                    group,
+                }))
+            }
+            None if entry.stays_half() => StoredWeight::F16(Box::new(words(&bytes, device))),
             None => {
                 let values = decode_f32(entry.stored.dtype(), &bytes)?;
                 return Some(Self::dense(HostTensor::new(entry.shape, values), device));
@@ -78,6 +64,23 @@ impl Weight {
         &self.shape
     }
 
+    /// The values, in the order of the axes.
+    pub fn stored(&self) -> &StoredWeight {
+        &self.values
+    }
+
+    /// The rows of `weights` one below the other. `None` if they are stored in different ways.
+    pub fn concat(weights: &[&Self]) -> Option<Self> {
+        let mut shape = weights.first()?.shape.clone();
+        if weights.iter().any(|weight| weight.shape[1..] != shape[1..]) {
+            return None;
+        }
+        shape[0] = weights.iter().map(|weight| weight.shape[0]).sum();
+        let stored: Vec<&StoredWeight> = weights.iter().map(|weight| &weight.values).collect();
+        let values = StoredWeight::concat(&stored)?;
+        Some(Self { shape, values })
+    }
+
     /// The same weight seen as one of as many values in another shape.
     pub fn reshaped(mut self, shape: &[usize]) -> Self {
         self.shape = shape.to_vec();
@@ -87,18 +90,7 @@ impl Weight {
     /// The values as a tensor of `D` axes, which must be as many as the shape has.
     pub fn dequantize<const D: usize>(&self) -> Tensor<D> {
         let shape: [usize; D] = self.shape.as_slice().try_into().expect("as many axes");
-        let values = match &self.values {
-            Values::Dense(values) => values.as_ref().clone(),
-            // The last word of an odd number of half floats is filled up.
-            Values::F16(words) => {
-                kernels::f16_to_f32(words.as_ref().clone()).narrow(0, 0, shape.iter().product())
-            }
-            Values::Quantized(packed) => {
-                let Quantization { bits, group } = packed.quantization;
-                kernels::dequantize(packed.words.clone(), packed.scales.clone(), bits, group)
-            }
-        };
-        values.reshape(shape)
+        kernels::dequantize(&self.values, shape.iter().product()).reshape(shape)
     }
 }
 

@@ -71,7 +71,7 @@ fn dequantize<const BITS: u32, const LEVELS: usize>(
 mod tests {
     use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-    use crate::kernels::{dequantize, f16_to_f32};
+    use crate::kernels::{QuantizedWeight, StoredWeight, dequantize};
 
     fn word(words: Vec<i32>) -> Tensor<1, Int> {
         let length = words.len();
@@ -82,8 +82,15 @@ mod tests {
     fn values(words: Vec<u32>, scales: [f32; 2], bits: usize, group: usize) -> Vec<f32> {
         let halves = scales.map(|scale| u32::from(half::f16::from_f32(scale).to_bits()));
         let scales = vec![(halves[0] | halves[1] << 16) as i32];
-        let words = words.into_iter().map(|word| word as i32).collect();
-        let values = dequantize(word(words), word(scales), bits, group);
+        let words: Vec<i32> = words.into_iter().map(|word| word as i32).collect();
+        let count = words.len() * 32 / bits;
+        let weight = QuantizedWeight {
+            words: word(words),
+            scales: word(scales),
+            bits,
+            group,
+        };
+        let values = dequantize(&StoredWeight::Quantized(Box::new(weight)), count);
         values.into_data().try_into_vec().unwrap()
     }
 
@@ -103,7 +110,8 @@ mod tests {
 
     #[test]
     fn half_floats_are_read_in_pairs() {
-        let widened = f16_to_f32(word(vec![0xbc00_3c00u32 as i32, 0x7c00_0001]));
+        let words = word(vec![0xbc00_3c00u32 as i32, 0x7c00_0001]);
+        let widened = dequantize(&StoredWeight::F16(Box::new(words)), 4);
         let widened: Vec<f32> = widened.into_data().try_into_vec().unwrap();
         assert_eq!(widened, [1.0, -1.0, 2f32.powi(-24), f32::INFINITY]);
     }

@@ -21,23 +21,99 @@ trait Unpack: Backend {
     fn f16_words_to_f32(words: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// The weights behind `words`, as many as they hold.
+/// A weight's values as they are stored on a device.
 ///
-/// Each word is 32 bits: from the lowest bits up, `32 / bits` levels stored as `level + 2^(bits-1)`.
-/// Each word of `scales` is two half floats, the first in the lower bits. Every run of `group`
-/// weights, a multiple of a word's, has the next scale; a weight is its level times its scale.
-pub fn dequantize(
-    words: Tensor<1, Int>,
-    scales: Tensor<1, Int>,
-    bits: usize,
-    group: usize,
-) -> Tensor<1> {
-    let values =
-        Dispatch::dequantize_words(words.into_dispatch(), scales.into_dispatch(), bits, group);
-    Tensor::from_dispatch(values)
+/// Boxed, because models are moved about while they are built and a browser's stack is small.
+#[derive(Clone)]
+pub enum StoredWeight {
+    /// Single numbers.
+    F32(Box<Tensor<1>>),
+    /// Half floats, two in a word, the first in the lower bits; the last word may be filled up.
+    F16(Box<Tensor<1, Int>>),
+    /// Levels in groups.
+    Quantized(Box<QuantizedWeight>),
 }
 
-/// The half floats behind `words`, two in each, the first in the lower bits.
-pub fn f16_to_f32(words: Tensor<1, Int>) -> Tensor<1> {
-    Tensor::from_dispatch(Dispatch::f16_words_to_f32(words.into_dispatch()))
+/// Levels that share a scale in groups.
+#[derive(Clone)]
+pub struct QuantizedWeight {
+    /// From the lowest bits up, `32 / bits` levels in a word, stored as `level + 2^(bits-1)`.
+    pub words: Tensor<1, Int>,
+    /// Two half floats in a word, the first in the lower bits. Every run of `group` weights has the
+    /// next scale; a weight is its level times its scale.
+    pub scales: Tensor<1, Int>,
+    /// Bits of a level: 4 or 8.
+    pub bits: usize,
+    /// Weights that share a scale, a multiple of a word's.
+    pub group: usize,
+}
+
+impl StoredWeight {
+    /// The values of `weights` one behind the other. `None` if they are stored in different ways or
+    /// their ends fill no word.
+    pub fn concat(weights: &[&Self]) -> Option<Self> {
+        match weights.first()? {
+            Self::F32(_) => {
+                let parts = weights.iter().map(|weight| match weight {
+                    Self::F32(values) => Some(values.as_ref().clone()),
+                    _ => None,
+                });
+                Some(Self::F32(Box::new(joined(parts.collect::<Option<_>>()?))))
+            }
+            // Whether the last word of each is full is not known.
+            Self::F16(_) => None,
+            Self::Quantized(first) => {
+                let parts = weights.iter().map(|weight| match weight {
+                    Self::Quantized(part) => Some(part),
+                    _ => None,
+                });
+                let parts: Vec<_> = parts.collect::<Option<_>>()?;
+                let alike = |part: &&Box<QuantizedWeight>| {
+                    let groups = part.words.dims()[0] * 32 / part.bits / part.group;
+                    (part.bits, part.group) == (first.bits, first.group) && groups.is_multiple_of(2)
+                };
+                parts.iter().all(|part| alike(part)).then(|| {
+                    let words = parts.iter().map(|part| part.words.clone());
+                    let scales = parts.iter().map(|part| part.scales.clone());
+                    Self::Quantized(Box::new(QuantizedWeight {
+                        words: joined_words(words.collect()),
+                        scales: joined_words(scales.collect()),
+                        ..first.as_ref().clone()
+                    }))
+                })
+            }
+        }
+    }
+}
+
+/// Weights stay: what is made of them gets memory of just its size, as they have.
+fn joined(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    let device = parts[0].device();
+    device.memory_persistent_allocations(parts, |parts| Tensor::cat(parts, 0))
+}
+
+fn joined_words(parts: Vec<Tensor<1, Int>>) -> Tensor<1, Int> {
+    let device = parts[0].device();
+    device.memory_persistent_allocations(parts, |parts| Tensor::cat(parts, 0))
+}
+
+/// The `count` values of a stored weight.
+pub fn dequantize(weight: &StoredWeight, count: usize) -> Tensor<1> {
+    let values = match weight {
+        StoredWeight::F32(values) => return values.as_ref().clone(),
+        StoredWeight::F16(words) => {
+            Dispatch::f16_words_to_f32(words.as_ref().clone().into_dispatch())
+        }
+        StoredWeight::Quantized(weight) => {
+            let QuantizedWeight {
+                words,
+                scales,
+                bits,
+                group,
+            } = weight.as_ref().clone();
+            let (words, scales) = (words.into_dispatch(), scales.into_dispatch());
+            Dispatch::dequantize_words(words, scales, bits, group)
+        }
+    };
+    Tensor::from_dispatch(values).narrow(0, 0, count)
 }

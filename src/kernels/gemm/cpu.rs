@@ -1,0 +1,73 @@
+use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
+use burn::tensor::{Tensor, activation, module};
+
+use super::{Addends, ConvGeometry};
+use crate::kernels::{StoredWeight, dequantize};
+
+pub(super) fn linear(
+    x: Tensor<3>,
+    weight: &StoredWeight,
+    out: usize,
+    addends: Addends<3>,
+) -> Tensor<3> {
+    let [batch, _, inputs] = x.dims();
+    let weight: Tensor<2> = dequantize(weight, out * inputs).reshape([out, inputs]);
+    let mut product = module::linear(x, weight.transpose(), addends.bias);
+    if let Some(shift) = addends.shift {
+        product = product + shift.reshape([batch, 1, out]);
+    }
+    match addends.residual {
+        Some(residual) => product + residual,
+        None => product,
+    }
+}
+
+pub(super) fn linear_geglu(
+    x: Tensor<3>,
+    weight: &StoredWeight,
+    out: usize,
+    bias: Option<Tensor<1>>,
+) -> Tensor<3> {
+    let addends = Addends {
+        bias,
+        ..Addends::default()
+    };
+    let product = linear(x, weight, out * 2, addends);
+    let gate = activation::gelu(product.clone().narrow(2, out, out));
+    product.narrow(2, 0, out) * gate
+}
+
+pub(super) fn conv2d(
+    x: Tensor<4>,
+    weight: &StoredWeight,
+    out: usize,
+    geometry: ConvGeometry,
+    addends: Addends<4>,
+) -> Tensor<4> {
+    let ConvGeometry {
+        kernel: [kernel_height, kernel_width],
+        stride,
+        padding,
+        enlarged,
+    } = geometry;
+    let [batch, inputs, ..] = x.dims();
+    let x = match enlarged {
+        Some(size) => {
+            let options = InterpolateOptions::new(InterpolateMode::Nearest);
+            module::interpolate(x, options.with_output_size(size))
+        }
+        None => x,
+    };
+    let values = dequantize(weight, out * kernel_height * kernel_width * inputs);
+    let weight: Tensor<4> = values.reshape([out, kernel_height, kernel_width, inputs]);
+    let options = ConvOptions::new_with_padding([stride; 2], padding, [1; 2], 1);
+    let weight = weight.permute([0, 3, 1, 2]);
+    let mut convolved = module::conv2d(x, weight, addends.bias, options);
+    if let Some(shift) = addends.shift {
+        convolved = convolved + shift.reshape([batch, out, 1, 1]);
+    }
+    match addends.residual {
+        Some(residual) => convolved + residual,
+        None => convolved,
+    }
+}

@@ -1,0 +1,646 @@
+use burn::tensor::Tensor;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::{Addends, ConvGeometry};
+use crate::kernels::wgsl::{Wgsl, empty, floats, launch, spread, tensor, words};
+use crate::kernels::{StoredWeight, dequantize};
+
+/// Rows of output features that a workgroup computes.
+const TILE_COLUMNS: usize = 64;
+/// Inputs that it takes at a time.
+const TILE_DEPTH: usize = 16;
+/// With fewer workgroups a GPU stands idle.
+const ENOUGH_WORKGROUPS: usize = 128;
+
+pub(super) fn linear(
+    x: Tensor<3>,
+    weight: &StoredWeight,
+    out: usize,
+    addends: Addends<3>,
+) -> Tensor<3> {
+    let [batch, rows, inputs] = x.dims();
+    let product = Product {
+        batch,
+        input: [1, rows],
+        output: [1, rows],
+        inputs,
+        out,
+        geometry: ConvGeometry::POINTWISE,
+        geglu: false,
+    };
+    let residual = addends.residual.map(floats);
+    let result = product.compute(floats(x), weight, addends.bias, addends.shift, residual);
+    tensor::<4>(result).reshape([batch, rows, out])
+}
+
+pub(super) fn linear_geglu(
+    x: Tensor<3>,
+    weight: &StoredWeight,
+    out: usize,
+    bias: Option<Tensor<1>>,
+) -> Tensor<3> {
+    let [batch, rows, inputs] = x.dims();
+    let product = Product {
+        batch,
+        input: [1, rows],
+        output: [1, rows],
+        inputs,
+        out,
+        geometry: ConvGeometry::POINTWISE,
+        geglu: true,
+    };
+    let result = product.compute(floats(x), weight, bias, None, None);
+    tensor::<4>(result).reshape([batch, rows, out])
+}
+
+pub(super) fn conv2d(
+    x: Tensor<4>,
+    weight: &StoredWeight,
+    out: usize,
+    geometry: ConvGeometry,
+    addends: Addends<4>,
+) -> Tensor<4> {
+    let [batch, inputs, height, width] = x.dims();
+    let product = Product {
+        batch,
+        input: [height, width],
+        output: geometry.output([height, width]),
+        inputs,
+        out,
+        geometry,
+        geglu: false,
+    };
+    let channels_last = |map: Tensor<4>| floats(map.permute([0, 2, 3, 1]));
+    let residual = addends.residual.map(channels_last);
+    let (x, bias, shift) = (channels_last(x), addends.bias, addends.shift);
+    let result = product.compute(x, weight, bias, shift, residual);
+    tensor::<4>(result).permute([0, 3, 1, 2])
+}
+
+/// One use of the kernel: a convolution of maps with the channels last.
+struct Product {
+    batch: usize,
+    /// Height and width.
+    input: [usize; 2],
+    output: [usize; 2],
+    /// Features.
+    inputs: usize,
+    out: usize,
+    geometry: ConvGeometry,
+    /// Compute twice `out` features, and gate the first half by the second.
+    geglu: bool,
+}
+
+impl Product {
+    /// Gives `[batch, height, width, out]`.
+    fn compute(
+        &self,
+        x: CubeTensor,
+        weight: &StoredWeight,
+        bias: Option<Tensor<1>>,
+        shift: Option<Tensor<2>>,
+        residual: Option<CubeTensor>,
+    ) -> CubeTensor {
+        let [height, width] = self.output;
+        let rows = self.batch * height * width;
+        let out = empty(&x, [self.batch, height, width, self.out]);
+        let operand = Operand::new(
+            weight,
+            self.taps() * self.inputs * self.columns(),
+            self.inputs,
+        );
+        let columns = match self.geglu {
+            true => self.out.div_ceil(TILE_COLUMNS / 2),
+            false => self.out.div_ceil(TILE_COLUMNS),
+        };
+        let mut tile_rows = 64;
+        if rows.div_ceil(tile_rows) * columns < ENOUGH_WORKGROUPS {
+            tile_rows = 32;
+        }
+        let row_tiles = rows.div_ceil(tile_rows);
+        let steps = self.taps() * self.inputs.div_ceil(TILE_DEPTH);
+        let splits = self.splits(row_tiles * columns, steps);
+        let kernel = Gemm {
+            storage: operand.storage,
+            tile_rows,
+        };
+        let bias = bias.map(floats);
+        let shift = shift.map(floats);
+        let flags = usize::from(bias.is_some())
+            | usize::from(shift.is_some()) << 1
+            | usize::from(residual.is_some()) << 2
+            | usize::from(self.geglu) << 3;
+        let [top, left] = self.geometry.padding.map(|(before, _)| before);
+        let [input_height, input_width] = self.input;
+        let [map_height, map_width] = self.geometry.enlarged.unwrap_or(self.input);
+        let info = [
+            rows,
+            self.columns(),
+            self.inputs,
+            height * width,
+            width,
+            input_height,
+            input_width,
+            self.geometry.kernel[1],
+            self.taps(),
+            self.geometry.stride,
+            top,
+            left,
+            map_height,
+            map_width,
+            self.geometry.enlarged.is_some().into(),
+            steps.div_ceil(splits),
+            if splits > 1 { 0 } else { flags },
+            operand.group_words,
+            columns,
+        ];
+        // What is not there is not read, but something has to be bound.
+        let bias = bias.as_ref().unwrap_or(&x);
+        let shift = shift.as_ref().unwrap_or(&x);
+        let residual = residual.as_ref().unwrap_or(&x);
+        let mut inputs = vec![&x, &operand.values, bias, shift, residual];
+        inputs.extend(&operand.scales);
+        // Row tiles may be more than fit one axis.
+        let [x_count, y_count, _] = spread(row_tiles * columns);
+        if splits == 1 {
+            launch(kernel, [x_count, y_count, 1], &inputs, &out, &info);
+            return out;
+        }
+        let partial = empty(&x, [splits, rows, self.columns()]);
+        launch(kernel, [x_count, y_count, splits], &inputs, &partial, &info);
+        let count = rows * self.out;
+        launch(
+            SumSplits,
+            spread(count.div_ceil(SumSplits::INVOCATIONS as usize)),
+            &[&partial, bias, shift, residual],
+            &out,
+            &[
+                count,
+                self.out,
+                self.columns(),
+                height * width,
+                splits,
+                rows,
+                flags,
+            ],
+        );
+        out
+    }
+
+    fn taps(&self) -> usize {
+        let [height, width] = self.geometry.kernel;
+        height * width
+    }
+
+    /// Rows of the weight.
+    fn columns(&self) -> usize {
+        self.out << usize::from(self.geglu)
+    }
+
+    /// Into how many parts the inputs are split where there are few workgroups.
+    fn splits(&self, workgroups: usize, steps: usize) -> usize {
+        // A part of fewer than 16 steps is not worth its share of the second pass.
+        let most = (steps / 16).clamp(1, 16);
+        ENOUGH_WORKGROUPS.div_ceil(workgroups).min(most)
+    }
+}
+
+/// How the kernel finds weights.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Storage {
+    /// Single `f32`, for a number of inputs that is no multiple of four.
+    Numbers,
+    F32,
+    F16,
+    Q8,
+    Q4,
+}
+
+/// A weight as the kernel binds it.
+struct Operand {
+    storage: Storage,
+    values: CubeTensor,
+    scales: Option<CubeTensor>,
+    /// Words that share a scale.
+    group_words: usize,
+}
+
+impl Operand {
+    /// `count` weights in runs of `inputs`.
+    fn new(weight: &StoredWeight, count: usize, inputs: usize) -> Self {
+        let (storage, values, scales, group_words) = match weight {
+            StoredWeight::F32(values) if inputs.is_multiple_of(4) => {
+                (Storage::F32, floats(values.as_ref().clone()), None, 1)
+            }
+            StoredWeight::F16(values) if inputs.is_multiple_of(4) => {
+                (Storage::F16, words(values.as_ref().clone()), None, 1)
+            }
+            StoredWeight::Quantized(quantized) if inputs.is_multiple_of(quantized.group) => {
+                let (storage, levels) = match quantized.bits {
+                    4 => (Storage::Q4, 8),
+                    _ => (Storage::Q8, 4),
+                };
+                let scales = Some(words(quantized.scales.clone()));
+                let values = words(quantized.words.clone());
+                (storage, values, scales, quantized.group / levels)
+            }
+            _ => {
+                let storage = match inputs.is_multiple_of(4) {
+                    true => Storage::F32,
+                    false => Storage::Numbers,
+                };
+                (storage, floats(dequantize(weight, count)), None, 1)
+            }
+        };
+        Self {
+            storage,
+            values,
+            scales,
+            group_words,
+        }
+    }
+}
+
+/// A tile of `tile_rows` pixels and 64 features a workgroup of 128 invocations, 4 or 8 pixels and 4
+/// features each. Both operands of 16 inputs at a time stand in workgroup memory as vectors along
+/// the inputs; an invocation's rows and columns are interleaved with its neighbours', so that these
+/// read neighbouring vectors. `table.md` has what a GPU compiler makes of it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Gemm {
+    storage: Storage,
+    tile_rows: usize,
+}
+
+impl Gemm {
+    /// Code that brings what each invocation loads of the weights into workgroup memory.
+    fn load_weights(&self) -> String {
+        // How many vectors a load gives, and the load.
+        let (vectors, code) = match self.storage {
+            Storage::Numbers => (
+                1,
+                "let at = (row * taps + tap) * inputs + channel + part * 4u;
+            var v = vec4<f32>(0.0);
+            for (var i = 0u; i < 4u; i++) {
+                if (inside && channel + part * 4u + i < inputs) { v[i] = weight[at + i]; }
+            }
+            tile_b[part * 64u + column] = v;",
+            ),
+            Storage::F32 => (
+                1,
+                "let at = ((row * taps + tap) * inputs + channel) / 4u + part;
+            var v = vec4<f32>(0.0);
+            if (inside && channel + part * 4u < inputs) { v = weight[at]; }
+            tile_b[part * 64u + column] = v;",
+            ),
+            Storage::F16 => (
+                1,
+                "let at = ((row * taps + tap) * inputs + channel) / 4u + part;
+            var v = vec4<f32>(0.0);
+            if (inside && channel + part * 4u < inputs) {
+                let w = weight[at];
+                v = vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y));
+            }
+            tile_b[part * 64u + column] = v;",
+            ),
+            Storage::Q8 => (
+                1,
+                "let at = ((row * taps + tap) * inputs + channel) / 4u + part;
+            var v = vec4<f32>(0.0);
+            if (inside && channel + part * 4u < inputs) {
+                let w = weight[at];
+                let levels = vec4<f32>(vec4<u32>(w, w >> 8u, w >> 16u, w >> 24u) & vec4<u32>(255u));
+                v = (levels - 128.0) * scale_of(at);
+            }
+            tile_b[part * 64u + column] = v;",
+            ),
+            Storage::Q4 => (
+                2,
+                "let at = ((row * taps + tap) * inputs + channel) / 8u + part;
+            var low = vec4<f32>(0.0);
+            var high = vec4<f32>(0.0);
+            if (inside && channel + part * 8u < inputs) {
+                let w = weight[at];
+                let scale = scale_of(at);
+                let l = vec4<u32>(w, w >> 4u, w >> 8u, w >> 12u) & vec4<u32>(15u);
+                let h = vec4<u32>(w >> 16u, w >> 20u, w >> 24u, w >> 28u) & vec4<u32>(15u);
+                low = (vec4<f32>(l) - 8.0) * scale;
+                high = (vec4<f32>(h) - 8.0) * scale;
+            }
+            tile_b[part * 128u + column] = low;
+            tile_b[part * 128u + 64u + column] = high;",
+            ),
+        };
+        let parts = TILE_DEPTH / 4 / vectors;
+        let loads = TILE_COLUMNS * parts / Self::INVOCATIONS as usize;
+        let load = |index: usize| {
+            format!(
+                "        {{
+            let load = invocation + {}u;
+            let column = load / {parts}u;
+            let part = load % {parts}u;
+            let row = weight_row(column);
+            let inside = row < columns;
+            {code}
+        }}\n",
+                index * Self::INVOCATIONS as usize
+            )
+        };
+        (0..loads).map(load).collect()
+    }
+
+    /// How many vectors of the input an invocation loads.
+    fn input_loads(&self) -> usize {
+        self.tile_rows * TILE_DEPTH / 4 / Self::INVOCATIONS as usize
+    }
+}
+
+/// Text for each of `count` indices.
+fn each(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect()
+}
+
+impl Wgsl for Gemm {
+    const INVOCATIONS: u32 = 128;
+
+    fn bindings(&self) -> Vec<(&'static str, &'static str)> {
+        let (input, weight) = match self.storage {
+            Storage::Numbers => ("f32", "f32"),
+            Storage::F32 => ("vec4<f32>", "vec4<f32>"),
+            Storage::F16 => ("vec4<f32>", "vec2<u32>"),
+            Storage::Q8 | Storage::Q4 => ("vec4<f32>", "u32"),
+        };
+        let mut bindings = vec![
+            ("x", input),
+            ("weight", weight),
+            ("bias", "f32"),
+            ("shift", "f32"),
+            ("residual", "f32"),
+        ];
+        if matches!(self.storage, Storage::Q8 | Storage::Q4) {
+            bindings.push(("scales", "u32"));
+        }
+        bindings.push(("out", "f32"));
+        bindings
+    }
+
+    fn body(&self) -> String {
+        let tile_rows = self.tile_rows;
+        let rows_each = tile_rows / 8;
+        let loads = self.input_loads();
+        let pixels = each(loads, |load| {
+            format!(
+                "    let pixel_{load} = place(first_row + (invocation + {}u) / 4u, rows);
+    var base_{load} = 0u;
+    var inside_{load} = false;\n",
+                load * 128
+            )
+        });
+        let taps = each(loads, |load| {
+            format!(
+                "            {{
+                let p = source(pixel_{load}, tap);
+                inside_{load} = p.y != 0u;
+                base_{load} = p.x;
+            }}\n"
+            )
+        });
+        let number = match self.storage {
+            Storage::Numbers => {
+                "for (var i = 0u; i < 4u; i++) {
+                    if (at + i < inputs) { v[i] = x[BASE * inputs + at + i]; }
+                }"
+            }
+            _ => "if (at < inputs) { v = x[(BASE * inputs + at) / 4u]; }",
+        };
+        let load_input = each(loads, |load| {
+            let number = number.replace("BASE", &format!("base_{load}"));
+            format!(
+                "        {{
+            let load = invocation + {}u;
+            let at = channel + load % 4u * 4u;
+            var v = vec4<f32>(0.0);
+            if (inside_{load}) {{ {number} }}
+            tile_a[load % 4u * {tile_rows}u + load / 4u] = v;
+        }}\n",
+                load * 128
+            )
+        });
+        let sums = each(rows_each, |i| {
+            each(4, |j| format!("    var sum_{i}_{j} = 0.0;\n"))
+        });
+        let columns_b = each(4, |j| {
+            format!(
+                "            let b{j} = tile_b[k * 64u + tx + {}u];\n",
+                j * 16
+            )
+        });
+        let products = each(rows_each, |i| {
+            let dots = each(4, |j| format!(" sum_{i}_{j} += dot(a, b{j});"));
+            format!(
+                "            {{ let a = tile_a[k * {tile_rows}u + ty + {}u];{dots} }}\n",
+                i * 8
+            )
+        });
+        let stores = each(rows_each, |i| {
+            let single = each(4, |j| {
+                format!(
+                    " store(row, tile_column * 64u + tx + {}u, sum_{i}_{j}, split);",
+                    j * 16
+                )
+            });
+            let gated = each(2, |j| {
+                format!(
+                    " store_gated(row, tile_column * 32u + tx + {}u, sum_{i}_{j}, sum_{i}_{});",
+                    j * 16,
+                    j + 2
+                )
+            });
+            format!(
+                "    {{
+        let row = first_row + ty + {}u;
+        if (row < rows) {{
+            if ((flags & 8u) == 0u) {{{single} }} else {{{gated} }}
+        }}
+    }}\n",
+                i * 8
+            )
+        });
+        let load_weights = self.load_weights();
+        let scale_of = match self.storage {
+            Storage::Q4 | Storage::Q8 => {
+                "fn scale_of(word: u32) -> f32 {
+    let group = word / info(17u);
+    let pair = unpack2x16float(scales[group / 2u]);
+    return select(pair.x, pair.y, (group & 1u) == 1u);
+}"
+            }
+            _ => "",
+        };
+        format!(
+            "\
+var<workgroup> tile_a: array<vec4<f32>, {}>;
+var<workgroup> tile_b: array<vec4<f32>, 256>;
+
+{GELU}
+{scale_of}
+
+// Picture, row and column of an output pixel; the last component is 0 beyond the last.
+fn place(pixel: u32, rows: u32) -> vec4<u32> {{
+    let area = info(3u);
+    let width = info(4u);
+    let rest = pixel % area;
+    return vec4<u32>(pixel / area, rest / width, rest % width, select(0u, 1u, pixel < rows));
+}}
+
+// Which input pixel a tap of the kernel sees, and whether there is one.
+fn source(pixel: vec4<u32>, tap: u32) -> vec2<u32> {{
+    let kernel_width = info(7u);
+    let stride = info(9u);
+    let height = info(5u);
+    let width = info(6u);
+    let enlarged = info(14u);
+    let y = pixel.y * stride + tap / kernel_width;
+    let x = pixel.z * stride + tap % kernel_width;
+    let top = info(10u);
+    let left = info(11u);
+    let inside = pixel.w == 1u && y >= top && x >= left && y - top < info(12u)
+        && x - left < info(13u);
+    let at = (pixel.x * height + ((y - top) >> enlarged)) * width + ((x - left) >> enlarged);
+    return vec2<u32>(select(0u, at, inside), select(0u, 1u, inside));
+}}
+
+fn store(row: u32, column: u32, sum: f32, split: u32) {{
+    let columns = info(1u);
+    if (column >= columns) {{ return; }}
+    let flags = info(16u);
+    var value = sum;
+    if ((flags & 1u) != 0u) {{ value += bias[column]; }}
+    if ((flags & 2u) != 0u) {{ value += shift[row / info(3u) * columns + column]; }}
+    let at = (split * info(0u) + row) * columns + column;
+    if ((flags & 4u) != 0u) {{ value += residual[at]; }}
+    out[at] = value;
+}}
+
+fn store_gated(row: u32, column: u32, sum: f32, gate: f32) {{
+    let columns = info(1u) / 2u;
+    if (column >= columns) {{ return; }}
+    var value = sum;
+    var gated = gate;
+    if ((info(16u) & 1u) != 0u) {{
+        value += bias[column];
+        gated += bias[columns + column];
+    }}
+    out[row * columns + column] = value * gelu(gated);
+}}
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>,
+        @builtin(local_invocation_index) invocation: u32) {{
+    let rows = info(0u);
+    let columns = info(1u);
+    let inputs = info(2u);
+    let taps = info(8u);
+    let flags = info(16u);
+    let column_tiles = info(18u);
+    let number = workgroup.x + workgroup.y * workgroups.x;
+    let tile_column = number % column_tiles;
+    let first_row = number / column_tiles * {tile_rows}u;
+    let split = workgroup.z;
+    let tx = invocation % 16u;
+    let ty = invocation / 16u;
+{pixels}{sums}
+    let steps_a_tap = (inputs + 15u) / 16u;
+    let first_step = split * info(15u);
+    let end = min(first_step + info(15u), taps * steps_a_tap);
+    var tap = first_step / steps_a_tap;
+    var channel = first_step % steps_a_tap * 16u;
+    var new_tap = true;
+    for (var step = first_step; step < end; step++) {{
+        if (new_tap) {{
+{taps}        }}
+{load_input}{load_weights}        workgroupBarrier();
+        for (var k = 0u; k < 4u; k++) {{
+{columns_b}{products}        }}
+        workgroupBarrier();
+        channel += 16u;
+        new_tap = channel >= inputs;
+        if (new_tap) {{
+            channel = 0u;
+            tap++;
+        }}
+    }}
+{stores}}}
+",
+            tile_rows * 4,
+        )
+        .replace(
+            "weight_row(column)",
+            "select(tile_column * 64u + column, \
+             select(tile_column * 32u + column, columns / 2u + tile_column * 32u + column - 32u, column >= 32u), \
+             (flags & 8u) != 0u)",
+        )
+    }
+}
+
+/// The exact GELU, by the error function (Abramowitz and Stegun, 7.1.26: off by 1.5e-7 at most).
+pub(in crate::kernels) const GELU: &str = "\
+fn gelu(x: f32) -> f32 {
+    let z = abs(x) * 0.7071067811865476;
+    let t = 1.0 / (1.0 + 0.3275911 * z);
+    let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027
+        + t * 1.061405429))));
+    let erf = 1.0 - p * exp(-z * z);
+    return 0.5 * x * (1.0 + select(erf, -erf, x < 0.0));
+}
+";
+
+/// Adds up what the parts of the inputs gave, and the addends. One output an invocation.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct SumSplits;
+
+impl Wgsl for SumSplits {
+    const INVOCATIONS: u32 = 256;
+
+    fn bindings(&self) -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("partial", "f32"),
+            ("bias", "f32"),
+            ("shift", "f32"),
+            ("residual", "f32"),
+            ("out", "f32"),
+        ]
+    }
+
+    fn body(&self) -> String {
+        format!(
+            "\
+{GELU}
+fn total(row: u32, column: u32) -> f32 {{
+    let columns = info(2u);
+    var sum = 0.0;
+    for (var split = 0u; split < info(4u); split++) {{
+        sum += partial[(split * info(5u) + row) * columns + column];
+    }}
+    if ((info(6u) & 1u) != 0u) {{ sum += bias[column]; }}
+    return sum;
+}}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>,
+        @builtin(local_invocation_index) invocation: u32) {{
+    let at = (workgroup.x + workgroup.y * workgroups.x) * 256u + invocation;
+    if (at >= info(0u)) {{ return; }}
+    let width = info(1u);
+    let row = at / width;
+    let column = at % width;
+    let flags = info(6u);
+    var value = total(row, column);
+    if ((flags & 2u) != 0u) {{ value += shift[row / info(3u) * width + column]; }}
+    if ((flags & 4u) != 0u) {{ value += residual[at]; }}
+    if ((flags & 8u) != 0u) {{ value *= gelu(total(row, width + column)); }}
+    out[at] = value;
+}}
+"
+        )
+    }
+}

@@ -1,0 +1,246 @@
+//! Matrix products and convolutions with stored weights, which a GPU reads as they are stored.
+//!
+//! Both are one kernel: a convolution is the product of its input's neighbourhoods and its
+//! weights, whose neighbourhoods are never laid out (an implicit GEMM).
+
+mod cpu;
+#[cfg(feature = "gpu")]
+mod gpu;
+
+#[cfg(feature = "gpu")]
+pub(super) use gpu::GELU;
+
+use burn::tensor::Tensor;
+
+use super::StoredWeight;
+#[cfg(feature = "gpu")]
+use super::is_gpu;
+
+/// A convolution's geometry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvGeometry {
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Step on both axes.
+    pub stride: usize,
+    /// Rows of zeros above and below, columns left and right.
+    pub padding: [(usize, usize); 2],
+    /// The height and width to which the input is enlarged before, by repeating each pixel: twice
+    /// its own, or one less.
+    pub enlarged: Option<[usize; 2]>,
+}
+
+impl ConvGeometry {
+    /// One pixel at a time.
+    pub const POINTWISE: Self = Self {
+        kernel: [1, 1],
+        stride: 1,
+        padding: [(0, 0); 2],
+        enlarged: None,
+    };
+
+    /// Height and width of what comes out of a map of height and width `input`.
+    pub fn output(&self, input: [usize; 2]) -> [usize; 2] {
+        let map = self.enlarged.unwrap_or(input);
+        [0, 1].map(|axis| {
+            let (before, after) = self.padding[axis];
+            (before + map[axis] + after - self.kernel[axis]) / self.stride + 1
+        })
+    }
+}
+
+/// What is added to a product.
+#[derive(Default)]
+pub struct Addends<const D: usize> {
+    /// For each output feature.
+    pub bias: Option<Tensor<1>>,
+    /// For each output feature of each picture, `[batch, features]`.
+    pub shift: Option<Tensor<2>>,
+    /// For each output, of the output's shape.
+    pub residual: Option<Tensor<D>>,
+}
+
+/// `x · Wᵀ` over the last axis of `[batch, rows, in]`, plus `addends`; `weight` is `[out, in]`.
+pub fn linear(x: Tensor<3>, weight: &StoredWeight, out: usize, addends: Addends<3>) -> Tensor<3> {
+    #[cfg(feature = "gpu")]
+    if is_gpu(&x.device()) {
+        return gpu::linear(x, weight, out, addends);
+    }
+    cpu::linear(x, weight, out, addends)
+}
+
+/// As [`linear`] without addends, for twice `out` features: the first half times the GELU of the
+/// second (Shazeer, "GLU variants improve transformer", 2020).
+pub fn linear_geglu(
+    x: Tensor<3>,
+    weight: &StoredWeight,
+    out: usize,
+    bias: Option<Tensor<1>>,
+) -> Tensor<3> {
+    #[cfg(feature = "gpu")]
+    if is_gpu(&x.device()) {
+        return gpu::linear_geglu(x, weight, out, bias);
+    }
+    cpu::linear_geglu(x, weight, out, bias)
+}
+
+/// Convolves `[batch, in, height, width]` and adds `addends`; `weight` is `[out, height, width,
+/// in]`.
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: &StoredWeight,
+    out: usize,
+    geometry: ConvGeometry,
+    addends: Addends<4>,
+) -> Tensor<4> {
+    #[cfg(feature = "gpu")]
+    if is_gpu(&x.device()) {
+        return gpu::conv2d(x, weight, out, geometry, addends);
+    }
+    cpu::conv2d(x, weight, out, geometry, addends)
+}
+
+#[cfg(all(test, feature = "gpu"))]
+mod tests {
+    use burn::tensor::{DType, Device, Int, TensorData};
+
+    use super::*;
+    use crate::kernels::QuantizedWeight;
+    use crate::kernels::test::{assert_near, both, random};
+
+    fn words(values: Vec<u32>, device: &Device) -> Tensor<1, Int> {
+        let count = values.len();
+        let values: Vec<i32> = values.into_iter().map(|word| word as i32).collect();
+        Tensor::from_data(TensorData::new(values, [count]), (device, DType::I32))
+    }
+
+    fn half(value: f32) -> u32 {
+        half::f16::from_f32(value).to_bits().into()
+    }
+
+    /// `count` weights, stored in each way: as numbers, half floats, and in 8 and 4 bits.
+    fn weights(count: usize, seed: u64, bits: usize, device: &Device) -> StoredWeight {
+        let values = random([count], seed);
+        if bits == 32 {
+            return StoredWeight::F32(Box::new(values.to_device(device)));
+        }
+        let values: Vec<f32> = values.into_data().try_into_vec().unwrap();
+        if bits == 16 {
+            let pairs = values.chunks(2);
+            let pairs = pairs.map(|pair| half(pair[0]) | half(*pair.get(1).unwrap_or(&0.0)) << 16);
+            return StoredWeight::F16(Box::new(words(pairs.collect(), device)));
+        }
+        let group = 32;
+        let middle = 1 << (bits - 1);
+        let level = |value: &f32| ((value * middle as f32 / 4.0) as i32 + middle) as u32;
+        let levels = values.chunks(32 / bits);
+        let levels = levels.map(|values| {
+            let levels = values.iter().enumerate();
+            levels.fold(0, |word, (index, value)| {
+                word | level(value) << (index * bits)
+            })
+        });
+        let scales = (0..count / group).map(|index| half(0.5 + index as f32 / 1000.0));
+        let scales: Vec<u32> = scales.collect();
+        let scales = scales.chunks(2);
+        let scales = scales.map(|pair| pair[0] | pair.get(1).copied().unwrap_or(0) << 16);
+        StoredWeight::Quantized(Box::new(QuantizedWeight {
+            words: words(levels.collect(), device),
+            scales: words(scales.collect(), device),
+            bits,
+            group,
+        }))
+    }
+
+    /// Against the CPU: every way of storing, numbers of inputs that fill no vector or no tile, few
+    /// and many rows, with and without what is added.
+    #[test]
+    fn linear_equals_the_cpus() {
+        let sizes = [
+            (1, 1, 32, 5),
+            (2, 77, 320, 64),
+            (1, 300, 7, 130),
+            (1, 3, 2560, 70),
+            (2, 4100, 36, 33),
+        ];
+        for (batch, rows, inputs, out) in sizes {
+            for bits in [32, 16, 8, 4] {
+                if bits < 16 && !inputs.is_multiple_of(32) {
+                    continue;
+                }
+                let x = random([batch, rows, inputs], 1);
+                let residual = random([batch, rows, out], 2);
+                let (bias, shift) = (random([out], 3), random([batch, out], 4));
+                let [cpu, gpu] = both(|device| {
+                    let weight = weights(out * inputs, 5, bits, device);
+                    let addends = Addends {
+                        bias: Some(bias.clone().to_device(device)),
+                        shift: Some(shift.clone().to_device(device)),
+                        residual: Some(residual.clone().to_device(device)),
+                    };
+                    let x = x.clone().to_device(device);
+                    let plain = linear(x.clone(), &weight, out, Addends::default());
+                    plain + linear(x, &weight, out, addends)
+                });
+                assert_near(cpu, gpu, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn gated_linear_equals_the_cpus() {
+        for (rows, inputs, out) in [(70, 64, 48), (3, 1280, 160), (5, 6, 7)] {
+            let (x, bias) = (random([2, rows, inputs], 1), random([2 * out], 2));
+            let [cpu, gpu] = both(|device| {
+                let weight = weights(2 * out * inputs, 3, 32, device);
+                let bias = bias.clone().to_device(device);
+                linear_geglu(x.clone().to_device(device), &weight, out, Some(bias))
+            });
+            assert_near(cpu, gpu, 1e-5);
+        }
+    }
+
+    /// Against the CPU: odd sizes, one channel, stride 2, padding on some sides, enlarging, 1x1.
+    #[test]
+    fn conv2d_equals_the_cpus() {
+        let geometry = |kernel, stride, padding, enlarged| ConvGeometry {
+            kernel: [kernel; 2],
+            stride,
+            padding: [padding, padding],
+            enlarged,
+        };
+        let cases = [
+            ([2, 64, 9, 11], 70, geometry(3, 1, (1, 1), None)),
+            ([1, 4, 16, 16], 32, geometry(3, 1, (1, 1), None)),
+            ([1, 3, 13, 10], 1, geometry(3, 2, (1, 1), None)),
+            ([1, 32, 8, 8], 64, geometry(3, 2, (0, 1), None)),
+            ([2, 32, 5, 4], 32, geometry(3, 1, (1, 1), Some([9, 8]))),
+            ([1, 96, 7, 7], 33, geometry(1, 1, (0, 0), None)),
+            ([1, 1, 1, 1], 1, geometry(3, 1, (1, 1), None)),
+            ([1, 640, 4, 4], 64, geometry(3, 1, (1, 1), None)),
+        ];
+        for (shape, out, geometry) in cases {
+            let [batch, inputs, height, width] = shape;
+            let [out_height, out_width] = geometry.output([height, width]);
+            for bits in [32, 16, 8, 4] {
+                if bits < 16 && !inputs.is_multiple_of(32) {
+                    continue;
+                }
+                let x = random(shape, 1);
+                let residual = random([batch, out, out_height, out_width], 2);
+                let (bias, shift) = (random([out], 3), random([batch, out], 4));
+                let [cpu, gpu] = both(|device| {
+                    let taps = geometry.kernel[0] * geometry.kernel[1];
+                    let weight = weights(out * taps * inputs, 5, bits, device);
+                    let addends = Addends {
+                        bias: Some(bias.clone().to_device(device)),
+                        shift: Some(shift.clone().to_device(device)),
+                        residual: Some(residual.clone().to_device(device)),
+                    };
+                    conv2d(x.clone().to_device(device), &weight, out, geometry, addends)
+                });
+                assert_near(cpu, gpu, 1e-5);
+            }
+        }
+    }
+}
