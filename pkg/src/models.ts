@@ -1,5 +1,5 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
-import { callOnce } from "./internal/page/engine-worker.js";
+import { callOnce } from "./internal/page/models-worker.js";
 import { toPackRequest } from "./internal/page/pack-request.js";
 import { miniBytes } from "./internal/page/mini-bytes.js";
 import { abortError } from "./internal/shared/abort-error.js";

@@ -3,7 +3,7 @@ import { engineWorker } from "../internal/page/engine-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
-import type { Calls, EngineRequest, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
+import type { Calls, EngineRequest, ModelLocation, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { abortError } from "../internal/shared/abort-error.js";
 import { locate } from "../internal/page/model.js";
@@ -229,13 +229,17 @@ export class Engine {
  */
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
-  const model = await locate(options?.model);
-  const source = model.kind === "page" ? (options.model as ModelSource) : undefined;
+  const source = isSource(options?.model) ? options.model : undefined;
+  const model: ModelLocation = source ? { kind: "page" } : await locate(options?.model as string);
   const memoryLimit = checkMemoryLimit(options.memoryLimit);
   const settings = { model, loras: await readLoras(options.loras, options.signal), memoryLimit };
   const client = new WorkerClient(engineWorker, source);
   const info = await client.call("load", { ...settings, device }, options);
   return new Engine(source, settings, client, info);
+}
+
+function isSource(model: string | ModelSource): model is ModelSource {
+  return typeof (model as Partial<ModelSource> | undefined)?.read === "function";
 }
 
 function checkMemoryLimit(limit: number | undefined): number | undefined {
