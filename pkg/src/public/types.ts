@@ -19,6 +19,11 @@ export interface ModelSource {
    * shard. Is called in the page, also again later, when the engine has to be
    * rebuilt. The bytes are copied. If they are not what the manifest says, the
    * file is asked for once more, with `again`.
+   *
+   * `signal` fires when the request is aborted or the engine disposed of: nobody
+   * waits for the bytes any more. A rejection fails the request with code `"io"`,
+   * or with what a {@link GlassineError} says; only one that is `recoverable` is
+   * tried again, up to four times.
    */
   read(
     path: string,

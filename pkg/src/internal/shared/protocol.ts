@@ -154,12 +154,12 @@ export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" |
 /** Calls for the worker that needs no model. */
 export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" }>;
 
-export type ToWorker =
-  | Call
-  | { type: "abort" }
-  /** The answer to `read`. */
+/** The answer to `read`. */
+export type ReadAnswer =
   | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: "unread"; read: number; error: RawError };
+
+export type ToWorker = Call | { type: "abort" } | ReadAnswer;
 
 export type FromWorker =
   /** Asks for a file of the page's own source, `again` if it was read before and is damaged. */

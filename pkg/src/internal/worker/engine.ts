@@ -8,7 +8,7 @@ import { findAdapter, recommend } from "../shared/gpu.js";
 import { miniFiles } from "./mini-files.js";
 import type { Calls, EngineCall, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
-import { fromRawError } from "../shared/from-raw-error.js";
+import { PageReads } from "./page-reads.js";
 import { toRawError } from "./raw-error.js";
 import { openSource, retrying, type PackSource } from "./sources.js";
 import { startModule } from "./start-module.js";
@@ -19,8 +19,7 @@ import { yieldToEventLoop } from "./yield-to-event-loop.js";
 let module: { __wbindgen_externrefs: WebAssembly.Table } | undefined;
 let engine: WasmEngine | undefined;
 let controller = new AbortController();
-let readCount = 0;
-const reads = new Map<number, { resolve(bytes: Uint8Array<ArrayBuffer>): void; reject(error: GlassineError): void }>();
+const pageReads = new PageReads(post);
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
@@ -28,13 +27,6 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 
 /** The loaded model's files. */
 let source: PackSource | undefined;
-
-/** Reads a file of the model that the page reads by itself. */
-const askPage: PackSource["read"] = (path, { again }) =>
-  new Promise((resolve, reject) => {
-    reads.set(++readCount, { resolve, reject });
-    post({ type: "read", read: readCount, path, again });
-  });
 
 /** Reads a file for the engine. Its failure is that of the call. */
 async function read(path: string, again = false): Promise<Uint8Array> {
@@ -103,7 +95,7 @@ async function load({ model, device: choice, loras, memoryLimit }: Calls["load"]
   const device = choice === "auto" ? recommend(adapter) : choice;
   if (device === "webgpu") patchWebGpu(watch);
 
-  source = model.kind === "page" ? retrying(askPage) : openSource(model, miniUrl);
+  source = model.kind === "page" ? retrying((path, options) => pageReads.read(path, options)) : openSource(model, miniUrl);
   module = await startModule();
   engine = await WasmEngine.load(read, device, loras, memoryLimit ?? memoryLimits[device], report);
   return engine.info();
@@ -153,12 +145,8 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       controller.abort();
       break;
     case "bytes":
-      reads.get(data.read)?.resolve(data.bytes);
-      reads.delete(data.read);
-      break;
     case "unread":
-      reads.get(data.read)?.reject(fromRawError(data.error));
-      reads.delete(data.read);
+      pageReads.answer(data);
       break;
     default:
       run(data as EngineCall)
