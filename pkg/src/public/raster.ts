@@ -32,9 +32,9 @@ export class Raster implements Pixels {
 
   async #encode(): Promise<Blob> {
     const { width, height } = this;
-    const { buffer, byteOffset, byteLength } = this.imageData.data;
     try {
-      return await encodePng({ width, height, rgba: new Uint8Array(buffer, byteOffset, byteLength) });
+      // Copied, because the worker may have other pictures to encode first.
+      return await encodePng({ width, height, rgba: new Uint8Array(this.imageData.data) });
     } catch (error) {
       this.#png = undefined;
       throw error;
