@@ -1,5 +1,5 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
-import { callOnce } from "./internal/page/engine-worker.js";
+import { callOnce } from "./internal/page/models-worker.js";
 import { toPackRequest } from "./internal/page/pack-request.js";
 import { miniBytes } from "./internal/page/mini-bytes.js";
 import { abortError } from "./internal/shared/abort-error.js";
@@ -23,6 +23,7 @@ export type {
   ImportOptions,
   MemoryEstimate,
   ModelEstimate,
+  PackLora,
   PackOptions,
   Quantization,
   StorageEstimate,
@@ -33,6 +34,7 @@ export type {
   VerifyOptions,
 } from "./public/types.js";
 
+/** The models in the browser's storage, which all pages of an origin share. */
 export const models = Object.freeze({
   /** The models that `createEngine` knows by name, and those whose import was interrupted. */
   async list(): Promise<StoredModel[]> {
@@ -42,16 +44,27 @@ export const models = Object.freeze({
     return [mini, ...(await Promise.all(stored)).flat()];
   },
 
+  /** Stores a model: the pack at a URL, or one that is made here of a checkpoint's files. */
   import: importModel,
 
-  /** Computes the SHA-256 of every file of a stored model. Rejects if there is none of that name, or if a repair fails. */
+  /**
+   * Computes the SHA-256 of every file of a stored model.
+   *
+   * @throws GlassineError `model_not_found` if there is none of that name, `storage_unavailable`, `aborted`; for a
+   * repair that fails `network`, `model_damaged`, `quota_exceeded` or `io`.
+   */
   async verify(name: string, options: VerifyOptions = {}): Promise<Verification> {
     const { repair = false, ...others } = options;
     checkName(name);
     return callOnce("verify", { name, repair }, others);
   },
 
-  /** Removes a stored model, or what an interrupted import has left of it. Gives whether there was any. */
+  /**
+   * Removes a stored model, or what an interrupted import has left of it, once nobody loads or stores it. Gives whether
+   * there was any.
+   *
+   * @throws GlassineError `bad_option` for what can be no name, `aborted`.
+   */
   async remove(name: string, { signal = never() }: { signal?: AbortSignal | undefined } = {}): Promise<boolean> {
     checkName(name);
     if (!(await ModelFolder.find(name))) return false;
@@ -63,6 +76,7 @@ export const models = Object.freeze({
     return abortable(signal, withLock(name, { mode: "exclusive", signal }, work));
   },
 
+  /** What the browser grants this page's origin, and what a model takes. */
   estimate,
 });
 
@@ -122,6 +136,8 @@ async function estimate(): Promise<StorageEstimate>;
 /**
  * The same, and what a model takes: a stored one by its name, any other by the
  * URL of its pack. No weights are fetched for it.
+ *
+ * @throws GlassineError `bad_option`, `model_not_found`, `model_damaged`, `model_unsupported`, `network`, `aborted`.
  */
 async function estimate(model: string, options?: EstimateOptions): Promise<ModelEstimate>;
 async function estimate(

@@ -45,6 +45,11 @@ and nothing else.
 
 Recommended: {p['steps']} steps of DPM++ 2M Karras, guidance {p["guidance"]:g}, one decoder pass, size 64 x 64, short prompts such as "a red apple" or "a fox, flat".
 
+## Licence
+
+The weights have the licence of glassine: MIT or Apache-2.0, at your option (`LICENSE-MIT` and `LICENSE-APACHE` in the package and
+in the source). The pictures and words that they were trained on have licences of their own, which the next section names.
+
 ## Data
 
 {table(sources, ["source", "licence", "pictures (VAE, codec)", "pictures (diffusion)", "caption words"])}

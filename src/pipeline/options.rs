@@ -63,19 +63,20 @@ options! {
     strength: f64 = "number";
     /// How strongly `control` steers, 0 to 10; 1 if left out.
     control_scale: f32 = "number";
-    /// The part of the steps that goes by before `control` steers; 0 if left out.
+    /// The part of the steps that goes by before `control` steers, from 0; 0 if left out.
     control_start: f64 = "number";
-    /// The part of the steps after which `control` steers no more; 1 if left out.
+    /// The part of the steps after which `control` steers no more, above `controlStart` and at most
+    /// 1; 1 if left out.
     control_end: f64 = "number";
     /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
     fit: bool = "boolean";
-    /// In pixels; a multiple of `engine.info.sizeMultiple`.
+    /// In pixels, at most 4096; a multiple of `engine.info.sizeMultiple`.
     width: usize = "number";
     /// In pixels, likewise.
     height: usize = "number";
-    /// The number of denoising steps.
+    /// The number of denoising steps, 1 to 1000.
     steps: usize = "number";
-    /// How closely to follow the prompt; 1 turns the negative prompt off.
+    /// How closely to follow the prompt, 0 to 100; 1 turns the negative prompt off.
     guidance: f32 = "number";
     /// A whole number from 0 to 2^53 - 1. The same seed and options give the same picture.
     seed: u64 = "number";
@@ -85,7 +86,7 @@ options! {
     convention: Convention = "Convention";
     /// `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out.
     vae: VaeKind = "Vae";
-    /// How many flipped and turned copies the transparency decoder averages: 1 or 8.
+    /// How many flipped and turned copies the transparency decoder takes the median of: 1 or 8.
     decode_passes: usize = "number";
     /// Adds a preview to the progress of every n-th step: opaque, and of the output's size if the
     /// model has TAESD, else an eighth of it.

@@ -4,33 +4,16 @@ use js_sys::{Array, Float32Array, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::values::{error_to_js, object, picture_from_js, picture_to_js, set};
+use super::values::{object, picture_from_js, picture_to_js, set};
 use crate::pack::Lora;
 use crate::pipeline::{Event, Latent, Layer, Request, RequestOptions, RequestPictures};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
-/// The error of a request whose latent is kept, because only decoding it failed.
-pub fn error_with_latent(error: Error, latent: &Latent) -> JsValue {
-    let value = error_to_js(error);
-    set(&value, "latent", latent_to_js(latent));
-    value
-}
-
-/// The error behind what a callback of the page rejected with.
-pub fn error_from_js(value: &JsValue) -> Error {
-    let text = |name: &str| {
-        let property = Reflect::get(value, &name.into()).ok()?;
-        property.as_string()
-    };
-    let name = text("code").unwrap_or_default();
-    let code = ErrorCode::ALL
-        .iter()
-        .copied()
-        .find(|code| code.as_str() == name)
-        .unwrap_or(ErrorCode::Io);
-    let message = text("message").unwrap_or_else(|| format!("{value:?}"));
-    Error::new(code, message, text("hint").unwrap_or_default())
+/// Adds to the error of a request its latent, which is kept because only decoding it failed.
+pub fn with_latent(error: JsValue, latent: &Latent) -> JsValue {
+    set(&error, "latent", latent_to_js(latent));
+    error
 }
 
 /// The bytes that reading `file` gave.

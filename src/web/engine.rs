@@ -1,13 +1,13 @@
 use burn::tensor::Device;
-use js_sys::{Array, Date, Function, Promise};
+use js_sys::{Array, Date, Function};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
 
 use super::convert::{
-    bytes_from_js, error_from_js, error_with_latent, event_to_js, latent_from_js, latent_to_js,
-    layers_to_js, lora_from_js, request_from_js,
+    bytes_from_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, lora_from_js,
+    request_from_js, with_latent,
 };
+use super::thrown::Thrown;
 use super::values::{JsResult, error_to_js, object, picture_from_js};
 use crate::Result;
 use crate::pack::{Manifest, PackSource};
@@ -34,6 +34,7 @@ export type Report = (event: EngineEvent) => Promise<boolean>;
 /// file was read before and found damaged.
 struct JsSource {
     read: Function,
+    thrown: Thrown,
 }
 
 impl PackSource for JsSource {
@@ -51,29 +52,22 @@ impl JsSource {
         let promise = self
             .read
             .call2(&JsValue::UNDEFINED, &file.into(), &again.into());
-        let bytes = settled(promise)
-            .await
-            .map_err(|error| error_from_js(&error))?;
-        bytes_from_js(file, bytes)
+        bytes_from_js(file, self.thrown.settled(promise).await?)
     }
 }
 
 /// Events go to a JavaScript function whose promise says whether to go on.
 struct JsObserver {
     report: Function,
+    thrown: Thrown,
 }
 
 impl Observer for JsObserver {
     async fn report(&mut self, event: Event) -> bool {
         let promise = self.report.call1(&JsValue::UNDEFINED, &event_to_js(&event));
-        let answer = settled(promise).await;
+        let answer = self.thrown.settled(promise).await;
         answer.is_ok_and(|answer| answer.is_truthy())
     }
-}
-
-/// Awaits the promise that a function may have returned.
-pub(super) async fn settled(answer: JsResult) -> JsResult {
-    JsFuture::from(Promise::resolve(&answer?)).await
 }
 
 /// What a picture takes of a GPU's memory with the pack of that manifest; `undefined` stands for the
@@ -102,6 +96,7 @@ pub fn estimate_gpu_memory(
 pub struct WasmEngine {
     engine: Engine<JsSource>,
     device: String,
+    thrown: Thrown,
 }
 
 #[wasm_bindgen]
@@ -126,11 +121,22 @@ impl WasmEngine {
             loras,
             memory_limit: memory_limit.map(|bytes| bytes as u64),
         };
-        let engine = Engine::open(JsSource { read }, target, options).await;
-        let mut engine = engine.map_err(error_to_js)?;
-        let mut observer = JsObserver { report };
-        engine.preload(&mut observer).await.map_err(error_to_js)?;
-        Ok(Self { engine, device })
+        let thrown = Thrown::default();
+        let source = JsSource {
+            read,
+            thrown: thrown.clone(),
+        };
+        let engine = Engine::open(source, target, options).await;
+        let engine = engine.map_err(|error| thrown.or(error))?;
+        let mut loaded = Self {
+            engine,
+            device,
+            thrown,
+        };
+        let mut observer = loaded.observer(report);
+        let preloaded = loaded.engine.preload(&mut observer).await;
+        preloaded.map_err(|error| loaded.thrown.or(error))?;
+        Ok(loaded)
     }
 
     /// What the model is and can do.
@@ -178,10 +184,10 @@ impl WasmEngine {
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
         let request = request_from_js(request).map_err(error_to_js)?;
-        let mut observer = JsObserver { report };
+        let mut observer = self.observer(report);
         let started = Date::now();
         let sampled = self.engine.sample(&request, &mut observer).await;
-        let latent = sampled.map_err(error_to_js)?.latent;
+        let latent = sampled.map_err(|error| self.thrown.or(error))?.latent;
         let sampled_at = Date::now();
         let decoded = self
             .engine
@@ -194,7 +200,7 @@ impl WasmEngine {
             )
             .await
             .map(|decoded| layers_to_js(&decoded.layers));
-        let layers = decoded.map_err(|error| error_with_latent(error, &latent))?;
+        let layers = decoded.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
         Ok(object([
             ("layers", layers),
             ("latent", latent_to_js(&latent)),
@@ -216,14 +222,14 @@ impl WasmEngine {
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
         let picture = picture_from_js(&picture).map_err(error_to_js)?;
-        let mut observer = JsObserver { report };
+        let mut observer = self.observer(report);
         let encoded = self
             .engine
             .encode(&picture, OFFSET_GAIN, &mut observer)
             .await;
         let transparent = Mode::Single.missing_part(self.engine.manifest()).is_none();
         let latent = Latent {
-            values: encoded.map_err(error_to_js)?.latent,
+            values: encoded.map_err(|error| self.thrown.or(error))?.latent,
             mode: if transparent {
                 Mode::Single
             } else {
@@ -245,13 +251,20 @@ impl WasmEngine {
     ) -> JsResult {
         let latent = latent_from_js(latent).map_err(error_to_js)?;
         let vae: VaeKind = vae.parse().map_err(error_to_js)?;
-        let mut observer = JsObserver { report };
+        let mut observer = self.observer(report);
         let decoded = self
             .engine
             .decode(&latent, vae, passes, false, &mut observer)
             .await;
         decoded
             .map(|decoded| layers_to_js(&decoded.layers))
-            .map_err(error_to_js)
+            .map_err(|error| self.thrown.or(error))
+    }
+}
+
+impl WasmEngine {
+    fn observer(&self, report: Function) -> JsObserver {
+        let thrown = self.thrown.clone();
+        JsObserver { report, thrown }
     }
 }

@@ -16,6 +16,8 @@ mod engine;
 mod pack;
 #[cfg(not(feature = "diffusion"))]
 mod scene;
+#[cfg(feature = "diffusion")]
+mod thrown;
 mod values;
 
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -6,9 +6,9 @@ use js_sys::{Array, Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::convert::{bytes_from_js, error_from_js, event_to_js};
-use super::engine::settled;
-use super::values::{JsResult, error_to_js};
+use super::convert::{bytes_from_js, event_to_js};
+use super::thrown::{Thrown, message_of};
+use super::values::JsResult;
 use crate::pack::{LoadEvent, PackOptions, PackSource, PackStore, Packer};
 use crate::pipeline::Event;
 use crate::weights::{Files, ReadAt};
@@ -72,7 +72,7 @@ impl ReadAt for JsFile {
         let slice = self
             .read
             .call3(&JsValue::NULL, &index.into(), &start.into(), &end.into());
-        let slice = slice.map_err(|error| io::Error::other(error_from_js(&error).message))?;
+        let slice = slice.map_err(|thrown| io::Error::other(message_of(&thrown)))?;
         match slice.dyn_into::<Uint8Array>() {
             Ok(bytes) if bytes.length() as usize == buffer.len() => {
                 bytes.copy_to(buffer);
@@ -87,12 +87,13 @@ impl ReadAt for JsFile {
 struct JsStore {
     read: Function,
     write: Function,
+    thrown: Thrown,
 }
 
 impl PackSource for JsStore {
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
-        let bytes = settled(self.read.call1(&JsValue::NULL, &file.into())).await;
-        bytes_from_js(file, bytes.map_err(|error| error_from_js(&error))?)
+        let bytes = self.read.call1(&JsValue::NULL, &file.into());
+        bytes_from_js(file, self.thrown.settled(bytes).await?)
     }
 }
 
@@ -102,8 +103,7 @@ impl PackStore for JsStore {
         let written = self
             .write
             .call2(&JsValue::NULL, &file.into(), &bytes.into());
-        let written = settled(written).await;
-        written.map(|_| ()).map_err(|error| error_from_js(&error))
+        self.thrown.settled(written).await.map(|_| ())
     }
 }
 
@@ -128,8 +128,9 @@ pub async fn pack_files(
     )]
     report: Function,
 ) -> JsResult<()> {
-    let packed = pack(&name, options, &files, read, &store, report).await;
-    packed.map_err(error_to_js)
+    let thrown = Thrown::default();
+    let packed = pack(&name, options, &files, read, &store, report, &thrown).await;
+    packed.map_err(|error| thrown.or(error))
 }
 
 async fn pack(
@@ -139,6 +140,7 @@ async fn pack(
     read: Function,
     store: &JsValue,
     report: Function,
+    thrown: &Thrown,
 ) -> Result<()> {
     let options: PackOptions = serde_wasm_bindgen::from_value(options)
         .map_err(|error| bad_options(format!("the options cannot be used: {error}")))?;
@@ -160,6 +162,7 @@ async fn pack(
     let mut store = JsStore {
         read: method("read")?,
         write: method("write")?,
+        thrown: thrown.clone(),
     };
     let progress = async |event: LoadEvent| {
         let LoadEvent {
@@ -170,7 +173,7 @@ async fn pack(
             loaded_bytes,
             total_bytes,
         });
-        let answer = settled(report.call1(&JsValue::NULL, &event)).await;
+        let answer = thrown.settled(report.call1(&JsValue::NULL, &event)).await;
         answer.is_ok_and(|answer| answer.is_truthy())
     };
     Packer::pack(&options, name, &files, &mut store, progress).await?;

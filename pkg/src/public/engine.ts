@@ -3,7 +3,7 @@ import { engineWorker } from "../internal/page/engine-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
-import type { Calls, EngineRequest, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
+import type { Calls, EngineRequest, ModelLocation, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { abortError } from "../internal/shared/abort-error.js";
 import { locate } from "../internal/page/model.js";
@@ -36,7 +36,7 @@ export interface GenerateResult {
   readonly layers: Layer[];
   /** The picture before decoding, to decode it again in another way. */
   readonly latent: Latent;
-  /** Milliseconds that each phase took. */
+  /** Milliseconds by phase: `denoising`, with what comes before it, and `decoding`. */
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -70,7 +70,13 @@ export class Engine {
     return this.#info;
   }
 
-  /** Turns a prompt into layers. */
+  /**
+   * Turns a prompt into layers.
+   *
+   * @throws GlassineError `bad_option`, `bad_image`, `unsupported_mode`, `out_of_memory`, `non_finite`, `device_lost`,
+   * `aborted`, `disposed`, `internal`; and what {@link createEngine} throws where a part of the model has to be loaded
+   * again. Where only decoding failed, the error has the latent.
+   */
   async generate(options: GenerateOptions): Promise<GenerateResult> {
     checkPrompt(options);
     const request = toRequest(options).then((options) => ({ options }));
@@ -89,6 +95,8 @@ export class Engine {
    * foreground. Where nothing is visible yet, the first layer is made in mode
    * `single` if it is to be in front and the model can do that, else in mode
    * `opaque`.
+   *
+   * @throws GlassineError as {@link Engine.generate} and {@link Scene.flatten} do.
    */
   async addLayer(scene: Scene, options: AddLayerOptions): Promise<SceneLayer> {
     const { where = "front", ...settings } = options ?? {};
@@ -108,20 +116,31 @@ export class Engine {
 
   /**
    * Encodes a picture into a latent that `decode` takes, hiding its alpha in it
-   * where the model has a transparency encoder. Its sides must be multiples of 8.
+   * where the model has a transparency encoder. Its sides must be multiples of 8, at most 4096 pixels.
+   *
+   * @throws GlassineError `bad_image`, and as {@link Engine.generate} does.
    */
   async encode(image: Picture, options: RequestOptions = {}): Promise<Latent> {
     return this.#call("encode", toRawPicture(image).then((picture) => ({ picture })), options);
   }
 
-  /** Decodes a latent of one frame into its layer. */
+  /**
+   * Decodes a latent of one frame into its layer.
+   *
+   * @throws GlassineError `bad_option` for a latent of several frames, `bad_image` for one that is not usable, and as
+   * {@link Engine.generate} does.
+   */
   async decode(latent: Latent, options: DecodeOptions = {}): Promise<Layer> {
     const [layer, ...others] = await this.#decode(latent, options, 1);
     if (!layer || others.length > 0) throw new GlassineError("internal", "one frame gave several layers");
     return layer;
   }
 
-  /** Decodes a latent of any number of frames into its layers. */
+  /**
+   * Decodes a latent of any number of frames into its layers.
+   *
+   * @throws GlassineError as {@link Engine.decode} does.
+   */
   async decodeAll(latent: Latent, options: DecodeOptions = {}): Promise<Layer[]> {
     return this.#decode(latent, options);
   }
@@ -218,7 +237,10 @@ export class Engine {
 }
 
 /**
- * Starts the package's worker and loads a model into it.
+ * Starts a worker and loads a model into it.
+ *
+ * @throws GlassineError `bad_option`, `model_not_found`, `model_damaged`, `model_unsupported`, `network`, `io`,
+ * `storage_unavailable`, `device_unavailable`, `out_of_memory`, `worker_failed`, `aborted`.
  *
  * @example
  * ```ts
@@ -229,13 +251,17 @@ export class Engine {
  */
 export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
-  const model = await locate(options?.model);
-  const source = model.kind === "page" ? (options.model as ModelSource) : undefined;
+  const source = isSource(options?.model) ? options.model : undefined;
+  const model: ModelLocation = source ? { kind: "page" } : await locate(options?.model as string);
   const memoryLimit = checkMemoryLimit(options.memoryLimit);
   const settings = { model, loras: await readLoras(options.loras, options.signal), memoryLimit };
   const client = new WorkerClient(engineWorker, source);
   const info = await client.call("load", { ...settings, device }, options);
   return new Engine(source, settings, client, info);
+}
+
+function isSource(model: string | ModelSource): model is ModelSource {
+  return typeof (model as Partial<ModelSource> | undefined)?.read === "function";
 }
 
 function checkMemoryLimit(limit: number | undefined): number | undefined {

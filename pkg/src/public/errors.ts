@@ -34,9 +34,13 @@ export type GlassineErrorCode = keyof typeof errorCodes;
 
 /** What a {@link GlassineError} is made of, apart from its code and message. */
 export interface GlassineErrorDetails {
+  /** What to do about it, for people; empty if left out. */
   hint?: string | undefined;
+  /** Whether the same call can succeed if it is made again; false if left out. */
   recoverable?: boolean | undefined;
+  /** The finished latent, when only decoding it failed. */
   latent?: Latent | undefined;
+  /** The error behind this one. */
   cause?: unknown;
 }
 
@@ -56,6 +60,7 @@ export class GlassineError extends Error {
   /** The finished latent, when only decoding it failed: try `engine.decodeAll(latent)`. */
   readonly latent: Latent | undefined;
 
+  /** Makes an error, as a `ModelSource` of one's own may throw it. */
   constructor(code: GlassineErrorCode, message: string, details: GlassineErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = code === "aborted" ? "AbortError" : "GlassineError";

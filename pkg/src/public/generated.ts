@@ -176,19 +176,22 @@ export interface EngineOptions {
   strength?: number | undefined;
   /** How strongly `control` steers, 0 to 10; 1 if left out. */
   controlScale?: number | undefined;
-  /** The part of the steps that goes by before `control` steers; 0 if left out. */
+  /** The part of the steps that goes by before `control` steers, from 0; 0 if left out. */
   controlStart?: number | undefined;
-  /** The part of the steps after which `control` steers no more; 1 if left out. */
+  /**
+   * The part of the steps after which `control` steers no more, above `controlStart` and at most
+   * 1; 1 if left out.
+   */
   controlEnd?: number | undefined;
   /** Scale and crop given pictures that are not of the output's size, instead of refusing them. */
   fit?: boolean | undefined;
-  /** In pixels; a multiple of `engine.info.sizeMultiple`. */
+  /** In pixels, at most 4096; a multiple of `engine.info.sizeMultiple`. */
   width?: number | undefined;
   /** In pixels, likewise. */
   height?: number | undefined;
-  /** The number of denoising steps. */
+  /** The number of denoising steps, 1 to 1000. */
   steps?: number | undefined;
-  /** How closely to follow the prompt; 1 turns the negative prompt off. */
+  /** How closely to follow the prompt, 0 to 100; 1 turns the negative prompt off. */
   guidance?: number | undefined;
   /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
   seed?: number | undefined;
@@ -198,7 +201,7 @@ export interface EngineOptions {
   convention?: Convention | undefined;
   /** `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out. */
   vae?: Vae | undefined;
-  /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
+  /** How many flipped and turned copies the transparency decoder takes the median of: 1 or 8. */
   decodePasses?: number | undefined;
   /**
    * Adds a preview to the progress of every n-th step: opaque, and of the output's size if the

@@ -7,7 +7,9 @@ import { toImageData } from "../internal/page/image-data.js";
  * alpha, and keep their colour where alpha is 0.
  */
 export class Raster implements Pixels {
+  /** In pixels. */
   readonly width: number;
+  /** In pixels. */
   readonly height: number;
   /** The pixels: RGBA, 8 bits each, straight alpha, sRGB. */
   readonly imageData: ImageData;
@@ -24,6 +26,8 @@ export class Raster implements Pixels {
    * A PNG of the picture. It is encoded from straight alpha, so that, unlike
    * with a canvas's `toBlob`, the colour under alpha 0 is kept. The work is done
    * in a worker when it is first asked for, from the pixels as they are then.
+   *
+   * @throws GlassineError `worker_failed`, `internal`.
    */
   async toBlob(): Promise<Blob> {
     this.#png ??= this.#encode();
@@ -32,9 +36,9 @@ export class Raster implements Pixels {
 
   async #encode(): Promise<Blob> {
     const { width, height } = this;
-    const { buffer, byteOffset, byteLength } = this.imageData.data;
     try {
-      return await encodePng({ width, height, rgba: new Uint8Array(buffer, byteOffset, byteLength) });
+      // Copied, because the worker may have other pictures to encode first.
+      return await encodePng({ width, height, rgba: new Uint8Array(this.imageData.data) });
     } catch (error) {
       this.#png = undefined;
       throw error;

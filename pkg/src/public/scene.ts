@@ -51,12 +51,13 @@ const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.disp
  * ```
  */
 export class Scene {
-  /** In pixels. */
+  /** In pixels, 1 to 16384. */
   width: number;
+  /** In pixels, 1 to 16384. */
   height: number;
   /** What lies under all layers: `#rrggbb` or `#rrggbbaa`. */
   background: string;
-  /** Where colours are mixed. */
+  /** Where colours are mixed: encoded as sRGB, as CSS does it, or in linear light. */
   space: NonNullable<SceneOptions["space"]>;
   readonly #layers: SceneLayer[] = [];
   readonly #pictures = new Map<string, Picture>();
@@ -66,6 +67,7 @@ export class Scene {
   #client: WorkerClient | undefined;
   #disposed = false;
 
+  /** Makes a scene of no layers; width and height are in pixels. */
   constructor(width: number, height: number, { background = "#00000000", space = "srgb" }: SceneOptions = {}) {
     this.width = width;
     this.height = height;
@@ -76,6 +78,8 @@ export class Scene {
   /**
    * Reads a scene file, as text or parsed, whose pictures are in `images` under
    * the paths by which it names them. Fields that are not known here are kept.
+   *
+   * @throws GlassineError `bad_option` for what is no scene, `bad_image` for what is no picture.
    */
   static fromJSON(
     json: string | SceneFile,
@@ -108,6 +112,8 @@ export class Scene {
   /**
    * Adds a layer, on top unless `place` says otherwise. A layer that an engine
    * has made brings its role and its recipe along.
+   *
+   * @throws GlassineError `bad_image` for what is no picture, `bad_option` for a place that is not in the scene.
    */
   add(picture: Picture, settings: LayerSettings = {}, place: Place = "top"): SceneLayer {
     checkPicture(picture);
@@ -125,6 +131,8 @@ export class Scene {
    * Adds a group: layers that are composited with each other first, in a space
    * of the scene's size, and then placed and mixed as one. Put layers into it
    * with the place `{ inside: group }`.
+   *
+   * @throws GlassineError `bad_option` for a place that is not in the scene.
    */
   addGroup(settings: LayerSettings = {}, place: Place = "top"): SceneLayer {
     const group: SceneLayer = { ...withDefaults(defined(settings)), layers: [] };
@@ -132,7 +140,11 @@ export class Scene {
     return group;
   }
 
-  /** Moves a layer or group to another place. */
+  /**
+   * Moves a layer or group to another place.
+   *
+   * @throws GlassineError `bad_option` if one of them is not in the scene, or the place is in the group that is moved.
+   */
   move(layer: SceneLayer, place: Place): void {
     const list = this.#listOf(layer);
     const index = list.indexOf(layer);
@@ -145,7 +157,11 @@ export class Scene {
     }
   }
 
-  /** Takes a layer, or a group with all that is in it, out of the scene. */
+  /**
+   * Takes a layer, or a group with all that is in it, out of the scene.
+   *
+   * @throws GlassineError `bad_option` if it is not there.
+   */
   remove(layer: SceneLayer): void {
     const list = this.#listOf(layer);
     list.splice(list.indexOf(layer), 1);
@@ -155,7 +171,9 @@ export class Scene {
 
   /**
    * Composites the visible layers: byte for byte what `glassine compose` makes
-   * of the scene file.
+   * of the scene file. The result has straight alpha, in sRGB.
+   *
+   * @throws GlassineError `bad_option`, `bad_image`, `out_of_memory`, `aborted`, `disposed`, `worker_failed`.
    */
   async flatten({ signal, background = this.background }: FlattenOptions = {}): Promise<Raster> {
     const scene = this.#toRaw({ ...this.toJSON(), background });
@@ -164,13 +182,19 @@ export class Scene {
 
   /**
    * The scene as an OpenRaster file, with its layers, for Krita, GIMP and others.
-   * Rejects with `bad_option`, naming the layer, where the format cannot express it.
+   *
+   * @throws GlassineError `bad_option`, naming the layer, where the format cannot express it, and what
+   * {@link Scene.flatten} throws.
    */
   async toOra({ signal }: ExportOptions = {}): Promise<Blob> {
     return this.#export("ora", "image/openraster", signal);
   }
 
-  /** The scene as a PSD file, likewise, for Photoshop and others. */
+  /**
+   * The scene as a PSD file, with its layers, for Photoshop and others.
+   *
+   * @throws GlassineError as {@link Scene.toOra} does.
+   */
   async toPsd({ signal }: ExportOptions = {}): Promise<Blob> {
     return this.#export("psd", "image/vnd.adobe.photoshop", signal);
   }

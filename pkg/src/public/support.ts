@@ -9,7 +9,7 @@ export interface Support {
   readonly webgpu: boolean;
   /** Whether its shaders can compute with 16-bit floats. */
   readonly shaderF16: boolean;
-  /** The adapter's limits that matter here; empty without WebGPU. */
+  /** The adapter's limits that matter here, by their names in WebGPU, sizes in bytes; empty without WebGPU. */
   readonly limits: Readonly<Record<string, number>>;
   /** Whether WebAssembly with SIMD works. */
   readonly wasm: boolean;

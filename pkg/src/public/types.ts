@@ -2,7 +2,7 @@ import type { AdapterKind, BlendMode, EngineOptions, Mode, Operator, Quantizatio
 
 export type { AdapterKind, Convention, EngineOptions, Mode, Quantization, Role, Sampler, Vae } from "./generated.js";
 
-/** Where the computation runs. */
+/** Where the computation runs: on the GPU through WebGPU, or on one core of the CPU in WebAssembly. */
 export type Device = "webgpu" | "cpu";
 
 /**
@@ -19,6 +19,11 @@ export interface ModelSource {
    * shard. Is called in the page, also again later, when the engine has to be
    * rebuilt. The bytes are copied. If they are not what the manifest says, the
    * file is asked for once more, with `again`.
+   *
+   * `signal` fires when the request is aborted or the engine disposed of: nobody
+   * waits for the bytes any more. A rejection fails the request with code `"io"`,
+   * or with what a {@link GlassineError} says; only one that is `recoverable` is
+   * tried again, up to four times.
    */
   read(
     path: string,
@@ -32,10 +37,36 @@ export interface ModelSource {
  * `"loading"` comes before each other phase whose networks are not loaded yet.
  */
 export type Progress =
-  | { phase: "loading"; loadedBytes: number; totalBytes: number }
-  | { phase: "encoding" }
-  | { phase: "denoising"; step: number; steps: number; preview?: ImageData }
-  | { phase: "decoding"; pass: number; passes: number };
+  | {
+      /** Weights are read and moved to the device. */
+      phase: "loading";
+      /** How many bytes of shards are read and checked. */
+      loadedBytes: number;
+      /** How many will be. */
+      totalBytes: number;
+    }
+  | {
+      /** The prompts go through the text encoder. */
+      phase: "encoding";
+    }
+  | {
+      /** A step of turning noise into the picture is done. */
+      phase: "denoising";
+      /** How many steps are done. */
+      step: number;
+      /** How many there are. */
+      steps: number;
+      /** A rough picture of this step, opaque and in sRGB, where `previewEvery` asks for one. */
+      preview?: ImageData;
+    }
+  | {
+      /** The latent becomes pixels. */
+      phase: "decoding";
+      /** How many passes of the transparency decoder are done. */
+      pass: number;
+      /** How many there are. */
+      passes: number;
+    };
 
 /**
  * How far storing or verifying a model is, as exactly as {@link Progress}: it
@@ -46,10 +77,34 @@ export type Progress =
  * weights.
  */
 export type StorageProgress =
-  | { phase: "waiting" }
-  | { phase: "checking"; checkedBytes: number; totalBytes: number }
-  | { phase: "downloading"; loadedBytes: number; totalBytes: number }
-  | { phase: "packing"; loadedBytes: number; totalBytes: number };
+  | {
+      /** Somebody else is storing this model. */
+      phase: "waiting";
+    }
+  | {
+      /** What is stored is hashed. */
+      phase: "checking";
+      /** How many bytes are hashed. */
+      checkedBytes: number;
+      /** How many will be. */
+      totalBytes: number;
+    }
+  | {
+      /** Shards are fetched and stored. */
+      phase: "downloading";
+      /** How many bytes of the model are here. */
+      loadedBytes: number;
+      /** How many it has. */
+      totalBytes: number;
+    }
+  | {
+      /** Files are made a pack. */
+      phase: "packing";
+      /** How many bytes of the files' weights are packed. */
+      loadedBytes: number;
+      /** How many there are. */
+      totalBytes: number;
+    };
 
 /** What `models.verify` found, by file names of the pack. */
 export interface Verification {
@@ -63,8 +118,12 @@ export interface Verification {
 
 /** What every request takes. */
 export interface RequestOptions {
-  /** Stops the request within one shard, denoising step or decode pass. */
+  /**
+   * Stops the request: it rejects at once with code `"aborted"`, and the worker stops within one
+   * shard, denoising step or decode pass.
+   */
   signal?: AbortSignal | undefined;
+  /** Is called for each event of the request, in order, and no more once it is aborted. */
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
@@ -111,16 +170,23 @@ export interface LoraOption {
 
 /**
  * A picture to work from: a layer or a flattened scene, pixels with straight
- * alpha, or a file (PNG, JPEG or WebP).
+ * alpha, or a file (PNG, JPEG or WebP). An `ImageData` must be of 8 bits in sRGB.
+ * Anything else is refused with code `"bad_image"`, an `ImageBitmap` among it,
+ * whose colours are premultiplied.
  */
 export type Picture = Pixels | ImageData | Blob;
 
-/** What a `Layer` or another `Raster` is as a picture: pixels with straight alpha. */
+/** What a `Layer` or another `Raster` is as a picture: pixels in sRGB with straight alpha. */
 export interface Pixels {
+  /** In pixels. */
   readonly width: number;
+  /** In pixels. */
   readonly height: number;
+  /** RGBA, 8 bits each, straight (unpremultiplied) alpha, sRGB. */
   readonly imageData: ImageData;
+  /** A PNG with straight alpha. */
   toBlob(): Promise<Blob>;
+  /** A bitmap for drawing, premultiplied unless the options say otherwise. */
   toImageBitmap(options?: ImageBitmapOptions): Promise<ImageBitmap>;
 }
 
@@ -130,7 +196,7 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
   foreground?: Picture | undefined;
   /** The background that mode `bg2fg` puts a foreground on. */
   background?: Picture | undefined;
-  /** A picture to start from instead of noise alone. */
+  /** A picture to start from instead of noise alone; `strength` says how much of it is given up. */
   init?: Picture | undefined;
   /**
    * A picture for the model's ControlNet, if it has one: edges, depth, a pose,
@@ -143,7 +209,7 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
 export interface DecodeOptions extends RequestOptions {
   /** `"tiny"` needs a model with TAESD, and a latent of a mode without a transparent layer. */
   vae?: Vae | undefined;
-  /** How many flipped and turned copies the transparency decoder averages: 1 or 8. */
+  /** How many flipped and turned copies the transparency decoder takes the median of: 1 or 8; 8 if left out. */
   passes?: number | undefined;
 }
 
@@ -151,11 +217,15 @@ export interface DecodeOptions extends RequestOptions {
 export interface Latent {
   /** frames x 4 x height x width values, scaled as the UNet sees them. */
   data: Float32Array;
+  /** How many pictures it holds: one for each layer that its mode makes. */
   frames: number;
   /** In latent cells, each 8 pixels wide. */
   width: number;
+  /** In latent cells, each 8 pixels high. */
   height: number;
+  /** The mode that it was made in, which says how it is decoded. */
   mode: Mode;
+  /** The seed that made the first frame, each further one's being one more; 0 if there was none. */
   seed: number;
 }
 
@@ -169,11 +239,17 @@ export interface EngineInfo {
   readonly modes: Mode[];
   /** For each other mode, what the model lacks for it. */
   readonly missing: Readonly<Record<string, string>>;
+  /** What a request has that says nothing else. */
   readonly defaults: {
+    /** In pixels. */
     readonly width: number;
+    /** In pixels. */
     readonly height: number;
+    /** The number of denoising steps. */
     readonly steps: number;
+    /** How closely the prompt is followed. */
     readonly guidance: number;
+    /** How noise is turned into a picture. */
     readonly sampler: Sampler;
   };
   /** Widths and heights are multiples of this. */
@@ -188,24 +264,29 @@ export interface EngineInfo {
  * beside them.
  */
 export interface Recipe {
+  /** What the picture was to show. */
   prompt?: string | undefined;
+  /** What the request made. */
   mode?: Mode | undefined;
   /** The seed of the request, not there if it had noise of its own. */
   seed?: number | undefined;
   /** `sha256:` and the hash of the model's manifest. */
   model?: string | undefined;
+  /** The other options of the request by their names, and fields of one's own. */
   [field: string]: unknown;
 }
 
 /** Where a layer of a scene is, how it is mixed and what is known of it. */
 export interface LayerSettings {
+  /** What people call it; its file is named after it. */
   name?: string | undefined;
   /** What it is for, such as `"foreground"`. */
   role?: string | undefined;
-  /** The left and top edge before scale and rotation, in pixels; 0 if left out. */
+  /** The left edge before scale and rotation, in pixels from the scene's; 0 if left out. */
   x?: number | undefined;
+  /** The top edge before scale and rotation, in pixels from the scene's; 0 if left out. */
   y?: number | undefined;
-  /** The factor on its size, about its centre; 1 if left out. */
+  /** The factor on its size, about its centre, above 0; 1 if left out. */
   scale?: number | undefined;
   /** The turn about its centre in degrees, clockwise; 0 if left out. */
   rotate?: number | undefined;
@@ -213,10 +294,13 @@ export interface LayerSettings {
   flip?: boolean | undefined;
   /** The factor on its alpha, 0 to 1; 1 if left out. */
   opacity?: number | undefined;
+  /** How its colours mix with those below; `"normal"` if left out. */
   blend?: BlendMode | undefined;
+  /** Which parts of it and of what lies below remain; `"source-over"` if left out. */
   operator?: Operator | undefined;
   /** Whether it is there at all; true if left out. */
   visible?: boolean | undefined;
+  /** How it was made, if an engine has made it. */
   recipe?: Recipe | undefined;
 }
 
@@ -238,7 +322,21 @@ export interface SceneLayer extends LayerSettings {
 }
 
 /** Where to put a layer: at an end of the scene, next to another layer, or on top in a group. */
-export type Place = "top" | "bottom" | { above: SceneLayer } | { below: SceneLayer } | { inside: SceneLayer };
+export type Place =
+  | "top"
+  | "bottom"
+  | {
+      /** The layer that it comes to lie on. */
+      above: SceneLayer;
+    }
+  | {
+      /** The layer that it comes to lie under. */
+      below: SceneLayer;
+    }
+  | {
+      /** The group that it comes to lie in, on top. */
+      inside: SceneLayer;
+    };
 
 /** The options of `new Scene`. */
 export interface SceneOptions {
@@ -250,24 +348,29 @@ export interface SceneOptions {
 
 /** A scene as it is saved. Fields that are not known here are kept. */
 export interface SceneFile extends SceneOptions {
-  /** The version of the format. */
+  /** The version of the format, 1. */
   glassine?: number | undefined;
+  /** In pixels, 1 to 16384. */
   width: number;
+  /** In pixels, 1 to 16384. */
   height: number;
   /** Bottom first. What a layer leaves out has its default. */
   layers?: Partial<SceneLayer>[] | undefined;
+  /** What is not known here. */
   [field: string]: unknown;
 }
 
 /** The options of `scene.flatten`. */
 export interface FlattenOptions {
+  /** Rejects the call with code `"aborted"`. */
   signal?: AbortSignal | undefined;
-  /** Instead of the scene's own. */
+  /** What lies under all layers, as `#rrggbb` or `#rrggbbaa`, instead of the scene's own. */
   background?: string | undefined;
 }
 
 /** The options of `scene.toOra` and `scene.toPsd`. */
 export interface ExportOptions {
+  /** Rejects the call with code `"aborted"`. */
   signal?: AbortSignal | undefined;
 }
 
@@ -294,7 +397,9 @@ export interface StoredModel {
 
 /** How much this page's origin may store and has stored, in bytes; as the browser estimates it. */
 export interface StorageEstimate {
+  /** How many bytes are stored, of everything that this origin stores. */
   readonly usage: number;
+  /** How many bytes there may be. Browsers may grant less when it comes to it. */
   readonly quota: number;
   /** Whether the browser has promised not to remove what is stored when the disk is full. */
   readonly persisted: boolean;
@@ -314,18 +419,25 @@ export interface ModelEstimate extends StorageEstimate {
 
 /** What picture an estimate is for; the model's defaults where left out. */
 export interface EstimateOptions {
+  /** What is to be made. */
   mode?: Mode | undefined;
+  /** In pixels. */
   width?: number | undefined;
+  /** In pixels. */
   height?: number | undefined;
+  /** Rejects the call with code `"aborted"`. */
   signal?: AbortSignal | undefined;
 }
 
-/** What the calls here take. */
+/** What every call takes that stores or verifies a model. */
 export interface StorageOptions {
+  /** Rejects the call with code `"aborted"`. What is stored by then stays, as each call says. */
   signal?: AbortSignal | undefined;
+  /** Is called for each event of the call, in order. */
   onProgress?: ((progress: StorageProgress) => void) | undefined;
 }
 
+/** The options of `models.import` for the pack at a URL. */
 export interface ImportOptions extends StorageOptions {
   /** What to call the model: letters, digits, `_`, `.` and `-`. The pack's own name if left out. */
   name?: string | undefined;
@@ -333,7 +445,7 @@ export interface ImportOptions extends StorageOptions {
   concurrency?: number | undefined;
 }
 
-/** How files become a pack, as `glassine pack` makes it, and which files belong to the checkpoint. */
+/** The options of `models.import` for files: how they become a pack, as `glassine pack` makes it, and which files belong to the checkpoint. */
 export interface PackOptions extends StorageOptions {
   /** What to call the model: letters, digits, `_`, `.` and `-`. As the file or folder if left out. */
   name?: string | undefined;
@@ -344,9 +456,9 @@ export interface PackOptions extends StorageOptions {
   /** A `vae_transparent_encoder` file. */
   transparencyEncoder?: Blob | undefined;
   /** LayerDiffuse's attention files: `attn` for mode `"single"`, and one for each mode of several layers. */
-  layers?: { [Kind in AdapterKind]?: Blob | undefined } | undefined;
-  /** Merged into the model for good, one after the other. */
-  loras?: readonly (Omit<LoraOption, "file"> & { file: Blob })[] | undefined;
+  layers?: Partial<Record<AdapterKind, Blob | undefined>> | undefined;
+  /** Files that are merged into the model for good, one after the other. */
+  loras?: readonly PackLora[] | undefined;
   /** The files of a ControlNet's folder in diffusers' layout. */
   controlnet?: Iterable<File> | undefined;
   /** A `taesd_decoder` file. */
@@ -357,7 +469,14 @@ export interface PackOptions extends StorageOptions {
   nativeTransparency?: boolean | undefined;
 }
 
+/** A LoRA that is merged when a model is packed. */
+export interface PackLora extends Omit<LoraOption, "file"> {
+  /** A `.safetensors` file in kohya's or PEFT's naming. */
+  file: Blob;
+}
+
+/** The options of `models.verify`. */
 export interface VerifyOptions extends StorageOptions {
-  /** Fetch missing and damaged files again from where the model came from. */
+  /** Fetch missing and damaged files again from where the model came from; false if left out. */
   repair?: boolean | undefined;
 }

@@ -89,19 +89,92 @@ test("a source of one's own, in each kind of bytes, which stay the caller's", as
 
 test("a source that fails, and one that gives no bytes", async (t) => {
   const page = await open(t);
-  const [fails, nothing] = await page.evaluate(async () => [
-    await failureOf(
-      glassine.createEngine({
-        model: {
-          async read() {
-            throw new Error("the disk is gone");
-          },
-        },
-      }),
-    ),
-    await failureOf(glassine.createEngine({ model: { read: async () => undefined } })),
-  ]);
+  const { fails, attempts, cause, nothing } = await page.evaluate(async () => {
+    const gone = new Error("the disk is gone");
+    let attempts = 0;
+    let cause;
+    const read = async () => {
+      attempts++;
+      throw gone;
+    };
+    const loading = glassine.createEngine({ model: { read } }).catch((error) => {
+      cause = error.cause === gone;
+      throw error;
+    });
+    const fails = await failureOf(loading);
+    return { fails, attempts, cause, nothing: await failureOf(glassine.createEngine({ model: { read: async () => undefined } })) };
+  });
   assert.equal(fails.code, "io");
   assert.match(fails.message, /the disk is gone/);
+  assert.equal(fails.recoverable, false);
+  assert.equal(attempts, 1, "what is not said to pass is not tried again");
+  assert.ok(cause, "the source's error is the cause");
   assert.equal(nothing.code, "io");
+});
+
+test("a source's GlassineError comes through the engine as it is, and is tried again if it may pass", async (t) => {
+  const page = await open(t);
+  const [lasting, passing] = await page.evaluate(async () => {
+    const attempt = async (recoverable) => {
+      let attempts = 0;
+      const read = async () => {
+        // Bad input, for the engine, would be recoverable; and it knows nothing of a page's storage.
+        if (!recoverable) throw new glassine.GlassineError("storage_unavailable", "no store", { hint: "Open it." });
+        if (++attempts < 3) throw new glassine.GlassineError("network", "gone", { recoverable });
+        throw new glassine.GlassineError("bad_option", "not today", { recoverable: false });
+      };
+      return { ...(await failureOf(glassine.createEngine({ model: { read } }))), attempts };
+    };
+    return [await attempt(false), await attempt(true)];
+  });
+  const { code, message, hint, recoverable } = lasting;
+  const expected = { code: "storage_unavailable", message: "no store", hint: "Open it.", recoverable: false };
+  assert.deepEqual({ code, message, hint, recoverable }, expected);
+  assert.deepEqual([passing.code, passing.recoverable, passing.attempts], ["bad_option", false, 3]);
+});
+
+test("a source that never answers does not keep the next request waiting, once its own is aborted", async (t) => {
+  const page = await open(t);
+  const { failure, reason, layers } = await page.evaluate(async () => {
+    const controller = new AbortController();
+    let hang = false;
+    let reason;
+    const read = async (path, { signal }) => {
+      if (hang) {
+        signal.addEventListener("abort", () => (reason = signal.reason));
+        setTimeout(() => controller.abort("enough"));
+        await new Promise(() => {});
+      }
+      return (await fetch(`/glassine/models/mini/${path}`)).arrayBuffer();
+    };
+    // With one network at a time in memory, every request reads.
+    const engine = await glassine.createEngine({ model: { read }, memoryLimit: 0 });
+    hang = true;
+    const failure = await failureOf(engine.generate({ prompt: "a red apple", signal: controller.signal }));
+    hang = false;
+    const { layers } = await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
+    return { failure, reason, layers: layers.length };
+  });
+  assert.equal(failure.code, "aborted");
+  assert.equal(reason, "enough");
+  assert.equal(layers, 1);
+});
+
+test("a fault in telling progress is no abort", async (t) => {
+  const page = await open(t);
+  await page.evaluate(async () => {
+    window.engine = await glassine.createEngine({ model: "mini" });
+  });
+  await page.workers()[0].evaluate(() => {
+    const post = self.postMessage.bind(self);
+    self.postMessage = (message, ...rest) => {
+      if (message.event?.phase === "denoising") throw new TypeError("this cannot be told");
+      post(message, ...rest);
+    };
+  });
+  const failure = await page.evaluate(() => failureOf(engine.generate({ prompt: "a red apple", steps: 1 })));
+  assert.equal(failure.code, "internal");
+  assert.match(failure.message, /this cannot be told/);
+  const layers = await page.evaluate(async () => (await engine.generate({ prompt: "a red apple", steps: 1 })).layers.length);
+  assert.equal(layers, 1, "the next request starts the engine anew");
 });

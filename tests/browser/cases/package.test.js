@@ -19,6 +19,7 @@ test("it holds what it needs and nothing else", () => {
     "dist/index.js",
     "dist/index.d.ts",
     "dist/internal/worker/engine.js",
+    "dist/internal/worker/models.js",
     "dist/wasm/compose_bg.wasm",
     "dist/wasm/glassine_bg.wasm",
     "models/mini/MODEL_CARD.md",

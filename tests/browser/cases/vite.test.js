@@ -45,21 +45,42 @@ test("the README's example runs in development", async (t) => {
 });
 
 test("the README's example runs as a build", async (t) => {
-  execFileSync(process.execPath, [vite, "build"], { cwd: project, stdio: "ignore" });
+  const names = build(project);
+  assert.equal(names.filter((name) => name.startsWith("shard-")).length, 3, "the built-in model is there");
   const site = await serveFolder(join(project, "dist"));
   t.after(() => site.close());
   await assertMakesPng(t, site.url);
 });
 
 test("a build with scenes alone carries neither the engine nor its model", () => {
-  const folder = join(project, "scene");
+  const { files } = buildApp("scene", 'import { Scene } from "glassine";\nnew Scene(8, 8).flatten();\n');
+  assert.deepEqual(files, ["compose.js", "compose_bg.wasm", "index.js"]);
+});
+
+test("a build that manages models alone carries neither createEngine nor the built-in model's weights", () => {
+  const code = 'import { models } from "glassine/models";\nmodels.estimate("mini").then((estimate) => Object.assign(window, { estimate }));\n';
+  const { files, scripts } = buildApp("models", code);
+  assert.deepEqual(files, ["glassine_bg.wasm", "index.js", "manifest.json", "models.js"]);
+  assert.match(scripts, /estimate/);
+  assert.doesNotMatch(scripts, /addLayer|shard-/);
+});
+
+/** Builds a folder, and gives the names in its assets. */
+function build(folder) {
+  execFileSync(process.execPath, [vite, "build"], { cwd: folder, stdio: "ignore" });
+  return readdirSync(join(folder, "dist/assets"));
+}
+
+/** Builds an app of one script. Gives the names in its assets without their hashes, and all its scripts' text. */
+function buildApp(name, code) {
+  const folder = join(project, name);
   mkdirSync(folder);
   writeFileSync(join(folder, "index.html"), '<!doctype html><script type="module" src="/main.ts"></script>');
-  writeFileSync(join(folder, "main.ts"), 'import { Scene } from "glassine";\nnew Scene(8, 8).flatten();\n');
-  execFileSync(process.execPath, [vite, "build"], { cwd: folder, stdio: "ignore" });
-  const files = readdirSync(join(folder, "dist/assets")).map((name) => name.replace(/-[\w-]{8}\./, "."));
-  assert.deepEqual(files.sort(), ["compose.js", "compose_bg.wasm", "index.js"]);
-});
+  writeFileSync(join(folder, "main.ts"), code);
+  const names = build(folder);
+  const scripts = names.filter((name) => name.endsWith(".js")).map((name) => readFileSync(join(folder, "dist/assets", name), "utf8"));
+  return { files: names.map((name) => name.replace(/-[\w-]{8}\./, ".")).sort(), scripts: scripts.join("\n") };
+}
 
 async function assertMakesPng(t, url) {
   const { browser, close } = await launch("none");

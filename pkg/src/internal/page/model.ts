@@ -1,22 +1,20 @@
-// What the page says of a model, so that the worker can read it.
+// What the page says of a model, so that a worker can read it.
 
 import { GlassineError } from "../../public/errors.js";
-import type { ModelSource } from "../../public/types.js";
 import { manifestFile } from "../shared/manifest.js";
-import type { ModelLocation } from "../shared/protocol.js";
+import type { NamedLocation } from "../shared/protocol.js";
 import { ModelFolder } from "../shared/store.js";
 
-/** Turns the `model` option into what the worker is told. */
-export async function locate(model: string | ModelSource): Promise<ModelLocation> {
+/** Finds the model of this name, or at this URL. */
+export async function locate(model: string): Promise<NamedLocation> {
   if (model === "mini") return { kind: "mini" };
-  if (typeof model === "string") {
-    if (await ModelFolder.find(model)) return { kind: "stored", name: model };
-    return { kind: "url", url: packUrl(model).href };
+  if (typeof model !== "string") {
+    throw new GlassineError("bad_option", "the model is neither a name nor a URL", {
+      hint: 'The model in this package is "mini". createEngine takes an object with a read function, too.',
+    });
   }
-  if (typeof model?.read === "function") return { kind: "page" };
-  throw new GlassineError("bad_option", "model must be a string or an object with a read function", {
-    hint: 'The model in this package is "mini".',
-  });
+  if (await ModelFolder.find(model)) return { kind: "stored", name: model };
+  return { kind: "url", url: packUrl(model).href };
 }
 
 /** The URL of a pack's folder, given with or without a last slash or "manifest.json". */

@@ -4,10 +4,19 @@ import type { RawPicture } from "../shared/protocol.js";
 
 /** Throws for what is no picture. */
 export function checkPicture(image: unknown): asserts image is Picture {
-  if (image instanceof Blob || isImageData(image) || hasPixels(image)) return;
-  throw new GlassineError("bad_image", "a given picture is not usable", {
-    hint: "Give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file.",
-  });
+  if (image instanceof Blob) return;
+  const pixels = hasPixels(image) ? image.imageData : image;
+  if (!isImageData(pixels)) {
+    throw new GlassineError("bad_image", "a given picture is not usable", {
+      hint: "Give a Layer, an ImageData, or a Blob of a PNG, JPEG or WebP file.",
+    });
+  }
+  // Browsers that have no other colour space need not name this one.
+  if ((pixels.colorSpace ?? "srgb") !== "srgb" || !(pixels.data instanceof Uint8ClampedArray)) {
+    throw new GlassineError("bad_image", "a given ImageData is not of 8 bits in sRGB", {
+      hint: 'Make it with getImageData(x, y, width, height, { colorSpace: "srgb" }).',
+    });
+  }
 }
 
 /** Copies a picture for the worker. Files are decoded there: a canvas would lose colour under alpha 0. */

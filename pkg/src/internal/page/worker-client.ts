@@ -1,7 +1,7 @@
 import { GlassineError } from "../../public/errors.js";
 import { toImageData } from "./image-data.js";
 import type { ModelSource, Progress, StorageProgress } from "../../public/types.js";
-import type { Calls, EngineEvent, FromWorker, ToWorker } from "../shared/protocol.js";
+import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { fromRawError } from "../shared/from-raw-error.js";
 import { readFrom } from "./model-source.js";
@@ -16,6 +16,10 @@ interface Pending {
   resolve(answer: Calls[keyof Calls]["answer"]): void;
   reject(error: GlassineError): void;
   options: CallOptions;
+  /** Stops what the page's own source reads for this call. */
+  reading: AbortController;
+  /** The latest failure of such a read, whose cause stays in the page. */
+  unread?: GlassineError;
 }
 
 /** One worker, which makes one call at a time. */
@@ -44,6 +48,7 @@ export class WorkerClient {
     if (this.closed) return;
     this.#closing.abort(error);
     this.#worker.terminate();
+    this.#pending?.reading.abort(error);
     this.#pending?.reject(error);
   }
 
@@ -55,7 +60,9 @@ export class WorkerClient {
   ): Promise<Calls[Type]["answer"]> {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal.reason);
+    const reading = new AbortController();
     const abort = (): void => {
+      reading.abort(signal?.reason);
       if (type === "load") this.close(abortError(signal?.reason));
       else this.#post({ type: "abort" });
     };
@@ -63,7 +70,7 @@ export class WorkerClient {
     try {
       return await new Promise((resolve, reject) => {
         if (this.closed) throw this.#closing.signal.reason;
-        this.#pending = { resolve, reject, options };
+        this.#pending = { resolve, reject, options, reading };
         this.#post({ type, ...request } as ToWorker);
       });
     } catch (error) {
@@ -94,23 +101,36 @@ export class WorkerClient {
         this.#pending?.resolve(message.answer);
         break;
       case "failed":
-        this.#pending?.reject(fromRawError(message.error));
+        this.#pending?.reject(this.#fromWorker(message.error));
         break;
       case "dead":
-        this.close(fromRawError(message.error));
+        this.close(this.#fromWorker(message.error));
         break;
     }
   }
 
+  /** Answers a read of the call that is under way. Once that is aborted, the worker waits for no answer. */
   async #read({ read, path, again }: Extract<FromWorker, { type: "read" }>): Promise<void> {
+    const pending = this.#pending;
+    if (!pending || pending.reading.signal.aborted) return;
+    const { signal } = pending.reading;
     try {
       if (!this.#source) throw new Error("the page has no model of its own");
-      const bytes = await readFrom(this.#source, path, { signal: this.#closing.signal, again });
-      if (!this.closed) this.#post({ type: "bytes", read, bytes }, [bytes.buffer]);
+      const bytes = await readFrom(this.#source, path, { signal, again });
+      if (!signal.aborted) this.#post({ type: "bytes", read, bytes }, [bytes.buffer]);
     } catch (error) {
-      const { code, message, hint, recoverable } = toGlassineError(error);
-      if (!this.closed) this.#post({ type: "unread", read, error: { code, message, hint, recoverable } });
+      if (signal.aborted) return;
+      pending.unread = toGlassineError(error);
+      const { code, message, hint, recoverable } = pending.unread;
+      this.#post({ type: "unread", read, error: { code, message, hint, recoverable } });
     }
+  }
+
+  /** The worker's error. If it is that of a read by the page's own source, it has the cause that the source gave. */
+  #fromWorker(error: RawError): GlassineError {
+    const unread = this.#pending?.unread;
+    const same = unread?.code === error.code && unread.message === error.message;
+    return fromRawError(error, same ? unread.cause : undefined);
   }
 }
 

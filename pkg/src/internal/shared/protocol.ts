@@ -103,14 +103,13 @@ export interface RawPackOptions {
   loras: [path: string, strength: number][];
 }
 
-/** Where the worker reads a model: in the package, a pack's folder, the browser's storage, or the page's own source. */
-export type ModelLocation =
-  | { kind: "mini" }
-  | { kind: "url"; url: string }
-  | { kind: "stored"; name: string }
-  | { kind: "page" };
+/** Where a worker reads a model by itself: in the package, a pack's folder or the browser's storage. */
+export type NamedLocation = { kind: "mini" } | { kind: "url"; url: string } | { kind: "stored"; name: string };
 
-/** Each call, what it is given and what it answers. */
+/** Where the engine's worker reads a model: there, or from the page's own source. */
+export type ModelLocation = NamedLocation | { kind: "page" };
+
+/** Each call to one of the workers, what it is given and what it answers. */
 export interface Calls {
   load: {
     request: { model: ModelLocation; device: Device | "auto"; loras: RawLora[]; memoryLimit: number | undefined };
@@ -130,7 +129,7 @@ export interface Calls {
   pack: { request: PackRequest; answer: string };
   /** What a model takes, of storage and of a GPU's memory. */
   estimate: {
-    request: { model: ModelLocation; mode: Mode | undefined; width: number | undefined; height: number | undefined };
+    request: { model: NamedLocation; mode: Mode | undefined; width: number | undefined; height: number | undefined };
     answer: { name: string; totalBytes: number; downloadBytes: number; gpuMemory: MemoryEstimate };
   };
   verify: { request: { name: string; repair: boolean }; answer: Verification };
@@ -146,17 +145,21 @@ export type Call = {
   [Type in keyof Calls]: { type: Type } & Calls[Type]["request"];
 }[keyof Calls];
 
+/** Calls for the worker that holds an engine. */
+export type EngineCall = Extract<Call, { type: "load" | "generate" | "encode" | "decode" }>;
+
+/** Calls for the worker that stores models. */
 export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" }>;
 
 /** Calls for the worker that needs no model. */
 export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" }>;
 
-export type ToWorker =
-  | Call
-  | { type: "abort" }
-  /** The answer to `read`. */
+/** The answer to `read`. */
+export type ReadAnswer =
   | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: "unread"; read: number; error: RawError };
+
+export type ToWorker = Call | { type: "abort" } | ReadAnswer;
 
 export type FromWorker =
   /** Asks for a file of the page's own source, `again` if it was read before and is damaged. */

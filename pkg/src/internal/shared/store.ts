@@ -56,7 +56,11 @@ export class ModelFolder {
   /** The folder of that name, made if there is none. */
   static async create(name: string): Promise<ModelFolder> {
     const models = await createModels();
-    return new ModelFolder(name, await models.getDirectoryHandle(name, { create: true }));
+    try {
+      return new ModelFolder(name, await models.getDirectoryHandle(name, { create: true }));
+    } catch (cause) {
+      throw writeError(name, 0, cause);
+    }
   }
 
   /** Every folder, by name. */
@@ -104,7 +108,7 @@ export class ModelFolder {
     try {
       const access = await this.#open(file);
       try {
-        access.write(bytes, { at: 0 });
+        writeAll(access, bytes);
         access.truncate(bytes.length);
         access.flush();
       } finally {
@@ -122,7 +126,9 @@ export class ModelFolder {
    * Browsers grant room in steps of up to 128 MiB, so that less than one more may fit.
    */
   async room(wanted: number): Promise<number> {
-    const access = await this.#open(roomFile);
+    const access = await this.#open(roomFile).catch((cause: unknown) => {
+      throw writeError(this.name, wanted, cause);
+    });
     const fits = (bytes: number): boolean => {
       try {
         access.truncate(bytes);
@@ -201,6 +207,15 @@ interface SyncAccessHandle {
   truncate(size: number): void;
   flush(): void;
   close(): void;
+}
+
+/** Writes all bytes, though the browser may take fewer at a time. */
+function writeAll(access: SyncAccessHandle, bytes: Uint8Array<ArrayBuffer>): void {
+  for (let at = 0; at < bytes.length; ) {
+    const written = access.write(bytes.subarray(at), { at });
+    if (written === 0) throw new Error(`the browser wrote ${at} of ${bytes.length} bytes`);
+    at += written;
+  }
 }
 
 /** The folder of all models; undefined where there is none. */

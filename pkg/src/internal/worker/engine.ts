@@ -1,54 +1,32 @@
-// The package's worker: it holds the engine or stores a model, runs one call at
-// a time and posts what happens to the page.
+// The worker that holds an engine: it runs one call at a time and posts what
+// happens to the page.
 
 import { GlassineError } from "../../public/errors.js";
-import init, { WasmEngine } from "../../wasm/glassine.js";
+import { WasmEngine } from "../../wasm/glassine.js";
 import { destroyUnreferencedBuffers, patchWebGpu } from "./webgpu-patches.js";
-import { fetchModule } from "./fetch-module.js";
 import { findAdapter, recommend } from "../shared/gpu.js";
-import { estimateModel } from "./estimate-model.js";
-import { importPack } from "./import-model.js";
-import { packFiles } from "./pack-files.js";
-import type {
-  Call,
-  ComposeCall,
-  Calls,
-  EngineEvent,
-  FromWorker,
-  RawError,
-  StorageCall,
-  StorageTask,
-  ToWorker,
-} from "../shared/protocol.js";
+import { miniFiles } from "./mini-files.js";
+import type { Calls, EngineCall, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
-import { fromRawError } from "../shared/from-raw-error.js";
+import { PageReads } from "./page-reads.js";
 import { toRawError } from "./raw-error.js";
-import { openSource, type PackSource } from "./sources.js";
+import { openSource, retrying, type PackSource } from "./sources.js";
+import { startModule } from "./start-module.js";
+import { listenForTraps } from "./traps.js";
 import { yieldToEventLoop } from "./yield-to-event-loop.js";
-import { verifyModel } from "./verify-model.js";
 
 /** The engine's exports, once it is started. */
 let module: { __wbindgen_externrefs: WebAssembly.Table } | undefined;
 let engine: WasmEngine | undefined;
 let controller = new AbortController();
-let readCount = 0;
-const reads = new Map<number, { resolve(bytes: Uint8Array<ArrayBuffer>): void; reject(error: GlassineError): void }>();
+const pageReads = new PageReads(post);
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
 }
 
-type EngineCall = Exclude<Call, ComposeCall>;
-
 /** The loaded model's files. */
 let source: PackSource | undefined;
-
-/** Reads a file of the model that the page reads by itself. */
-const askPage: PackSource["read"] = (path, { again }) =>
-  new Promise((resolve, reject) => {
-    reads.set(++readCount, { resolve, reject });
-    post({ type: "read", read: readCount, path, again });
-  });
 
 /** Reads a file for the engine. Its failure is that of the call. */
 async function read(path: string, again = false): Promise<Uint8Array> {
@@ -117,56 +95,23 @@ async function load({ model, device: choice, loras, memoryLimit }: Calls["load"]
   const device = choice === "auto" ? recommend(adapter) : choice;
   if (device === "webgpu") patchWebGpu(watch);
 
-  source = openSource(model, askPage);
-  await startModule();
+  source = model.kind === "page" ? retrying((path, options) => pageReads.read(path, options)) : openSource(model, miniUrl);
+  module = await startModule();
   engine = await WasmEngine.load(read, device, loras, memoryLimit ?? memoryLimits[device], report);
   return engine.info();
 }
 
-async function startModule(): Promise<void> {
-  module ??= await init({
-    module_or_path: fetchModule(new URL("../../wasm/glassine_bg.wasm", import.meta.url)),
+function miniUrl(path: string): URL {
+  const url = miniFiles()[path];
+  if (url) return url;
+  throw new GlassineError("model_not_found", `the built-in model has no file ${path}`, {
+    hint: "Install the package again: its model is not complete.",
   });
 }
 
 async function run(call: EngineCall): Promise<void> {
   controller = new AbortController();
-  switch (call.type) {
-    case "load":
-      return post({ type: "done", answer: await load(call) });
-    case "import":
-    case "pack":
-    case "estimate":
-    case "verify":
-      return post({ type: "done", answer: await store(call) });
-    default:
-      return compute(call);
-  }
-}
-
-/** Calls that store something may fail in many ways once they are aborted: all of them mean the same. */
-async function store(call: StorageCall): Promise<Calls[StorageCall["type"]]["answer"]> {
-  const { signal } = controller;
-  const task: StorageTask = { signal, report: (event) => post({ type: "progress", event }) };
-  try {
-    switch (call.type) {
-      case "import":
-        return await importPack(call, task);
-      case "pack":
-        await startModule();
-        return await packFiles(call, task);
-      case "estimate":
-        await startModule();
-        return await estimateModel(call, task, askPage);
-      case "verify":
-        return await verifyModel(call, task);
-    }
-  } catch (error) {
-    throw signal.aborted ? abortError(signal.reason) : error;
-  }
-}
-
-async function compute(call: Exclude<EngineCall, StorageCall | { type: "load" }>): Promise<void> {
+  if (call.type === "load") return post({ type: "done", answer: await load(call) });
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
     const answer = await engine.generate(call.options, report);
@@ -200,12 +145,8 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
       controller.abort();
       break;
     case "bytes":
-      reads.get(data.read)?.resolve(data.bytes);
-      reads.delete(data.read);
-      break;
     case "unread":
-      reads.get(data.read)?.reject(fromRawError(data.error));
-      reads.delete(data.read);
+      pageReads.answer(data);
       break;
     default:
       run(data as EngineCall)
@@ -214,11 +155,4 @@ self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   }
 });
 
-// A trap in the middle of asynchronous Rust code settles no promise: it ends up here.
-self.addEventListener("error", (event) => {
-  event.preventDefault();
-  void fail(event.error ?? event.message);
-});
-self.addEventListener("unhandledrejection", (event) => {
-  if (event.reason instanceof WebAssembly.RuntimeError) void fail(event.reason);
-});
+listenForTraps((error) => void fail(error));

@@ -1,20 +1,20 @@
 import { estimate_gpu_memory } from "../../wasm/glassine.js";
 import { manifestFile, parseManifest, totalBytes } from "../shared/manifest.js";
-import type { Calls, ModelLocation, StorageTask } from "../shared/protocol.js";
+import { miniManifest } from "./mini-manifest.js";
+import type { Calls, NamedLocation, StorageTask } from "../shared/protocol.js";
 import { isComplete, ModelFolder, modelNameOf } from "../shared/store.js";
-import { openSource, type PackSource } from "./sources.js";
+import { openSource } from "./sources.js";
 
 /** What a model takes, by its manifest: all that can be known before its shards are fetched. */
 export async function estimateModel(
   { model, mode, width, height }: Calls["estimate"]["request"],
   { signal }: StorageTask,
-  askPage: PackSource["read"],
 ): Promise<Calls["estimate"]["answer"]> {
   const named = model.kind === "stored" ? await ModelFolder.find(model.name) : undefined;
   const record = await named?.record();
   const stored = isComplete(record) ? await named?.readIntact(record.manifest) : undefined;
-  const origin: ModelLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
-  const manifest = stored ?? (await openSource(origin, askPage).read(manifestFile, { signal, again: false }));
+  const origin: NamedLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
+  const manifest = stored ?? (await openSource(origin, miniManifest).read(manifestFile, { signal, again: false }));
   const { name, shards } = parseManifest(manifest, placeOf(model));
 
   const folder = named ?? (await ModelFolder.find(modelNameOf(name)));
@@ -26,7 +26,7 @@ export async function estimateModel(
 }
 
 /** Where a model is, for messages. */
-function placeOf(model: ModelLocation): string {
+function placeOf(model: NamedLocation): string {
   if (model.kind === "url") return model.url;
   return model.kind === "stored" ? model.name : "the model";
 }

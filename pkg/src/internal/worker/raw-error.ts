@@ -4,7 +4,7 @@ import type { RawError } from "../shared/protocol.js";
 /** Reads the fields that a module's errors have, and takes any other error for a fault. */
 export function toRawError(error: unknown): RawError {
   const { code, message, hint, recoverable, latent } = Object(error) as Partial<RawError>;
-  if (code !== undefined && code in errorCodes) return { code, message: message ?? code, hint, recoverable, latent };
+  if (code !== undefined && Object.hasOwn(errorCodes, code)) return { code, message: message ?? code, hint, recoverable, latent };
   return {
     code: "internal",
     message: `the engine stopped: ${message ?? String(error)}`,

@@ -2,8 +2,7 @@
 
 import { GlassineError } from "../../public/errors.js";
 import { fetchBytes, retry } from "../shared/fetch.js";
-import type { ModelLocation } from "../shared/protocol.js";
-import { miniFiles } from "./mini-files.js";
+import type { NamedLocation } from "../shared/protocol.js";
 import { StoredSource } from "./stored-source.js";
 
 /** What a file is read for: `again` if it was read before and is damaged. */
@@ -21,8 +20,8 @@ export interface PackSource {
   readonly outdated?: boolean;
 }
 
-/** The source for a location; `askPage` reads from the page's own. */
-export function openSource(model: ModelLocation, askPage: PackSource["read"]): PackSource {
+/** The source for a location. `miniUrl` gives the URL of a file of the built-in model. */
+export function openSource(model: NamedLocation, miniUrl: (path: string) => URL): PackSource {
   switch (model.kind) {
     case "mini":
       return fetching(miniUrl);
@@ -30,8 +29,6 @@ export function openSource(model: ModelLocation, askPage: PackSource["read"]): P
       return fetching((path) => new URL(path, model.url));
     case "stored":
       return new StoredSource(model.name);
-    case "page":
-      return retrying(askPage);
   }
 }
 
@@ -42,7 +39,8 @@ function fetching(urlOf: (path: string) => URL): PackSource {
   );
 }
 
-function retrying(read: PackSource["read"]): PackSource {
+/** A source that reads with `read`, and again where that fails in a way that may pass. */
+export function retrying(read: PackSource["read"]): PackSource {
   return { read: (path, options) => retry(() => read(checked(path), options), options.signal) };
 }
 
@@ -50,12 +48,4 @@ function retrying(read: PackSource["read"]): PackSource {
 function checked(path: string): string {
   if (/^[\w-][\w.-]*$/.test(path)) return path;
   throw new GlassineError("model_damaged", `the model names a file that cannot be part of it: ${path}`);
-}
-
-function miniUrl(path: string): URL {
-  const url = miniFiles()[path];
-  if (url) return url;
-  throw new GlassineError("model_not_found", `the built-in model has no file ${path}`, {
-    hint: "Install the package again: its model is not complete.",
-  });
 }
