@@ -1,15 +1,20 @@
 //! What the tests of kernels share.
 
+use std::sync::LazyLock;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::gpu_device;
 
 /// What `compute` gives on the CPU and on the GPU.
 pub fn both<const D: usize>(compute: impl Fn(&Device) -> Tensor<D>) -> [Tensor<D>; 2] {
-    let gpu =
-        pollster::block_on(gpu_device()).expect("these tests need a GPU, if only an emulated one");
+    // A process can make it only once.
+    static GPU: LazyLock<Device> = LazyLock::new(|| {
+        let gpu = pollster::block_on(gpu_device());
+        gpu.expect("these tests need a GPU, if only an emulated one")
+    });
     let cpu = Device::flex();
-    [compute(&cpu), compute(&gpu).to_device(&cpu)]
+    [compute(&cpu), compute(&GPU).to_device(&cpu)]
 }
 
 /// Normally distributed numbers, always the same for a seed, on the CPU.

@@ -156,7 +156,7 @@ mod tests {
     /// and many rows, with and without what is added.
     #[test]
     fn linear_equals_the_cpus() {
-        let sizes = [
+        let sizes: [(usize, usize, usize, usize); 5] = [
             (1, 1, 32, 5),
             (2, 77, 320, 64),
             (1, 300, 7, 130),

@@ -59,8 +59,10 @@ let lost: Promise<string> | undefined;
 function watch(device: GPUDevice): void {
   lost = device.lost.then((info) => info.message);
   void lost.then((message) => post({ type: "dead", error: deviceLost(message) }));
-  device.addEventListener("uncapturederror", ({ error }) => {
-    if (error instanceof GPUOutOfMemoryError) post({ type: "dead", error: outOfMemory(error.message) });
+  // The engine's library hears of nothing that the browser refuses, such as a shader: results would
+  // stay what the memory held before.
+  device.addEventListener("uncapturederror", ({ error: { message }, error }) => {
+    post({ type: "dead", error: error instanceof GPUOutOfMemoryError ? outOfMemory(message) : refused(message) });
   });
 }
 
@@ -69,6 +71,15 @@ function deviceLost(message: string): RawError {
     code: "device_lost",
     message: `the GPU was lost${message ? `: ${message}` : ""}`,
     hint: "Call again: the engine is rebuilt. If it happens again, choose a smaller size or the CPU.",
+    recoverable: true,
+  };
+}
+
+function refused(message: string): RawError {
+  return {
+    code: "internal",
+    message: `the GPU's driver refused the engine's work: ${message}`,
+    hint: 'Use device: "cpu", and report this with the GPU\'s name.',
     recoverable: true,
   };
 }
