@@ -221,8 +221,10 @@ fn manifests_cannot_lead_elsewhere() {
     for change in wrong {
         assert_eq!(parse(change).unwrap_err().code, ErrorCode::ModelDamaged);
     }
-    let newer = parse(&|value| value["glassine"] = 2.into());
-    assert_eq!(newer.unwrap_err().code, ErrorCode::ModelUnsupported);
+    for other in [Manifest::FORMAT - 1, Manifest::FORMAT + 1] {
+        let other = parse(&|value| value["glassine"] = other.into());
+        assert_eq!(other.unwrap_err().code, ErrorCode::ModelUnsupported);
+    }
     for end in 0..json.len().min(2000) {
         assert!(Manifest::parse(&json[..end]).is_err());
     }

@@ -17,10 +17,18 @@ pub fn both<const D: usize>(compute: impl Fn(&Device) -> Tensor<D>) -> [Tensor<D
     [compute(&cpu), compute(&GPU).to_device(&cpu)]
 }
 
-/// Normally distributed numbers, always the same for a seed, on the CPU.
-pub fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+/// Numbers of mean 0 and deviation 1, always the same for a seed, on the CPU.
+pub fn random<const D: usize>(shape: [usize; D], seed: u32) -> Tensor<D> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let mut next = || {
+        // Marsaglia, "Xorshift RNGs", 2003.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state as f32 / u32::MAX as f32 - 0.5) * 12f32.sqrt()
+    };
     let count = shape.iter().product();
-    let values = crate::sampling::NoiseGenerator::new(seed).normal(count);
+    let values: Vec<f32> = (0..count).map(|_| next()).collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 

@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn only_whole_groups_suit() {
         assert!(Quantization::Q4.applies_to(&[8, 32]));
-        assert!(Quantization::Q4.applies_to(&[8, 32, 3, 3]));
-        assert!(!Quantization::Q4.applies_to(&[8, 4, 3, 3]));
+        assert!(Quantization::Q4.applies_to(&[8, 3, 3, 32]));
+        assert!(!Quantization::Q4.applies_to(&[8, 3, 3, 4]));
         assert!(!Quantization::Q8.applies_to(&[8, 32]));
         assert!(!Quantization::Q4.applies_to(&[64]));
     }

@@ -147,7 +147,7 @@ export type EngineErrorCode = (typeof engineErrorCodes)[number];
 export const maxSceneDepth = 32;
 
 /** The format of packs that is written and read. */
-export const packFormat = 1;
+export const packFormat = 2;
 
 /** How many bytes a shard of a pack may have. */
 export const maxShardBytes = 16777216;

@@ -30,6 +30,7 @@ pub struct ConvGeometry {
     pub enlarged: Option<[usize; 2]>,
 }
 
+#[cfg(feature = "gpu")]
 impl ConvGeometry {
     /// One pixel at a time.
     pub const POINTWISE: Self = Self {
@@ -119,7 +120,7 @@ mod tests {
     }
 
     /// `count` weights, stored in each way: as numbers, half floats, and in 8 and 4 bits.
-    fn weights(count: usize, seed: u64, bits: usize, device: &Device) -> StoredWeight {
+    fn weights(count: usize, seed: u32, bits: usize, device: &Device) -> StoredWeight {
         let values = random([count], seed);
         if bits == 32 {
             return StoredWeight::F32(Box::new(values.to_device(device)));

@@ -26,10 +26,7 @@ pub struct GroupNormParameters {
 
 /// A scale and a shift for each channel of each picture, `[batch, 2, channels]`, that normalise the
 /// map whose tiles these are, `[batch, channels, height, width]` each.
-pub fn group_norm_scale_shift(
-    tiles: &[Tensor<4>],
-    parameters: &GroupNormParameters,
-) -> Tensor<3> {
+pub fn group_norm_scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParameters) -> Tensor<3> {
     #[cfg(feature = "gpu")]
     if is_gpu(&parameters.weight.device()) {
         return gpu::scale_shift(tiles, parameters);
