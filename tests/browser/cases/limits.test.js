@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cosine, memoryUse, open } from "../lib/open.js";
+import { open } from "../lib/open.js";
+import { cosine, memoryUse } from "../lib/page.js";
 
 /** Makes a picture on the page's GPU; gives its latent, what its worker counted and what was foretold. */
 async function generate(t, before) {

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch } from "../lib/chromium.js";
 import { PackServer } from "../lib/pack.js";
+import { sharedBrowser } from "../lib/shared-browser.js";
 import { serveFolder } from "../lib/site.js";
 
 const dist = fileURLToPath(new URL("../../../www/dist/", import.meta.url));
@@ -16,12 +16,9 @@ const dist = fileURLToPath(new URL("../../../www/dist/", import.meta.url));
 /** Serves the demo page, and gives its first visit, when everything is kept. */
 async function visit(t, { folder = dist, pack } = {}) {
   const site = await serveFolder(folder, pack);
-  const { browser, close } = await launch("none");
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  const page = await browser.newPage();
+  t.after(() => site.close());
+  const page = await (await sharedBrowser("none")).newPage();
+  t.after(() => page.close());
   await page.goto(`${site.url}?device=cpu`);
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await page.waitForSelector("#generate:not(:disabled)");

@@ -284,7 +284,7 @@ test("a page without storage says so, and still loads by URL", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });
   // Not a secure address, unlike localhost.
-  await page.goto(page.url().replace("localhost", "0.0.0.0"));
+  await page.goto(page.url().replace(/[^/]*localhost/, "0.0.0.0"));
   await page.waitForFunction(() => window.models);
   const result = await page.evaluate(async () => {
     const codeOf = (promise) => promise.then(() => "none", ({ code }) => code);
