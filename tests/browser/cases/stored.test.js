@@ -241,10 +241,18 @@ test("loading and removing in one tab wait for an import in another", async (t) 
       .createEngine({ model: "apple", device: "cpu", onProgress: () => order.push("loading") })
       .then(() => order.push("loaded"));
   });
-  await other.waitForFunction(async () => (await navigator.locks.query()).pending.length === 1);
-  const stopped = await other.evaluate(() => {
+  const waiting = (count) =>
+    other.waitForFunction(async (count) => (await navigator.locks.query()).pending.length === count, {}, count);
+  await waiting(1);
+  await other.evaluate(() => {
     window.removing = models.remove("apple").then(() => order.push("removed"));
-    return failureOf(models.remove("apple", { signal: AbortSignal.timeout(300) }));
+    window.controller = new AbortController();
+    window.stopping = failureOf(models.remove("apple", { signal: controller.signal }));
+  });
+  await waiting(3);
+  const stopped = await other.evaluate(() => {
+    controller.abort();
+    return stopping;
   });
   assert.equal(stopped.code, "aborted");
   assert.deepEqual(await other.evaluate(() => order), []);

@@ -20,10 +20,12 @@ export async function openTestPage(browser, url, report) {
 }
 
 /** What lib/worker/memory.js has counted in the worker of the page's only engine. */
-export function memoryUse(page) {
-  const worker = page.workers().find((worker) => worker.url().endsWith("/internal/worker/engine.js"));
-  return worker.evaluate(() => memoryUse());
-}
+export const memoryUse = (page) => engineWorker(page).evaluate(() => memoryUse());
+
+/** What lib/worker/messages.js has noted in the worker of the page's only engine. */
+export const messageTypes = (page) => engineWorker(page).evaluate(() => messageTypes());
+
+const engineWorker = (page) => page.workers().find((worker) => worker.url().endsWith("/internal/worker/engine.js"));
 
 /** How alike two lists of numbers are: 1 is the same direction. */
 export function cosine(a, b) {
