@@ -6,49 +6,55 @@ import { test } from "node:test";
 import { open } from "../lib/open.js";
 import { PackServer } from "../lib/pack.js";
 
-/** Starts a long request, as `request`, and waits until it is denoising. */
-const startRequest = (page, device) =>
-  page.evaluate(async (device) => {
-    window.engine = await glassine.createEngine({ model: "mini", device });
-    await new Promise((resolve) => {
-      const onProgress = ({ phase }) => phase === "denoising" && resolve();
-      window.request = failureOf(engine.generate({ prompt: "a red apple", seed: 1, steps: 100, onProgress }));
-    });
-  }, device);
+/** Starts a long request, as `request`, and waits until it is in a phase. */
+const startRequest = (page, phase) =>
+  page.evaluate(
+    (phase) =>
+      new Promise((resolve) => {
+        const onProgress = (event) => event.phase === phase && resolve();
+        window.request = failureOf(engine.generate({ prompt: "a red apple", seed: 1, steps: 100, onProgress }));
+      }),
+    phase,
+  );
 
-/** The phases of a request that is let go when it has read the prompt and begins to denoise. */
-async function nextRequest(page) {
-  return page.evaluate(async () => {
+/** Has the worker's GPU meet a fault (see lib/worker/gpu-faults.js), and gives the failure of `request`. */
+const failGpu = (page, fault) =>
+  page.evaluate((fault) => {
+    new BroadcastChannel("gpu-faults").postMessage(fault);
+    return request;
+  }, fault);
+
+/** The phases of a request that is let go in the last of them. */
+const nextRequest = (page, last) =>
+  page.evaluate(async (last) => {
     const controller = new AbortController();
     const phases = new Set();
-    const failure = await failureOf(
-      engine.generate({
-        prompt: "a red apple",
-        signal: controller.signal,
-        onProgress({ phase }) {
-          phases.add(phase);
-          if (phase === "denoising") controller.abort();
-        },
-      }),
-    );
-    return { phases: [...phases], code: failure.code };
-  });
-}
+    const onProgress = ({ phase }) => {
+      phases.add(phase);
+      if (phase === last) controller.abort();
+    };
+    const { code } = await failureOf(engine.generate({ prompt: "a red apple", signal: controller.signal, onProgress }));
+    return { phases: [...phases], code };
+  }, last);
 
-// The model is loaded anew, and the new device has computed something.
-const startedAnew = { phases: ["loading", "encoding", "denoising"], code: "aborted" };
+test("a GPU that is lost or full rejects the request, and the next one works", async (t) => {
+  const page = await open(t, { gpu: "software", before: ["gpu-faults"] });
+  await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "mini", device: "webgpu" })));
+  await startRequest(page, "denoising");
+  const lost = await failGpu(page, "lost");
+  t.diagnostic(lost.message);
+  assert.equal(lost.code, "device_lost", lost.message);
+  assert.equal(lost.recoverable, true);
+  // The model is loaded anew, and the new device computes something.
+  const computed = { phases: ["loading", "encoding", "denoising"], code: "aborted" };
+  assert.deepEqual(await nextRequest(page, "denoising"), computed);
 
-test("a lost GPU rejects the request, and the next one works", async (t) => {
-  const page = await open(t, { gpu: "software", before: ["lose-gpu"] });
-  await startRequest(page, "webgpu");
-  const failure = await page.evaluate(() => {
-    new BroadcastChannel("lose-gpu").postMessage("now");
-    return request;
-  });
-  assert.equal(failure.code, "device_lost", failure.message);
-  t.diagnostic(failure.message);
-  assert.equal(failure.recoverable, true);
-  assert.deepEqual(await nextRequest(page), startedAnew);
+  await startRequest(page, "encoding");
+  const full = await failGpu(page, "full");
+  assert.equal(full.code, "out_of_memory", full.message);
+  assert.match(full.message, /no room for a buffer/);
+  assert.equal(full.recoverable, true);
+  assert.deepEqual(await nextRequest(page, "encoding"), { phases: ["loading", "encoding"], code: "aborted" });
 });
 
 test("a panic in the engine rejects the request, and the next one works", async (t) => {

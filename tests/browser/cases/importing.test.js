@@ -240,31 +240,51 @@ test("a server's faults are named, damage nothing, and cost no more than the sha
   assert.ok(pack.shardsAskedFor.includes(first), "nothing of the bad shard was kept");
 });
 
+/** The SHA-256 by which an engine knows the model "apple". */
+const sha256Of = (page) =>
+  page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "apple", device: "cpu" });
+    await engine.dispose();
+    return engine.info.sha256;
+  });
+
 test("a new version replaces the old one, which works until the new one is whole", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });
   await importPack(page);
   const [before] = await listed(page);
-  const sha256 = () =>
-    page.evaluate(async () => {
-      const engine = await glassine.createEngine({ model: "apple", device: "cpu" });
-      await engine.dispose();
-      return engine.info.sha256;
-    });
-  const old = await sha256();
+  const old = await sha256Of(page);
 
   pack.changeShard(second);
   pack.faults.set(second, status(403));
   assert.equal((await importPack(page)).failure.code, "network");
-  assert.equal(await sha256(), old);
+  assert.equal(await sha256Of(page), old);
 
   pack.faults.clear();
   pack.requests.length = 0;
   assert.equal((await importPack(page)).failure.code, "none");
   assert.deepEqual(pack.shardsAskedFor, [second]);
-  assert.notEqual(await sha256(), old);
+  assert.notEqual(await sha256Of(page), old);
   const [after] = await listed(page);
   assert.ok(Math.abs(after.bytes - before.bytes) < 1000, "nothing is left of the old version");
+});
+
+test("a new version whose manifest finds no room leaves the old one as it was", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack, before: ["full-disk"] });
+  await importPack(page);
+  const old = await sha256Of(page);
+
+  pack.changeShard(second);
+  pack.rename("unstorable");
+  assert.equal((await importPack(page)).failure.code, "quota_exceeded");
+  pack.requests.length = 0;
+  assert.equal(await sha256Of(page), old);
+  assert.deepEqual(pack.requests, [], "nothing of it has to be fetched");
+
+  await page.evaluate(() => models.remove("apple"));
+  assert.equal((await importPack(page)).failure.code, "quota_exceeded");
+  assert.deepEqual((await listed(page)).map(({ complete }) => complete), [false]);
 });
 
 async function setQuota(page, quotaSize) {

@@ -71,4 +71,5 @@ test("what is no LoRA is refused", async (t) => {
   );
   assert.match(failures[3].message, /much/);
   assert.match(failures[5].message, /note\.safetensors/);
+  assert.equal(failures[5].recoverable, false);
 });

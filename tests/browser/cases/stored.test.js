@@ -179,17 +179,26 @@ test("a model that is stored is there when the browser was killed the moment aft
   assert.deepEqual(await verify(page), whole);
 });
 
-test("an engine whose model was replaced meanwhile takes up the new one", async (t) => {
+test("an engine whose model was replaced meanwhile takes up the new one, and says so", async (t) => {
   const { pack, page } = await openWithModel(t);
   await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "apple", device: "cpu" })));
   pack.changeShard(second);
-  const codes = await page.evaluate(async () => {
+  const { codes, known, recipe, newest } = await page.evaluate(async () => {
     await models.import("/pack/", { name: "apple" });
     const picture = new ImageData(64, 64);
+    const known = [engine.info.sha256];
     // Encoding is the first to need the encoders' shards.
-    return [await failureOf(engine.encode(picture)), await failureOf(engine.encode(picture))].map(({ code }) => code);
+    const codes = [];
+    for (let i = 0; i < 2; i++) codes.push((await failureOf(engine.encode(picture))).code);
+    known.push(engine.info.sha256);
+    const { layers } = await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
+    const other = await glassine.createEngine({ model: "apple", device: "cpu" });
+    return { codes, known, recipe: layers[0].recipe, newest: other.info.sha256 };
   });
   assert.deepEqual(codes, ["io", "none"]);
+  assert.notEqual(known[0], newest);
+  assert.equal(known[1], newest);
+  assert.equal(recipe.model, `sha256:${newest}`);
 });
 
 /** Starts an import that the server does not end before `go` is called. */

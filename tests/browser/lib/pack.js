@@ -41,6 +41,11 @@ export class PackServer {
     this.#publish(name, bytes, this.manifest);
   }
 
+  /** Publishes the model under another name of its own. */
+  rename(name) {
+    this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, name })));
+  }
+
   /**
    * Publishes a model whose files are sound and do not fit together: in the middle of decoding a
    * transparent picture, the engine's library panics. Everything else works.
