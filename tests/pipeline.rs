@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::image::Picture;
 use glassine::internals::sampling::{Convention, SamplerName};
 use glassine::internals::vae::VaeEncoder;
-use glassine::internals::weights::HostTensor;
-use glassine::pack::FolderSource;
+use glassine::internals::weights::{HostTensor, StoredType, TensorEntry};
+use glassine::pack::{FolderSource, Manifest, Pack};
 use glassine::pipeline::{
     Control, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress, Observer, Request,
     VaeKind, estimate_memory,
@@ -369,18 +371,19 @@ fn the_tiny_vae_encodes_and_decodes_opaque_pictures() {
     assert_ne!(encoded.latent, from_picture(short(Mode::Opaque, 2)).latent);
 }
 
-/// The sizes of the previews that it hears of.
+/// The previews that it hears of, with the steps that they come after.
 #[derive(Default)]
-struct Previews(Vec<(usize, usize)>);
+struct Previews(Vec<(usize, Picture)>);
 
 impl Observer for Previews {
     async fn report(&mut self, event: Event) -> bool {
         if let Event::Denoising {
+            step,
             preview: Some(picture),
             ..
         } = event
         {
-            self.0.push((picture.width, picture.height));
+            self.0.push((step, picture));
         }
         true
     }
@@ -404,7 +407,17 @@ fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
             engine.sample(&request, &mut previews).await
         })
         .unwrap();
-        assert_eq!(previews.0, [size, size]);
+        let steps: Vec<_> = previews.0.iter().map(|(step, _)| *step).collect();
+        assert_eq!(steps, [2, 4]);
+        for (_, picture) in &previews.0 {
+            assert_eq!((picture.width, picture.height), size);
+            assert!(
+                picture
+                    .rgba
+                    .chunks(4)
+                    .any(|pixel| pixel != &picture.rgba[..4])
+            );
+        }
     }
 }
 
@@ -425,6 +438,76 @@ fn one_network_at_a_time_makes_the_same_pictures() {
     let generation = generate(&request);
     assert_eq!(frugal.latent, generation.latent);
     assert_eq!(frugal.layers, generation.layers);
+}
+
+/// A manifest with the tensors of Stable Diffusion 1.5 that decide what a picture takes of memory, and
+/// `loaded` bytes of weights.
+fn full_size(loaded: usize) -> Manifest {
+    let pack = pollster::block_on(Pack::open(model::pack().clone())).unwrap();
+    let mut manifest = pack.manifest().clone();
+    let level = |index, outputs, inputs| {
+        let name = format!("vae.decoder.up_blocks.{index}.resnets.0.conv1.weight");
+        (name, vec![outputs, inputs, 3, 3])
+    };
+    let shapes = [
+        ("unet.conv_in.weight".into(), vec![320, 4, 3, 3]),
+        (
+            "unet.up_blocks.0.resnets.0.conv1.weight".into(),
+            vec![1280, 2560, 3, 3],
+        ),
+        level(0, 512, 512),
+        level(1, 512, 512),
+        level(2, 256, 512),
+        level(3, 128, 256),
+        (
+            "transparency_decoder.conv_in.weight".into(),
+            vec![32, 3, 3, 3],
+        ),
+        ("vae.decoder.rest".into(), vec![loaded / 4]),
+    ];
+    let entry = |(name, shape): (String, Vec<usize>)| {
+        // Bytes are not moved to a device.
+        let stored = match shape.len() {
+            1 => StoredType::F32,
+            _ => StoredType::U8,
+        };
+        let (group, shards) = (None, vec![0]);
+        let entry = TensorEntry {
+            stored,
+            group,
+            shape,
+            shards,
+        };
+        (name, entry)
+    };
+    manifest.tensors = shapes.map(entry).into();
+    manifest
+}
+
+#[test]
+fn memory_is_estimated_closely_and_never_too_low() {
+    let check = |manifest: &Manifest, mode, side, counted: u64| {
+        let estimate = estimate_memory(manifest, Some(mode), Some(side), Some(side)).unwrap();
+        let estimated = estimate.all_loaded / 1_000_000;
+        assert!(
+            (counted..=counted * 5 / 4).contains(&estimated),
+            "{mode:?} at {side}: {estimated} MB were foretold, {counted} were counted"
+        );
+    };
+    // Megabytes that were loaded, and that were counted at most: see docs/measurements.md.
+    for (loaded, mode, side, counted) in [
+        (815, Mode::Single, 64, 1292),
+        (815, Mode::Single, 384, 1479),
+        (815, Mode::Single, 512, 1514),
+        (841, Mode::Opaque, 512, 1497),
+        (999, Mode::Joint, 512, 1914),
+        (815, Mode::Single, 768, 2563),
+    ] {
+        check(&full_size(loaded * 1_000_000), mode, side, counted);
+    }
+    let mini = Path::new(env!("CARGO_MANIFEST_DIR")).join("pkg/models/mini/manifest.json");
+    let mini = Manifest::parse(&std::fs::read(mini).unwrap()).unwrap();
+    check(&mini, Mode::Single, 256, 135);
 }
 
 #[test]

@@ -150,6 +150,20 @@ fn ddim() {
 }
 
 #[test]
+fn ddim_ends_with_the_noise_that_the_schedule_says() {
+    for (set_alpha_to_one, last) in [(true, 0.0), (false, stable_diffusion().sigmas()[0])] {
+        let schedule = NoiseSchedule::new(&NoiseScheduleConfig {
+            set_alpha_to_one,
+            ..NoiseScheduleConfig::default()
+        })
+        .expect("a schedule");
+        let ddim = sampler(SamplerName::Ddim, None, &schedule, 20, None).expect("a sampler");
+        let sigmas = ddim.trajectory().sigmas();
+        assert!((sigmas[20] - last).abs() < 1e-5, "{sigmas:?}");
+    }
+}
+
+#[test]
 fn unipc() {
     follows_golden("schedulers/unipc", SamplerName::UniPc, None);
 }

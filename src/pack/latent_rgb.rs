@@ -107,3 +107,39 @@ impl NormalEquations {
 fn rounded(value: f64) -> f32 {
     ((value * 1e4).round() * 1e-4) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_map_is_found_to_four_digits() {
+        let map: [[f64; 3]; 5] = [
+            [0.12341, 0.5, -0.25],
+            [-1.00009, 0.0, 2.0],
+            [0.75, -0.31416, 0.00004],
+            [0.0, 1.0, 0.00006],
+            [0.5, 0.49996, 0.25],
+        ];
+        let mut noise = crate::sampling::NoiseGenerator::new(0);
+        let mut equations = NormalEquations::default();
+        for _ in 0..32 {
+            let latent = noise.normal(4);
+            let inputs =
+                [0, 1, 2, 3, 4].map(|index| latent.get(index).map_or(1.0, |v| (*v).into()));
+            let outputs = [0, 1, 2].map(|color| {
+                let terms = inputs.iter().zip(&map);
+                terms.map(|(input, row)| input * row[color]).sum()
+            });
+            equations.add(inputs, outputs);
+        }
+        let rounded = [
+            [0.1234, 0.5, -0.25],
+            [-1.0001, 0.0, 2.0],
+            [0.75, -0.3142, 0.0],
+            [0.0, 1.0, 0.0001],
+            [0.5, 0.5, 0.25],
+        ];
+        assert_eq!(equations.solve(), rounded);
+    }
+}

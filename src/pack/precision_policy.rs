@@ -71,3 +71,60 @@ fn in_unet(name: &str) -> bool {
         .iter()
         .any(|start| name.starts_with(start))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The types of such a tensor in packs of 8 and of 4 bits.
+    fn types(name: &str, shape: &[usize]) -> [StoredType; 2] {
+        [Precision::Q8, Precision::Q4].map(|precision| stored_type(precision, name, shape).0)
+    }
+
+    #[test]
+    fn layers_are_as_fine_as_they_have_to_be() {
+        use StoredType::{F16, Q4, Q8};
+        let wide = [1280, 3, 3, 2560];
+        for (name, expected) in [
+            ("unet.down_blocks.3.resnets.1.conv2.weight", [Q4, Q4]),
+            ("unet.mid_block.resnets.0.conv1.weight", [Q4, Q4]),
+            ("unet.up_blocks.0.resnets.2.conv1.weight", [Q4, Q4]),
+            ("unet.up_blocks.1.resnets.2.conv1.weight", [Q8, Q4]),
+            ("unet.down_blocks.2.resnets.0.conv1.weight", [Q8, Q4]),
+            ("unet.down_blocks.1.resnets.0.conv1.weight", [Q8, Q8]),
+            ("unet.down_blocks.0.resnets.0.conv1.weight", [Q8, Q8]),
+            ("unet.up_blocks.2.resnets.0.conv1.weight", [Q8, Q8]),
+            ("unet.up_blocks.3.resnets.0.conv1.weight", [Q8, Q8]),
+            ("controlnet.mid_block.resnets.0.conv1.weight", [Q8, Q4]),
+            ("vae.decoder.mid_block.resnets.0.conv1.weight", [Q8, Q8]),
+            ("unet.conv_out.weight", [F16, F16]),
+            ("taesd_decoder.1.weight", [F16, F16]),
+        ] {
+            assert_eq!(types(name, &wide), expected, "{name}");
+        }
+        let square = [1280, 1280];
+        for (name, expected) in [
+            ("unet.mid_block.attentions.0.proj_in.weight", [Q8, Q4]),
+            ("layers.joint.mid_block.to_q.weight", [Q8, Q4]),
+            ("layers.joint.up_blocks.3.to_q.weight", [Q8, Q8]),
+            ("unet.time_embedding.linear_1.weight", [Q8, Q8]),
+            ("text_encoder.layers.0.mlp.fc1.weight", [Q8, Q8]),
+            ("text_encoder.position_embedding.weight", [F16, F16]),
+        ] {
+            assert_eq!(types(name, &square), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn narrow_layers_are_finer_and_have_smaller_groups() {
+        let name = "unet.mid_block.resnets.0.conv1.weight";
+        assert_eq!(types(name, &[160, 3, 3, 255]), [StoredType::F16; 2]);
+        assert_eq!(
+            types(name, &[160, 3, 3, 160]),
+            [StoredType::Q8, StoredType::Q4]
+        );
+        let (stored, quantization) = stored_type(Precision::Q8, name, &[160, 3, 3, 160]);
+        assert_eq!((stored, quantization.unwrap().group), (StoredType::Q8, 32));
+        assert_eq!(types(name, &[160]), [StoredType::F16; 2]);
+    }
+}

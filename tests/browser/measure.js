@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launch } from "./lib/chromium.js";
-import { cosine, memoryUse, openTab } from "./lib/open.js";
+import { cosine, memoryUse, openTestPage } from "./lib/page.js";
 import { readSafetensors, valuesOf } from "./lib/safetensors.js";
 import { serveTests } from "./lib/site.js";
 
@@ -17,7 +17,7 @@ async function measure(pack, { expected, json, ...choices }) {
   const site = await serveTests(pack, before);
   const { browser, close } = await launch(gpus[choices.device]);
   try {
-    const page = await openTab({ diagnostic: console.error }, browser, site.url);
+    const page = await openTestPage(browser, site.url, console.error);
     page.on("console", (message) => console.error(`${elapsed()} ${message.text()}`));
     const report = { pack, ...choices, packBytes: bytesOf(pack), chromium: await browser.version() };
     report.importSeconds = await page.evaluate(importPack);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openDemo, textIs } from "../lib/demo.js";
-import { packTinyModel, partsMissing } from "../lib/golden.js";
+import { packTinyModel } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
 
 const statusIs = (page, pattern) => textIs(page, "#status", pattern);
@@ -154,7 +154,7 @@ test("a layer is generated into a scene where the model can, and else it is said
   assert.match(await page.$eval("#scene-lacking", (text) => text.textContent), /layer_sd15_bg2fg\.safetensors.*layer_sd15_fg2bg\.safetensors/);
 });
 
-test("a scene is built up layer by layer", { skip: partsMissing }, async (t) => {
+test("a scene is built up layer by layer", async (t) => {
   const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1&prompt=an+apple", packTinyModel(scratch(t)));
   for (const where of ["front", "front", "behind"]) {
     await page.waitForSelector(`#${where}:not(:disabled)`);

@@ -1,96 +1,90 @@
-// The GPU is lost or the engine stops in the middle of a request: the request
+// The GPU is lost or the engine panics in the middle of a request: the request
 // rejects, and the next one finds a new worker.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open } from "../lib/open.js";
+import { PackServer } from "../lib/pack.js";
 
-/** Starts a long request and gives its worker, as the browser's debugger sees it, once it is denoising. */
-async function startRequest(page, device) {
-  await page.evaluate(async (device) => {
-    window.engine = await glassine.createEngine({ model: "mini", device });
-    await new Promise((resolve) => {
-      window.request = failureOf(
-        engine.generate({
-          prompt: "a red apple",
-          seed: 1,
-          steps: 100,
-          onProgress: ({ phase }) => phase === "denoising" && resolve(),
-        }),
-      );
-    });
-  }, device);
-  return page.workers()[0].client;
-}
+/** Starts a long request, as `request`, and waits until it is in a phase. */
+const startRequest = (page, phase) =>
+  page.evaluate(
+    (phase) =>
+      new Promise((resolve) => {
+        const onProgress = (event) => event.phase === phase && resolve();
+        window.request = failureOf(engine.generate({ prompt: "a red apple", seed: 1, steps: 100, onProgress }));
+      }),
+    phase,
+  );
 
-/** Finds every GPU device that lives in the worker and destroys it. */
-async function destroyDevices(worker) {
-  const { result: prototype } = await worker.send("Runtime.evaluate", { expression: "GPUDevice.prototype" });
-  const { objects } = await worker.send("Runtime.queryObjects", { prototypeObjectId: prototype.objectId });
-  await worker.send("Runtime.callFunctionOn", {
-    objectId: objects.objectId,
-    functionDeclaration: "function () { for (const device of this) device.destroy(); }",
-  });
-}
+/** Has the worker's GPU meet a fault (see lib/worker/gpu-faults.js), and gives the failure of `request`. */
+const failGpu = (page, fault) =>
+  page.evaluate((fault) => {
+    new BroadcastChannel("gpu-faults").postMessage(fault);
+    return request;
+  }, fault);
 
-/** The phases of a request that is let go when it has read the prompt and begins to denoise. */
-async function nextRequest(page) {
-  return page.evaluate(async () => {
+/** The phases of a request that is let go in the last of them. */
+const nextRequest = (page, last) =>
+  page.evaluate(async (last) => {
     const controller = new AbortController();
     const phases = new Set();
-    const failure = await failureOf(
-      engine.generate({
-        prompt: "a red apple",
-        signal: controller.signal,
-        onProgress({ phase }) {
-          phases.add(phase);
-          if (phase === "denoising") controller.abort();
-        },
-      }),
-    );
-    return { phases: [...phases], code: failure.code };
-  });
-}
+    const onProgress = ({ phase }) => {
+      phases.add(phase);
+      if (phase === last) controller.abort();
+    };
+    const { code } = await failureOf(engine.generate({ prompt: "a red apple", signal: controller.signal, onProgress }));
+    return { phases: [...phases], code };
+  }, last);
 
-// The model is loaded anew, and the new device has computed something.
-const startedAnew = { phases: ["loading", "encoding", "denoising"], code: "aborted" };
+test("a GPU that is lost or full rejects the request, and the next one works", async (t) => {
+  const page = await open(t, { gpu: "software", before: ["gpu-faults"] });
+  await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "mini", device: "webgpu" })));
+  await startRequest(page, "denoising");
+  const lost = await failGpu(page, "lost");
+  t.diagnostic(lost.message);
+  assert.equal(lost.code, "device_lost", lost.message);
+  assert.equal(lost.recoverable, true);
+  // The model is loaded anew, and the new device computes something.
+  const computed = { phases: ["loading", "encoding", "denoising"], code: "aborted" };
+  assert.deepEqual(await nextRequest(page, "denoising"), computed);
 
-test("a lost GPU rejects the request, and the next one works", async (t) => {
-  // Once seen: the debugger's connection to the worker stopped answering. A second browser gets a
-  // second chance; an engine that never rejects fails both.
-  const late = Symbol("late");
-  const limit = new Promise((resolve) => setTimeout(resolve, 150_000, late).unref());
-  if ((await Promise.race([loseGpu(t), limit])) === late) {
-    t.diagnostic("no answer in 150 seconds: once more");
-    await loseGpu(t);
-  }
+  await startRequest(page, "encoding");
+  const full = await failGpu(page, "full");
+  assert.equal(full.code, "out_of_memory", full.message);
+  assert.match(full.message, /no room for a buffer/);
+  assert.equal(full.recoverable, true);
+  assert.deepEqual(await nextRequest(page, "encoding"), { phases: ["loading", "encoding"], code: "aborted" });
 });
 
-async function loseGpu(t) {
-  const page = await open(t, { gpu: "software" });
-  const worker = await startRequest(page, "webgpu");
+test("a panic in the engine rejects the request, and the next one works", async (t) => {
+  const pack = new PackServer();
+  pack.breakTransparency();
+  const page = await open(t, { pack });
+  const said = [];
+  page.on("console", (message) => message.type() === "error" && said.push(message.text()));
 
-  await destroyDevices(worker).catch((error) => t.diagnostic(error.message));
-
-  const failure = await page.evaluate(() => request);
-  assert.equal(failure.code, "device_lost", failure.message);
-  t.diagnostic(failure.message);
-  assert.equal(failure.recoverable, true);
-  assert.deepEqual(await nextRequest(page), startedAnew);
-}
-
-test("a trap in the engine rejects the request, and the next one works", async (t) => {
-  const page = await open(t);
-  const worker = await startRequest(page, "cpu");
-
-  await worker.send("Runtime.evaluate", {
-    expression: "setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); })",
+  const { failure, opaque, phases, again, mini } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
+    const options = { prompt: "a red apple", steps: 1, decodePasses: 1 };
+    const failure = await failureOf(engine.generate(options));
+    const phases = new Set();
+    const onProgress = ({ phase }) => phases.add(phase);
+    const opaque = await engine.generate({ ...options, mode: "opaque", onProgress });
+    const again = await failureOf(engine.generate(options));
+    const other = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const mini = await other.generate(options);
+    return { failure, opaque: opaque.layers.length, phases: [...phases], again, mini: mini.layers.length };
   });
-
-  const failure = await page.evaluate(() => request);
-  assert.equal(failure.code, "internal");
-  assert.match(failure.message, /unreachable/);
-  assert.deepEqual(await nextRequest(page), startedAnew);
+  assert.equal(failure.code, "internal", failure.message);
+  assert.match(failure.message, /the engine stopped: unreachable/);
+  assert.match(failure.hint, /console.*starts the engine anew/);
+  assert.equal(failure.recoverable, true);
+  assert.match(said.join("\n"), /panicked at .*channels/s, "the console says what it was");
+  assert.equal(opaque, 1);
+  assert.deepEqual(phases, ["loading", "encoding", "denoising", "decoding"], "the model is loaded anew");
+  assert.equal(again.code, "internal");
+  assert.equal(mini, 1);
 });
 
 test("a worker that cannot be loaded", async (t) => {
@@ -108,9 +102,11 @@ test("disposing an engine rejects what is not finished", async (t) => {
   const page = await open(t);
   const { running, waiting, after } = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini" });
-    const running = failureOf(engine.generate({ prompt: "a red apple", steps: 100 }));
+    let running;
+    await new Promise((resolve) => {
+      running = failureOf(engine.generate({ prompt: "a red apple", steps: 100, onProgress: resolve }));
+    });
     const waiting = failureOf(engine.generate({ prompt: "a pear" }));
-    await new Promise((resolve) => setTimeout(resolve, 100));
     await engine[Symbol.asyncDispose]();
     await engine.dispose();
     return {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cosine, open } from "../lib/open.js";
+import { open } from "../lib/open.js";
+import { cosine } from "../lib/page.js";
 
 /** Runs in the page. */
 async function generate(device) {

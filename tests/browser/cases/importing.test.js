@@ -1,6 +1,7 @@
 // A pack is imported by URL into the browser's storage, whatever its server does.
 
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { test } from "node:test";
 import { open, openTab } from "../lib/open.js";
 import { breakOff, hangUp, PackServer, send, sendPage, stall } from "../lib/pack.js";
@@ -129,38 +130,68 @@ test("aborting leaves what is complete for the next import", async (t) => {
   assert.deepEqual(pack.shardsAskedFor, [second]);
 });
 
+/**
+ * Opens a page, and gives with it a fault: half of a file is sent, and the connection broken once the
+ * worker has read so many bytes of shards since it started.
+ */
+async function openToBreakOff(t, pack) {
+  const page = await open(t, { pack, before: ["reads"] });
+  const reads = new EventEmitter();
+  let read = 0;
+  await page.exposeFunction("noteRead", (bytes) => {
+    read = bytes;
+    reads.emit("more");
+  });
+  await page.evaluate(() => {
+    window.reads = new BroadcastChannel("reads");
+    reads.onmessage = ({ data }) => noteRead(data);
+  });
+  const breakOffAfter = (bytes) => (response, file) => {
+    const wait = async () => {
+      while (read < bytes) await once(reads, "more");
+      response.destroy();
+    };
+    stall(wait)(response, file);
+  };
+  return { page, breakOffAfter };
+}
+
 test("what may pass is tried again, from where it stopped if the server can", async (t) => {
   const pack = new PackServer();
-  const page = await open(t, { pack });
-  const once = (fault, then) => {
+  const { page, breakOffAfter } = await openToBreakOff(t, pack);
+  const sizes = pack.manifest.shards.map(({ bytes }) => bytes);
+  const half = sizes.map((bytes) => Math.floor(bytes / 2));
+  const onFirst = (fault, then) => {
     let begun = false;
     return (...args) => (begun ? then(...args) : ((begun = true), fault(...args)));
   };
   const busy = (response) => response.writeHead(503).end();
-  pack.faults.set(small, once(busy, send));
-  pack.faults.set(first, once(breakOff, send));
+  pack.faults.set(small, onFirst(busy, send));
+  pack.faults.set(first, onFirst(breakOffAfter(sizes[0] + half[1]), send));
   // This server does not know ranges, and starts again.
-  pack.faults.set(second, once(breakOff, (response, bytes) => send(response, bytes)));
+  const startAgain = (response, bytes) => send(response, bytes);
+  pack.faults.set(second, onFirst(breakOffAfter(sizes[0] + sizes[1] + half[2]), startAgain));
 
-  const { failure, events } = await importPack(page);
+  const { failure, events } = await importPack(page, { concurrency: 1 });
   assert.equal(failure.code, "none", failure.message);
   assert.equal(assertMonotone(events, "downloading", "loadedBytes").at(-1), pack.bytes);
   assert.equal(pack.requests.filter(({ name }) => name === small).length, 2);
-  for (const name of [first, second]) {
-    const { bytes } = pack.manifest.shards.find(({ file }) => file === name);
+  for (const [name, bytes] of [[first, half[1]], [second, half[2]]]) {
     const ranges = pack.requests.filter((request) => request.name === name).map(({ range }) => range);
-    assert.deepEqual(ranges, [undefined, `bytes=${Math.floor(bytes / 2)}-`]);
+    assert.deepEqual(ranges, [undefined, `bytes=${bytes}-`]);
   }
 });
 
 test("a rest that does not belong to its beginning is thrown away", async (t) => {
   const pack = new PackServer();
-  const page = await open(t, { pack });
+  const { page, breakOffAfter } = await openToBreakOff(t, pack);
+  const [before, bytes] = pack.manifest.shards.map(({ bytes }) => bytes);
+  const half = Math.floor(bytes / 2);
   const other = (response, bytes, range) => send(response, Buffer.alloc(bytes.length), range);
   const all = (response, bytes) => response.writeHead(206, { "content-length": bytes.length }).end(bytes);
-  const answers = [breakOff, other, breakOff, all, send];
+  const answers = [breakOffAfter(before + half), other, breakOffAfter(before + bytes + half), all, send];
   pack.faults.set(first, (...args) => answers.shift()(...args));
-  const { failure } = await importPack(page);
+  const { failure } = await importPack(page, { concurrency: 1 });
   assert.equal(failure.code, "none", failure.message);
   assert.deepEqual(answers, []);
 });
@@ -209,31 +240,51 @@ test("a server's faults are named, damage nothing, and cost no more than the sha
   assert.ok(pack.shardsAskedFor.includes(first), "nothing of the bad shard was kept");
 });
 
+/** The SHA-256 by which an engine knows the model "apple". */
+const sha256Of = (page) =>
+  page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "apple", device: "cpu" });
+    await engine.dispose();
+    return engine.info.sha256;
+  });
+
 test("a new version replaces the old one, which works until the new one is whole", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });
   await importPack(page);
   const [before] = await listed(page);
-  const sha256 = () =>
-    page.evaluate(async () => {
-      const engine = await glassine.createEngine({ model: "apple", device: "cpu" });
-      await engine.dispose();
-      return engine.info.sha256;
-    });
-  const old = await sha256();
+  const old = await sha256Of(page);
 
   pack.changeShard(second);
   pack.faults.set(second, status(403));
   assert.equal((await importPack(page)).failure.code, "network");
-  assert.equal(await sha256(), old);
+  assert.equal(await sha256Of(page), old);
 
   pack.faults.clear();
   pack.requests.length = 0;
   assert.equal((await importPack(page)).failure.code, "none");
   assert.deepEqual(pack.shardsAskedFor, [second]);
-  assert.notEqual(await sha256(), old);
+  assert.notEqual(await sha256Of(page), old);
   const [after] = await listed(page);
   assert.ok(Math.abs(after.bytes - before.bytes) < 1000, "nothing is left of the old version");
+});
+
+test("a new version whose manifest finds no room leaves the old one as it was", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack, before: ["full-disk"] });
+  await importPack(page);
+  const old = await sha256Of(page);
+
+  pack.changeShard(second);
+  pack.rename("unstorable");
+  assert.equal((await importPack(page)).failure.code, "quota_exceeded");
+  pack.requests.length = 0;
+  assert.equal(await sha256Of(page), old);
+  assert.deepEqual(pack.requests, [], "nothing of it has to be fetched");
+
+  await page.evaluate(() => models.remove("apple"));
+  assert.equal((await importPack(page)).failure.code, "quota_exceeded");
+  assert.deepEqual((await listed(page)).map(({ complete }) => complete), [false]);
 });
 
 async function setQuota(page, quotaSize) {

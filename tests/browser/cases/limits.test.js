@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cosine, memoryUse, open } from "../lib/open.js";
+import { open } from "../lib/open.js";
+import { cosine, memoryUse } from "../lib/page.js";
 
 /** Makes a picture on the page's GPU; gives its latent, what its worker counted and what was foretold. */
 async function generate(t, before) {
@@ -39,6 +40,7 @@ test("with WebGPU's default limits and no optional feature, the picture is the s
   t.diagnostic(`${created} buffers, ${destroyed} destroyed and ${collected} collected`);
   t.diagnostic(`largest buffer ${memory.largest.buffer}, largest binding ${memory.largest.binding}`);
   assert.equal(textures, 0, "only buffers are counted");
+  assert.ok(destroyed > 0, "between its stages the engine gives memory back");
   assert.ok(memory.phases.denoising.gpuPeakBytes > 0);
 
   // What models.estimate says holds, and is not a multiple of the truth.

@@ -2,13 +2,14 @@
 // of it replaces what is kept.
 
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch } from "../lib/chromium.js";
 import { PackServer } from "../lib/pack.js";
+import { sharedBrowser } from "../lib/shared-browser.js";
 import { serveFolder } from "../lib/site.js";
 
 const dist = fileURLToPath(new URL("../../../www/dist/", import.meta.url));
@@ -16,12 +17,9 @@ const dist = fileURLToPath(new URL("../../../www/dist/", import.meta.url));
 /** Serves the demo page, and gives its first visit, when everything is kept. */
 async function visit(t, { folder = dist, pack } = {}) {
   const site = await serveFolder(folder, pack);
-  const { browser, close } = await launch("none");
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  const page = await browser.newPage();
+  t.after(() => site.close());
+  const page = await (await sharedBrowser("none")).newPage();
+  t.after(() => page.close());
   await page.goto(`${site.url}?device=cpu`);
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await page.waitForSelector("#generate:not(:disabled)");
@@ -69,23 +67,37 @@ test("a newer version is shown at once, and kept from then on", async (t) => {
   };
   await change("index.html", /<title>.*?<\/title>/, "<title>Newer</title>");
   await change("service-worker.js", /const version = "\w+"/, 'const version = "newer"');
+  const serviceWorkers = await watchServiceWorkers(page);
   await page.goto(site.url);
   assert.equal(await page.title(), "Newer");
 
-  // The newer service worker takes over a moment after the last page of the earlier one is closed.
-  await page.evaluate(async () => {
-    const registration = await navigator.serviceWorker.ready;
-    await registration.update();
-    while (!registration.waiting) await new Promise((resolve) => setTimeout(resolve, 50));
-  });
-  const kept = () => page.evaluate(async () => (await caches.keys()).join());
-  while ((await kept()) !== "glassine-newer") {
-    await page.goto("about:blank");
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    await page.goto(site.url);
-  }
+  // The newer service worker is installed, and takes over after the last page of the earlier one is closed.
+  const newer = await serviceWorkers(({ status }) => status === "installed");
+  await page.goto("about:blank");
+  await serviceWorkers(({ versionId, status }) => versionId === newer.versionId && status === "activated");
+  await page.goto(site.url);
+  assert.deepEqual(await page.evaluate(() => caches.keys()), ["glassine-newer"]);
   await site.close();
   await page.goto(site.url);
   assert.equal(await page.title(), "Newer");
   await page.waitForSelector("#generate:not(:disabled)");
 });
+
+/** Gives a function that waits until the browser has a service worker of which something is so. */
+async function watchServiceWorkers(page) {
+  const client = await page.createCDPSession();
+  const known = new Map();
+  const news = new EventEmitter();
+  client.on("ServiceWorker.workerVersionUpdated", ({ versions }) => {
+    for (const version of versions) known.set(version.versionId, version);
+    news.emit("update");
+  });
+  await client.send("ServiceWorker.enable");
+  return async (isSo) => {
+    for (;;) {
+      const found = [...known.values()].find(isSo);
+      if (found) return found;
+      await once(news, "update");
+    }
+  };
+}

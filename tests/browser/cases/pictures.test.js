@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { packTinyModel } from "../lib/golden.js";
+import { scratch } from "../lib/native.js";
 import { open } from "../lib/open.js";
 
 test("a layer is encoded into a latent that decodes into much the same layer", async (t) => {
@@ -44,4 +46,38 @@ test("a picture is a start, and its size is checked or fitted", async (t) => {
     return { near: near.layers.length, refused, fitted: fitted.layers.length, useless, unreadable };
   });
   assert.deepEqual(result, { near: 1, refused: "bad_image", fitted: 1, useless: "bad_image", unreadable: "bad_image" });
+});
+
+test("a recipe names the options of a picture, and holds no pictures itself", async (t) => {
+  const page = await open(t, { pack: packTinyModel(scratch(t)) });
+  const { recipes, controlled, sha256 } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
+    const picture = new ImageData(new Uint8ClampedArray(64 * 64 * 4).fill(200), 64, 64);
+    const options = { prompt: "an apple", seed: 1, steps: 2, guidance: 2, decodePasses: 1, width: 64, height: 64 };
+    const requests = [
+      { ...options, mode: "opaque" },
+      { ...options, mode: "opaque", control: picture, controlScale: 2, controlEnd: 0.5 },
+      { ...options, mode: "opaque", init: picture, strength: 0.5 },
+      { ...options, mode: "bg2fg", background: picture },
+      { ...options, mode: "fg2bg", foreground: picture },
+    ];
+    const made = [];
+    for (const request of requests) made.push((await engine.generate(request)).layers[0]);
+    return {
+      recipes: made.map(({ recipe }) => recipe),
+      controlled: made[0].imageData.data.join() !== made[1].imageData.data.join(),
+      sha256: engine.info.sha256,
+    };
+  });
+  const common = { prompt: "an apple", seed: 1, steps: 2, guidance: 2, decodePasses: 1, width: 64, height: 64 };
+  const expected = [
+    { mode: "opaque" },
+    { mode: "opaque", controlScale: 2, controlEnd: 0.5 },
+    { mode: "opaque", strength: 0.5 },
+    { mode: "bg2fg" },
+    { mode: "fg2bg" },
+  ];
+  const { sampler } = recipes[0];
+  assert.deepEqual(recipes, expected.map((own) => ({ ...common, ...own, sampler, model: `sha256:${sha256}` })));
+  assert.ok(controlled, "the picture did steer");
 });

@@ -179,17 +179,26 @@ test("a model that is stored is there when the browser was killed the moment aft
   assert.deepEqual(await verify(page), whole);
 });
 
-test("an engine whose model was replaced meanwhile takes up the new one", async (t) => {
+test("an engine whose model was replaced meanwhile takes up the new one, and says so", async (t) => {
   const { pack, page } = await openWithModel(t);
   await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "apple", device: "cpu" })));
   pack.changeShard(second);
-  const codes = await page.evaluate(async () => {
+  const { codes, known, recipe, newest } = await page.evaluate(async () => {
     await models.import("/pack/", { name: "apple" });
     const picture = new ImageData(64, 64);
+    const known = [engine.info.sha256];
     // Encoding is the first to need the encoders' shards.
-    return [await failureOf(engine.encode(picture)), await failureOf(engine.encode(picture))].map(({ code }) => code);
+    const codes = [];
+    for (let i = 0; i < 2; i++) codes.push((await failureOf(engine.encode(picture))).code);
+    known.push(engine.info.sha256);
+    const { layers } = await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
+    const other = await glassine.createEngine({ model: "apple", device: "cpu" });
+    return { codes, known, recipe: layers[0].recipe, newest: other.info.sha256 };
   });
   assert.deepEqual(codes, ["io", "none"]);
+  assert.notEqual(known[0], newest);
+  assert.equal(known[1], newest);
+  assert.equal(recipe.model, `sha256:${newest}`);
 });
 
 /** Starts an import that the server does not end before `go` is called. */
@@ -241,10 +250,18 @@ test("loading and removing in one tab wait for an import in another", async (t) 
       .createEngine({ model: "apple", device: "cpu", onProgress: () => order.push("loading") })
       .then(() => order.push("loaded"));
   });
-  await other.waitForFunction(async () => (await navigator.locks.query()).pending.length === 1);
-  const stopped = await other.evaluate(() => {
+  const waiting = (count) =>
+    other.waitForFunction(async (count) => (await navigator.locks.query()).pending.length === count, {}, count);
+  await waiting(1);
+  await other.evaluate(() => {
     window.removing = models.remove("apple").then(() => order.push("removed"));
-    return failureOf(models.remove("apple", { signal: AbortSignal.timeout(300) }));
+    window.controller = new AbortController();
+    window.stopping = failureOf(models.remove("apple", { signal: controller.signal }));
+  });
+  await waiting(3);
+  const stopped = await other.evaluate(() => {
+    controller.abort();
+    return stopping;
   });
   assert.equal(stopped.code, "aborted");
   assert.deepEqual(await other.evaluate(() => order), []);
@@ -284,7 +301,7 @@ test("a page without storage says so, and still loads by URL", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });
   // Not a secure address, unlike localhost.
-  await page.goto(page.url().replace("localhost", "0.0.0.0"));
+  await page.goto(page.url().replace(/[^/]*localhost/, "0.0.0.0"));
   await page.waitForFunction(() => window.models);
   const result = await page.evaluate(async () => {
     const codeOf = (promise) => promise.then(() => "none", ({ code }) => code);

@@ -1,18 +1,15 @@
 // The demo page, opened as a visitor would.
 
 import { fileURLToPath } from "node:url";
-import { launch } from "./chromium.js";
+import { sharedBrowser } from "./shared-browser.js";
 import { serveFolder } from "./site.js";
 
 /** Opens the demo page for the length of one test. Under /pack/ is `pack`, as for the test page. */
 export async function openDemo(t, query, pack) {
   const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
-  const { browser, close } = await launch("none");
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  const page = await browser.newPage();
+  t.after(() => site.close());
+  const page = await (await sharedBrowser("none")).newPage();
+  t.after(() => page.close());
   await page.goto(site.url + query);
   return page;
 }

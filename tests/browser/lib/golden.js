@@ -8,8 +8,8 @@ import { readSafetensors, valuesOf, writeSafetensors } from "./safetensors.js";
 
 const root = process.env.GLASSINE_GOLDEN ?? fileURLToPath(new URL("../../golden/", import.meta.url));
 
-/** What tests of further cases have for `skip`: false where the golden data is whole. */
-export const partsMissing =
+/** What a test of a case that the copy leaves out has for `skip`: false where the golden data is whole. */
+export const leftOut =
   process.env.GLASSINE_GOLDEN === undefined && "needs the whole of the golden data in GLASSINE_GOLDEN";
 
 /** A case: its description, and the values of its tensors. */
@@ -26,15 +26,16 @@ export function loadCase(path) {
 /** The path of a transparency file of the tiny model. */
 export const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
 
-/** Packs the tiny model with the transparency files that there are, into `folder`/pack. */
+/** Packs the tiny model with all transparency files and a ControlNet, into `folder`/pack. */
 export function packTinyModel(folder) {
-  const adapters = { attn: "transparent_attn", joint: "joint", ...(!partsMissing && { fg2bg: "fg2bg", bg2fg: "bg2fg" }) };
+  const adapters = { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" };
   const pack = join(folder, "pack");
   glassine(
     "pack",
     ...["--model", checkpoint(folder), "--quantize", "f32", "--out", pack],
     ...["--transparency-decoder", companion("vae_transparent_decoder")],
-    ...(partsMissing ? [] : ["--transparency-encoder", companion("vae_transparent_encoder")]),
+    ...["--transparency-encoder", companion("vae_transparent_encoder")],
+    ...["--controlnet", join(root, "controlnet/model")],
     ...Object.entries(adapters).flatMap(([kind, name]) => ["--layers", `${kind}=${companion(name)}`]),
   );
   return pack;

@@ -1,47 +1,23 @@
-import { launch } from "./chromium.js";
+import { openTestPage } from "./page.js";
+import { sharedBrowser } from "./shared-browser.js";
 import { serveTests } from "./site.js";
 
 /**
- * Opens the test page for the length of one test, or of a file of them. In it,
- * `glassine` is the built package, `models` that of "glassine/models", and
- * `failureOf(promise)` gives the fields of a rejection. Under /pack/ is `pack`:
- * a model's folder, or what a pack server answers. `before` is for the worker: see
+ * Opens the test page (see `openTestPage`) for the length of one test, or of a file of them, in the
+ * file's browser. Its site is the test's own, and so is all that the browser stores for it. Under
+ * /pack/ is `pack`: a model's folder, or what a pack server answers. `before` is for the worker: see
  * `serveTests`.
  */
 export async function open(t, { gpu = "none", pack, before } = {}) {
   const site = await serveTests(pack, before);
-  const { browser, close } = await launch(gpu);
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  return openTab(t, browser, site.url);
+  t.after(() => site.close());
+  return openTab(t, await sharedBrowser(gpu), site.url);
 }
 
-/** Opens the test page once more, in a browser that has it open. */
+/** Opens the test page once more, in a browser that may have it open. */
 export async function openTab(t, browser, url) {
-  const page = await browser.newPage();
-  page.on("pageerror", (error) => t.diagnostic(`page: ${error.message}`));
-  await page.goto(url);
-  await page.waitForFunction(() => window.models);
-  await page.evaluate(() => {
-    window.failureOf = (promise) =>
-      promise.then(
-        () => ({ code: "none", message: "it succeeded" }),
-        ({ code, name, message, hint, recoverable }) => ({ code, name, message, hint, recoverable }),
-      );
-  });
+  const page = await openTestPage(browser, url, (message) => t.diagnostic(message));
+  // A browser may end before: that of a file before what is open for the whole of it, others when they are killed.
+  t.after(() => browser.connected && page.close());
   return page;
-}
-
-/** What lib/worker/memory.js has counted in the worker of the page's only engine. */
-export function memoryUse(page) {
-  const worker = page.workers().find((worker) => worker.url().endsWith("/internal/worker/engine.js"));
-  return worker.evaluate(() => memoryUse());
-}
-
-/** How alike two lists of numbers are: 1 is the same direction. */
-export function cosine(a, b) {
-  const dot = (x, y) => x.reduce((sum, value, i) => sum + value * y[i], 0);
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }

@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseSafetensors, writeSafetensors } from "./safetensors.js";
 import { packageFolder } from "./site.js";
 
 const model = join(packageFolder, "models/mini");
@@ -37,9 +38,34 @@ export class PackServer {
   changeShard(name) {
     const bytes = Buffer.from(this.#files.get(name));
     bytes[bytes.length - 1] ^= 1;
-    this.#files.set(name, bytes);
+    this.#publish(name, bytes, this.manifest);
+  }
+
+  /** Publishes the model under another name of its own. */
+  rename(name) {
+    this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, name })));
+  }
+
+  /**
+   * Publishes a model whose files are sound and do not fit together: in the middle of decoding a
+   * transparent picture, the engine's library panics. Everything else works.
+   */
+  breakTransparency() {
     const manifest = this.manifest;
-    manifest.shards.find(({ file }) => file === name).sha256 = createHash("sha256").update(bytes).digest("hex");
+    const name = "transparency_decoder.latent_conv_in.weight";
+    const entry = manifest.tensors[name];
+    const { file } = manifest.shards[entry.shards[0]];
+    const tensors = parseSafetensors(this.#files.get(file));
+    // As many values, for latents of twice as many channels.
+    const [outputs, channels, ...kernel] = entry.shape;
+    entry.shape = tensors.get(name).shape = [outputs / 2, channels * 2, ...kernel];
+    this.#publish(file, writeSafetensors(tensors), manifest);
+  }
+
+  #publish(name, bytes, manifest) {
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    Object.assign(manifest.shards.find(({ file }) => file === name), { bytes: bytes.length, sha256 });
+    this.#files.set(name, bytes);
     this.#files.set("manifest.json", Buffer.from(JSON.stringify(manifest)));
   }
 
@@ -69,11 +95,8 @@ export function sendPage(response) {
   response.end("<!doctype html><title>Welcome</title>");
 }
 
-/** Sends half of a file, then breaks the connection. */
-export function breakOff(response, bytes) {
-  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes.length });
-  response.write(bytes.subarray(0, bytes.length / 2), () => setTimeout(() => response.destroy(), 50));
-}
+/** Sends half of a file, then breaks the connection. A browser may drop what it has not read by then. */
+export const breakOff = (response, bytes) => stall(() => response.destroy())(response, bytes);
 
 /** Sends half of a file and then nothing more. `reached` is called when the half is out. */
 export const stall = (reached) => (response, bytes) => {

@@ -3,8 +3,10 @@
 import { readFileSync } from "node:fs";
 
 /** All tensors of a file by name: `{dtype, shape, bytes}`. */
-export function readSafetensors(path) {
-  const file = readFileSync(path);
+export const readSafetensors = (path) => parseSafetensors(readFileSync(path));
+
+/** As `readSafetensors`, of a file's bytes. */
+export function parseSafetensors(file) {
   const start = 8 + Number(file.readBigUInt64LE(0));
   const { __metadata__, ...header } = JSON.parse(file.toString("utf8", 8, start));
   const tensors = new Map();

@@ -66,6 +66,9 @@ export function serveFolder(folder, pack) {
   });
 }
 
+let sites = 0;
+
+/** Each site has a host of its own: browsers store for a host, and a port may come again. */
 async function serve(answer) {
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
@@ -73,7 +76,7 @@ async function serve(answer) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://localhost:${server.address().port}/`,
+    url: `http://site-${++sites}.localhost:${server.address().port}/`,
     close: () => new Promise((resolve) => server.close(resolve).closeAllConnections()),
   };
 }
