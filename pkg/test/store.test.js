@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { beforeEach, test } from "node:test";
 import { findStored, isModelName, ModelFolder, modelNameOf } from "../dist/internal/shared/store.js";
 import { Staging } from "../dist/internal/worker/staging.js";
+import { packFormat } from "../dist/public/generated.js";
 import { FakeDisk } from "./fake-opfs.js";
 
 const bytesOf = (length, seed = 0) => Uint8Array.from({ length }, (_, index) => (index * 7 + seed) % 251);
@@ -108,7 +109,7 @@ test("without storage nothing is found, and storing says why it cannot be", asyn
 });
 
 const shardOf = (bytes, index) => ({ file: `shard-0000${index + 1}.safetensors`, bytes: bytes.length, sha256: hashOf(bytes) });
-const manifestOf = (parts) => new TextEncoder().encode(JSON.stringify({ glassine: 1, name: "apple", shards: parts.map(shardOf) }));
+const manifestOf = (parts) => new TextEncoder().encode(JSON.stringify({ glassine: packFormat, name: "apple", shards: parts.map(shardOf) }));
 const checking = { signal: new AbortController().signal, onBytes() {} };
 
 /** Stores a model of these parts. */
