@@ -80,13 +80,15 @@ pub struct SingleAttention {
 /// What makes queries, keys and values.
 enum Projections {
     /// All three of the tokens themselves.
-    Own(JointLinear),
+    Own(Box<JointLinear>),
     /// Queries of the tokens, keys and values of the text.
-    Text {
-        query: Linear,
-        key_value: JointLinear,
-        id: ProjectionId,
-    },
+    Text(Box<TextProjections>),
+}
+
+struct TextProjections {
+    query: Linear,
+    key_value: JointLinear,
+    id: ProjectionId,
 }
 
 impl SingleAttention {
@@ -106,12 +108,15 @@ impl SingleAttention {
         Ok(Self {
             heads: site.heads,
             projections: match target {
-                Target::Own => Projections::Own(JointLinear::new(vec![query, key, value])),
-                Target::Text => Projections::Text {
+                Target::Own => {
+                    let joint = JointLinear::new(vec![query, key, value]);
+                    Projections::Own(Box::new(joint))
+                }
+                Target::Text => Projections::Text(Box::new(TextProjections {
                     query,
                     key_value: JointLinear::new(vec![key, value]),
                     id: ProjectionId::new(),
-                },
+                })),
             },
             out: linear("to_out.0")?,
             temporal: adapter
@@ -122,14 +127,11 @@ impl SingleAttention {
 
     fn forward_add(&self, x: Tensor<3>, context: &TextContext, residual: Tensor<3>) -> Tensor<3> {
         let attended = match &self.projections {
-            Projections::Text {
-                query,
-                key_value,
-                id,
-            } => {
-                let key_value = context.projected(*id, |text| key_value.forward(text));
+            Projections::Text(text) => {
+                let key_value =
+                    context.projected(text.id, |features| text.key_value.forward(features));
                 let [key, value] = Channels::parts(key_value);
-                let query = query.forward(x.clone());
+                let query = text.query.forward(x.clone());
                 attention(query, key, value, self.heads, AttentionMask::None)
             }
             Projections::Own(joint) => {

@@ -64,15 +64,15 @@ impl StoredWeight {
             Self::F16(_) => None,
             Self::Quantized(first) => {
                 let parts = weights.iter().map(|weight| match weight {
-                    Self::Quantized(part) => Some(part),
+                    Self::Quantized(part) => Some(part.as_ref()),
                     _ => None,
                 });
                 let parts: Vec<_> = parts.collect::<Option<_>>()?;
-                let alike = |part: &&Box<QuantizedWeight>| {
+                let alike = |part: &&QuantizedWeight| {
                     let groups = part.words.dims()[0] * 32 / part.bits / part.group;
                     (part.bits, part.group) == (first.bits, first.group) && groups.is_multiple_of(2)
                 };
-                parts.iter().all(|part| alike(part)).then(|| {
+                parts.iter().all(alike).then(|| {
                     let words = parts.iter().map(|part| part.words.clone());
                     let scales = parts.iter().map(|part| part.scales.clone());
                     Self::Quantized(Box::new(QuantizedWeight {

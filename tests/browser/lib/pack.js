@@ -57,8 +57,8 @@ export class PackServer {
     const { file } = manifest.shards[entry.shards[0]];
     const tensors = parseSafetensors(this.#files.get(file));
     // As many values, for latents of twice as many channels.
-    const [outputs, channels, ...kernel] = entry.shape;
-    entry.shape = tensors.get(name).shape = [outputs / 2, channels * 2, ...kernel];
+    const [outputs, height, width, channels] = entry.shape;
+    entry.shape = tensors.get(name).shape = [outputs / 2, height, width, channels * 2];
     this.#publish(file, writeSafetensors(tensors), manifest);
   }
 
