@@ -19,6 +19,8 @@ mod layer_norm;
 mod rows;
 #[cfg(all(test, feature = "gpu"))]
 mod test;
+#[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+mod warm_up;
 #[cfg(feature = "gpu")]
 mod wgsl;
 
@@ -32,6 +34,8 @@ pub use gemm::{Addends, ConvGeometry, conv2d, linear, linear_geglu};
 pub use group_norm::{GroupNormParameters, apply_scale_shift, group_norm_scale_shift};
 pub use layer_norm::layer_norm;
 pub use rows::{concat_rows, slice_rows};
+#[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+pub use warm_up::warm_up;
 
 #[cfg(feature = "gpu")]
 fn is_gpu(device: &burn::tensor::Device) -> bool {

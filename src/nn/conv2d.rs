@@ -109,6 +109,13 @@ impl Conv2d {
         shift: Option<Tensor<2>>,
         residual: Option<Tensor<4>>,
     ) -> Tensor<4> {
+        // A kernel does not see the weight's shape.
+        assert_eq!(
+            x.dims()[1],
+            self.weight.shape()[3],
+            "input channels of a convolution of shape {:?}",
+            self.weight.shape()
+        );
         let addends = Addends {
             bias: self.bias.clone(),
             shift,

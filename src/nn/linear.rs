@@ -71,11 +71,23 @@ impl Linear {
 
     /// The first half of the features times the GELU of the second.
     pub fn forward_geglu(&self, x: Tensor<3>) -> Tensor<3> {
+        self.check_inputs(&x);
         let out = self.outputs() / 2;
         kernels::linear_geglu(x, self.weight.stored(), out, self.bias.clone())
     }
 
+    /// A kernel does not see the weight's shape.
+    fn check_inputs(&self, x: &Tensor<3>) {
+        let shape = self.weight.shape();
+        assert_eq!(
+            x.dims()[2],
+            shape[1],
+            "input features of a linear layer of shape {shape:?}"
+        );
+    }
+
     fn product(&self, x: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
+        self.check_inputs(&x);
         let addends = Addends {
             bias: self.bias.clone(),
             shift: None,

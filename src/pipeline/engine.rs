@@ -10,6 +10,8 @@ use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, check_passes};
 use super::sample::{Dump, Latent, Sampled, Sampling};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
+#[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+use crate::kernels;
 use crate::pack::{Lora, Manifest, Mode, Pack, PackSource};
 use crate::text::Tokenizer;
 use crate::transparency::TransparencyDecoder;
@@ -62,6 +64,8 @@ impl<S: PackSource> Engine<S> {
     /// # Errors
     /// `model_unsupported` if a LoRA is for another architecture.
     pub async fn open(source: S, device: Device, options: LoadOptions) -> Result<Self> {
+        #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+        kernels::warm_up(&device);
         let pack = Pack::open(source).await?;
         for lora in options.loras {
             pack.apply(lora)?;

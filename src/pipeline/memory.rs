@@ -1,6 +1,5 @@
 use super::networks::Stage;
 use super::request::MAX_SIDE;
-use crate::nn::MAX_INTERMEDIATE_BYTES;
 use crate::pack::{Manifest, Mode};
 use crate::{Error, ErrorCode, Result};
 
@@ -61,11 +60,11 @@ pub fn estimate_memory(
     })
 }
 
-/// The text encoder: features of some tokens, and the largest of its weights dequantized.
-const TEXT_WORK: u64 = 64 << 20;
+/// The text encoder: features of some tokens.
+const TEXT_WORK: u64 = 16 << 20;
 
 /// What comes on top everywhere: small buffers, and those that a GPU's driver rounds up.
-const MARGIN: u64 = 32 << 20;
+const MARGIN: u64 = 20 << 20;
 
 /// Bytes of a feature map of so many channels and cells.
 fn map_bytes(channels: u64, cells: u64) -> u64 {
@@ -80,16 +79,10 @@ fn size(manifest: &Manifest, name: &str, axis: usize) -> u64 {
         .map_or(0, |size| *size as u64)
 }
 
-/// The UNet, on a batch of `rows` latents of `cells` cells each: its largest weights dequantized, in
-/// the order that convolutions want too, the scores of an attention, and maps like its finest.
+/// The UNet, on a batch of `rows` latents of `cells` cells each: maps like its finest.
 fn unet_work(manifest: &Manifest, rows: u64, cells: u64) -> u64 {
-    let tensors = manifest.tensors.iter();
-    let unet = tensors.filter(|(name, _)| name.starts_with("unet."));
-    let values = unet.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64);
-    let largest = map_bytes(values.max().unwrap_or(0), 1);
     let finest = map_bytes(size(manifest, "unet.conv_in.weight", 0) * rows, cells);
-    let scores = map_bytes(16 * rows * cells, cells).min(MAX_INTERMEDIATE_BYTES as u64);
-    MARGIN + (largest * 42 / 10).max(2 * largest + scores + 23 * finest)
+    MARGIN + 23 * finest
 }
 
 /// The VAE's decoder and, after it, the transparency decoder, on one picture: maps like the VAE's
@@ -98,8 +91,8 @@ fn decoder_work(manifest: &Manifest, pixels: u64) -> u64 {
     let first = |level: usize| format!("vae.decoder.up_blocks.{level}.resnets.0.conv1.weight");
     let levels = (0..).take_while(|level| size(manifest, &first(*level), 0) > 0);
     let last = levels.count().saturating_sub(1);
-    let largest = map_bytes(size(manifest, &first(last), 1), pixels);
-    let vae = (8 * largest).min(300 << 20) + 5 * largest / 2;
+    let largest = map_bytes(size(manifest, &first(last), 3), pixels);
+    let vae = (8 * largest).min(300 << 20) + 14 * largest / 5;
     let finest = map_bytes(
         size(manifest, "transparency_decoder.conv_in.weight", 0),
         pixels,

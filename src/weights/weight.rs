@@ -72,7 +72,11 @@ impl Weight {
     /// The rows of `weights` one below the other. `None` if they are stored in different ways.
     pub fn concat(weights: &[&Self]) -> Option<Self> {
         let mut shape = weights.first()?.shape.clone();
-        if weights.iter().any(|weight| weight.shape[1..] != shape[1..]) {
+        let fits = |weight: &&Self| {
+            let count: usize = weight.shape.iter().product();
+            weight.shape[1..] == shape[1..] && count.is_multiple_of(2)
+        };
+        if !weights.iter().all(fits) {
             return None;
         }
         shape[0] = weights.iter().map(|weight| weight.shape[0]).sum();

@@ -64,6 +64,15 @@ pub fn attention(
     mask: AttentionMask,
 ) -> Tensor<3> {
     let (query, key, value) = (query.into(), key.into(), value.into());
+    let shape = |operand: &Channels| {
+        let [batch, tokens, _] = operand.tokens.dims();
+        [batch, tokens, operand.count]
+    };
+    let ([batch, _, channels], keys) = (shape(&query), shape(&key));
+    assert!(
+        shape(&value) == keys && keys[0] == batch && keys[2] == channels,
+        "attention of {channels} channels in {batch} rows to {keys:?}"
+    );
     #[cfg(feature = "gpu")]
     if is_gpu(&query.tokens.device()) && (query.count / heads).is_multiple_of(4) {
         return gpu::attention(query, key, value, heads, mask);

@@ -10,6 +10,12 @@ use super::is_gpu;
 
 /// The channels of `first`, then those of `second`; both are `[batch, channels, height, width]`.
 pub fn concat_channels(first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
+    let ([batch, _, height, width], other) = (first.dims(), second.dims());
+    assert!(
+        [batch, height, width] == [other[0], other[2], other[3]],
+        "maps of {:?} and {other:?} side by side",
+        first.dims()
+    );
     #[cfg(feature = "gpu")]
     if is_gpu(&first.device()) {
         return gpu::concat_channels(first, second);

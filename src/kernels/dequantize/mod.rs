@@ -49,8 +49,8 @@ pub struct QuantizedWeight {
 }
 
 impl StoredWeight {
-    /// The values of `weights` one behind the other. `None` if they are stored in different ways or
-    /// their ends fill no word.
+    /// The values of `weights`, an even number of them each, one behind the other. `None` if they
+    /// are stored in different ways or the scales of one fill no word.
     pub fn concat(weights: &[&Self]) -> Option<Self> {
         match weights.first()? {
             Self::F32(_) => {
@@ -60,8 +60,14 @@ impl StoredWeight {
                 });
                 Some(Self::F32(Box::new(joined(parts.collect::<Option<_>>()?))))
             }
-            // Whether the last word of each is full is not known.
-            Self::F16(_) => None,
+            Self::F16(_) => {
+                let parts = weights.iter().map(|weight| match weight {
+                    Self::F16(words) => Some(words.as_ref().clone()),
+                    _ => None,
+                });
+                let parts = parts.collect::<Option<_>>()?;
+                Some(Self::F16(Box::new(joined_words(parts))))
+            }
             Self::Quantized(first) => {
                 let parts = weights.iter().map(|weight| match weight {
                     Self::Quantized(part) => Some(part.as_ref()),

@@ -30,9 +30,9 @@ pub struct ConvGeometry {
     pub enlarged: Option<[usize; 2]>,
 }
 
-#[cfg(feature = "gpu")]
 impl ConvGeometry {
     /// One pixel at a time.
+    #[cfg(feature = "gpu")]
     pub const POINTWISE: Self = Self {
         kernel: [1, 1],
         stride: 1,
@@ -61,8 +61,31 @@ pub struct Addends<const D: usize> {
     pub residual: Option<Tensor<D>>,
 }
 
+impl<const D: usize> Addends<D> {
+    /// Panics where one is not of its shape, which a GPU would not notice.
+    fn check(&self, batch: usize, out: usize, output: [usize; D]) {
+        let bias = self.bias.as_ref().map(Tensor::dims);
+        let shift = self.shift.as_ref().map(Tensor::dims);
+        let residual = self.residual.as_ref().map(Tensor::dims);
+        assert!(
+            bias.is_none_or(|shape| shape == [out]),
+            "bias of shape {bias:?}"
+        );
+        assert!(
+            shift.is_none_or(|shape| shape == [batch, out]),
+            "shift of shape {shift:?}"
+        );
+        assert!(
+            residual.is_none_or(|shape| shape == output),
+            "residual of shape {residual:?}"
+        );
+    }
+}
+
 /// `x · Wᵀ` over the last axis of `[batch, rows, in]`, plus `addends`; `weight` is `[out, in]`.
 pub fn linear(x: Tensor<3>, weight: &StoredWeight, out: usize, addends: Addends<3>) -> Tensor<3> {
+    let [batch, rows, _] = x.dims();
+    addends.check(batch, out, [batch, rows, out]);
     #[cfg(feature = "gpu")]
     if is_gpu(&x.device()) {
         return gpu::linear(x, weight, out, addends);
@@ -94,6 +117,9 @@ pub fn conv2d(
     geometry: ConvGeometry,
     addends: Addends<4>,
 ) -> Tensor<4> {
+    let [batch, _, height, width] = x.dims();
+    let [out_height, out_width] = geometry.output([height, width]);
+    addends.check(batch, out, [batch, out, out_height, out_width]);
     #[cfg(feature = "gpu")]
     if is_gpu(&x.device()) {
         return gpu::conv2d(x, weight, out, geometry, addends);

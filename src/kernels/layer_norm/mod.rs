@@ -16,6 +16,7 @@ pub fn layer_norm<const D: usize>(
     bias: Tensor<1>,
     epsilon: f32,
 ) -> Tensor<D> {
+    assert_eq!(weight.dims(), [x.dims()[D - 1]], "features of a layer norm");
     #[cfg(feature = "gpu")]
     if is_gpu(&x.device()) {
         return gpu::layer_norm(x, weight, bias, epsilon);

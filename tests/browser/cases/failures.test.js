@@ -80,7 +80,7 @@ test("a panic in the engine rejects the request, and the next one works", async 
   assert.match(failure.message, /the engine stopped: unreachable/);
   assert.match(failure.hint, /console.*starts the engine anew/);
   assert.equal(failure.recoverable, true);
-  assert.match(said.join("\n"), /panicked at .*channels/s, "the console says what it was");
+  assert.match(said.join("\n"), /panicked at .*shape/s, "the console says what it was");
   assert.equal(opaque, 1);
   assert.deepEqual(phases, ["loading", "encoding", "denoising", "decoding"], "the model is loaded anew");
   assert.equal(again.code, "internal");

@@ -39,14 +39,15 @@ const policy = [
 
 /**
  * Serves the package's own test page and, under /pack/, a model's folder or a pack server's files.
- * `before` names the scripts in lib/worker that the package's worker is to run before itself.
+ * `before` names the scripts in lib/worker that the package's workers are to run before themselves.
  */
 export function serveTests(pack, before = []) {
   return serve(async (path, response, request) => {
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
-    if (path === "/glassine/dist/internal/worker/engine.js") return sendWorker(response, before);
+    const worker = path.match(/^\/glassine\/(dist\/internal\/worker\/(?:engine|models)\.js)$/)?.[1];
+    if (worker) return sendWorker(response, worker, before);
     if (path.startsWith(workerPrefix)) return sendFile(response, join(workerFolder, path.slice(workerPrefix.length)));
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));
     if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
@@ -95,9 +96,9 @@ async function sendFile(response, file) {
   createReadStream(file).pipe(response);
 }
 
-async function sendWorker(response, before) {
+async function sendWorker(response, file, before) {
   const imports = before.map((name) => `import "${workerPrefix}${name}.js";\n`).join("");
-  send(response, 200, types[".js"], imports + (await readFile(join(packageFolder, "dist/internal/worker/engine.js"), "utf8")));
+  send(response, 200, types[".js"], imports + (await readFile(join(packageFolder, file), "utf8")));
 }
 
 async function sendDamaged(response, name) {
