@@ -32,8 +32,8 @@ export type Report = (event: EngineEvent) => Promise<boolean>;
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the
 /// file was read before and found damaged.
-struct JsSource {
-    read: Function,
+pub(super) struct JsSource {
+    pub read: Function,
 }
 
 impl PackSource for JsSource {

@@ -8,6 +8,8 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[cfg(feature = "bench")]
+mod bench;
 #[cfg(feature = "diffusion")]
 mod convert;
 #[cfg(feature = "diffusion")]
@@ -20,6 +22,10 @@ mod values;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
+#[cfg(feature = "bench")]
+pub use bench::{
+    BenchDevice, BenchRun, pack_tensors, prompt_tokens, seeded_noise, stored_values,
+};
 #[cfg(feature = "diffusion")]
 pub use engine::{WasmEngine, estimate_gpu_memory};
 #[cfg(feature = "diffusion")]

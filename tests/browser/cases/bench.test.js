@@ -19,10 +19,10 @@ test("the page takes the time of a few pictures, on the CPU, also without a serv
     report.rows.map(({ row }) => row),
     ["unet", "vae-decode", "transparency-1", "transparency-8", "image"],
   );
-  const times = Object.fromEntries(report.rows.map(({ row, ours_ms, ours_cold_ms }) => [row, { ours_ms, ours_cold_ms }]));
-  for (const { ours_ms, ours_cold_ms } of Object.values(times)) assert.ok(ours_ms > 0 && ours_cold_ms > 0);
-  assert.ok(times["transparency-8"].ours_ms > times["transparency-1"].ours_ms);
-  assert.ok(times.image.ours_ms > times["transparency-8"].ours_ms + times["vae-decode"].ours_ms);
+  const times = Object.fromEntries(report.rows.map(({ row, ours_ms }) => [row, ours_ms]));
+  for (const time of Object.values(times)) assert.ok(time > 0);
+  assert.ok(times["transparency-8"] > times["transparency-1"]);
+  assert.ok(times.image > times["transparency-8"] + times["vae-decode"]);
   assert.equal(await page.$$eval("#benchRows tr", (rows) => rows.length), 5);
 
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
