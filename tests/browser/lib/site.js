@@ -64,7 +64,7 @@ export function serveFolders(folders) {
   return serve((path, response) => {
     const [prefix, folder] = Object.entries(folders).find(([prefix]) => path.startsWith(prefix)) ?? [];
     if (folder) return sendFile(response, join(folder, path.slice(prefix.length)));
-    return send(response, path === "/" ? 200 : 404, "text/html", "<!doctype html><title>benchmark</title>");
+    return send(response, path === "/" ? 200 : 404, "text/html", `<!doctype html><title>benchmark</title><link rel="icon" href="data:," />`);
   });
 }
 
