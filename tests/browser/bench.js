@@ -10,13 +10,21 @@ import { packageFolder, serveFolders } from "./lib/site.js";
 
 const gpus = { swiftshader: "software", lavapipe: "lavapipe", cpu: "none", gpu: "any" };
 const folder = (path) => fileURLToPath(new URL(path, import.meta.url));
-/** Pixels of a side of `mini`'s pictures, and of those that a model of full size is timed at. */
-const [MINI_SIDE, FULL_SIDES] = [64, [128, 256]];
+// Mesa would keep compiled shaders from one browser to the next.
+process.env.MESA_SHADER_CACHE_DISABLE = "true";
+
+/** Pixels of a side of the pictures that a model of full size is timed at. */
+const FULL_SIDES = [128, 256];
+
+/** Pixels of a side of `mini`'s pictures. */
+function miniSide(row, device) {
+  return device === "swiftshader" && row !== "unet" ? 32 : 64;
+}
 
 /** What is to be timed: rows of `mini`, and the UNet of a `pack` of full size if there is one. */
-function workFor({ pack, rows }) {
+function workFor({ device, pack, rows }) {
   const mini = join(packageFolder, "models/mini");
-  const work = [...rowsByName.keys()].map((row) => ({ row, name: row, side: MINI_SIDE, pack: mini }));
+  const work = [...rowsByName.keys()].map((row) => ({ row, name: row, side: miniSide(row, device), pack: mini }));
   if (pack) work.push(...FULL_SIDES.map((side) => ({ row: "unet", name: `full-unet-${side}`, side, pack })));
   if (!rows) return work;
   const wanted = rows.split(",");
@@ -44,7 +52,7 @@ async function precisionOf(pack) {
 async function inBrowser(device, pack, name, options) {
   const site = await serveFolders({
     "/bench/": folder("./bench/"),
-    "/module/": process.env.GLASSINE_BENCH_MODULE,
+    "/module/": folder("./.bench/"),
     "/ort/": folder("./node_modules/onnxruntime-web/dist/"),
     "/pack/": pack,
   });
@@ -103,7 +111,7 @@ function median(values) {
 const rounded = (value) => Number(value.toPrecision(4));
 
 async function bench({ device, rows, dtypes, pack, seconds }) {
-  const work = workFor({ rows, pack });
+  const work = workFor({ device, rows, pack });
   const about = await inBrowser(device, work[0].pack, "describe", {});
   const results = [];
   for (const row of work) {
