@@ -258,9 +258,7 @@ pub async fn prompt_tokens(read: Function, text: String, length: usize) -> JsRes
         pack.tokenizer().await
     };
     let tokenizer: Result<Tokenizer> = tokenizer.await;
-    let tokens = tokenizer
-        .map_err(error_to_js)?
-        .encode_padded(&text, length);
+    let tokens = tokenizer.map_err(error_to_js)?.encode_padded(&text, length);
     Ok(tokens.as_slice().into())
 }
 

@@ -23,9 +23,7 @@ mod values;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[cfg(feature = "bench")]
-pub use bench::{
-    BenchDevice, BenchRun, pack_tensors, prompt_tokens, seeded_noise, stored_values,
-};
+pub use bench::{BenchDevice, BenchRun, pack_tensors, prompt_tokens, seeded_noise, stored_values};
 #[cfg(feature = "diffusion")]
 pub use engine::{WasmEngine, estimate_gpu_memory};
 #[cfg(feature = "diffusion")]
