@@ -4,8 +4,9 @@
 /* global version, files */
 
 const name = `glassine-${version}`;
-const page = new URL("./", self.location).href;
-const urls = new Set([page, ...files.map((file) => new URL(file, page).href)]);
+const absolute = (path) => new URL(path, self.location).href;
+const pages = new Set(["./", "bench.html"].map(absolute));
+const urls = new Set([...pages, ...files.map(absolute)]);
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(dropEarlier()));
@@ -20,7 +21,7 @@ self.addEventListener("fetch", (event) => {
 async function keep() {
   const cache = await caches.open(name);
   const add = async (url) => {
-    const kept = url === page ? undefined : await caches.match(url);
+    const kept = pages.has(url) ? undefined : await caches.match(url);
     await (kept ? cache.put(url, kept) : cache.add(new Request(url, { cache: "no-cache" })));
   };
   await Promise.all([...urls].map(add));
@@ -31,9 +32,9 @@ async function dropEarlier() {
   await Promise.all(earlier.map((key) => caches.delete(key)));
 }
 
-/** The page itself comes from the network where there is one, so that a new version is seen at once. */
+/** The pages themselves come from the network where there is one, so that a new version is seen at once. */
 async function answer(request, url) {
   const cache = await caches.open(name);
-  if (url === page) return fetch(request).catch(() => cache.match(page));
+  if (pages.has(url)) return fetch(request).catch(() => cache.match(url));
   return (await cache.match(url)) ?? fetch(request);
 }

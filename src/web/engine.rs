@@ -32,9 +32,9 @@ export type Report = (event: EngineEvent) => Promise<boolean>;
 
 /// A pack behind a JavaScript function that reads its files; its second argument says whether the
 /// file was read before and found damaged.
-struct JsSource {
-    read: Function,
-    thrown: Thrown,
+pub(super) struct JsSource {
+    pub read: Function,
+    pub thrown: Thrown,
 }
 
 impl PackSource for JsSource {

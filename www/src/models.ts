@@ -4,7 +4,8 @@
 import { GlassineError } from "glassine";
 import { models, type StorageOptions, type StorageProgress, type StoredModel } from "glassine/models";
 import "./models.css";
-import { megabytes, showError } from "./status.ts";
+import { showError } from "./show-error.ts";
+import { megabytes } from "./status.ts";
 
 const panel = document.querySelector<HTMLDetailsElement>("#models")!;
 const list = panel.querySelector<HTMLUListElement>("#modelList")!;

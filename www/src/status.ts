@@ -1,7 +1,8 @@
 // What the page says of the work at hand, and of what went wrong.
 
-import { GlassineError, type Progress } from "glassine";
+import type { Progress } from "glassine";
 import { cancelButton, empty, errorBox, generateButton, progressBar, statusText } from "./page.ts";
+import { showError } from "./show-error.ts";
 import { show } from "./viewer.ts";
 
 export function showProgress(progress: Progress): void {
@@ -40,15 +41,6 @@ export function setBusy(busy: boolean): void {
 export function fail(error: unknown): void {
   setStatus("", 0);
   showError(errorBox, error);
-}
-
-/** Says in a box what went wrong, and what to do about it. */
-export function showError(box: HTMLElement, error: unknown): void {
-  const { message, hint } = error instanceof GlassineError ? error : { message: String(error), hint: "" };
-  const [title, advice] = box.children;
-  if (title) title.textContent = message;
-  if (advice) advice.textContent = hint;
-  box.hidden = false;
 }
 
 /** A number of bytes in megabytes, as the page writes it. */

@@ -17,6 +17,7 @@ const types = {
   ".css": "text/css",
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
+  ".mjs": "text/javascript",
   ".json": "application/json",
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
@@ -56,6 +57,15 @@ export function serveTests(pack, before = []) {
     // The built-in model with one bit of one shard changed.
     if (path.startsWith("/damaged/")) return sendDamaged(response, path.slice("/damaged/".length));
     send(response, 404, "text/plain", "not found");
+  });
+}
+
+/** Serves an empty page and folders, each under the path that it is given by. */
+export function serveFolders(folders) {
+  return serve((path, response) => {
+    const [prefix, folder] = Object.entries(folders).find(([prefix]) => path.startsWith(prefix)) ?? [];
+    if (folder) return sendFile(response, join(folder, path.slice(prefix.length)));
+    return send(response, path === "/" ? 200 : 404, "text/html", `<!doctype html><title>benchmark</title><link rel="icon" href="data:," />`);
   });
 }
 
