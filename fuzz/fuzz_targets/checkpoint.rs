@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use glassine::ErrorCode;
+use glassine::internals::text::Tokenizer;
+use glassine::internals::weights::Files;
 use glassine::pack::{
     AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect,
 };
-use glassine::internals::text::Tokenizer;
-use glassine::internals::weights::Files;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 
@@ -76,16 +76,16 @@ fn pack(folder: &Folder, model: &Path, precision: Precision, with_lora: bool) {
         .copied()
         .filter_map(|kind| Some((kind, file(&format!("{}.safetensors", kind.as_str()))?)));
     let mut options = PackOptions::new(model.to_path_buf());
-options.transparency_decoder = file("transparency_decoder.safetensors");
-options.transparency_encoder = file("transparency_encoder.safetensors");
-options.controlnet = folder
-            .is_folder(Path::new("controlnet"))
-            .then(|| "controlnet".into());
-options.taesd_decoder = file("taesd_decoder.safetensors");
-options.taesd_encoder = file("taesd_encoder.safetensors");
-options.adapters = BTreeMap::from_iter(adapters);
-options.loras = with_lora.then(|| (LORA.into(), 1.0)).into_iter().collect();
-options.precision = precision;
+    options.transparency_decoder = file("transparency_decoder.safetensors");
+    options.transparency_encoder = file("transparency_encoder.safetensors");
+    options.controlnet = folder
+        .is_folder(Path::new("controlnet"))
+        .then(|| "controlnet".into());
+    options.taesd_decoder = file("taesd_decoder.safetensors");
+    options.taesd_encoder = file("taesd_encoder.safetensors");
+    options.adapters = BTreeMap::from_iter(adapters);
+    options.loras = with_lora.then(|| (LORA.into(), 1.0)).into_iter().collect();
+    options.precision = precision;
     let mut store = Folder::default();
     let packed = Packer::pack(&options, "fuzzed", folder, &mut store, async |_| true);
     let _ = pollster::block_on(packed);

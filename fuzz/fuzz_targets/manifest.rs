@@ -5,14 +5,14 @@
 #![no_main]
 
 use burn::tensor::Device;
-use glassine::pack::{Lora, MANIFEST_FILE, Manifest, Pack};
-use glassine::pipeline::Mode;
 use glassine::internals::sampling::NoiseSchedule;
 use glassine::internals::text::TextEncoder;
 use glassine::internals::transparency::{TransparencyDecoder, TransparencyEncoder};
 use glassine::internals::unet::{ControlNet, Unet};
 use glassine::internals::vae::{TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
 use glassine::internals::weights::{Dtype, Weights, write_safetensors};
+use glassine::pack::{Lora, MANIFEST_FILE, Manifest, Pack};
+use glassine::pipeline::Mode;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
