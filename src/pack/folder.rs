@@ -55,7 +55,7 @@ impl PackStore for FolderSource {
 /// leaves nothing behind.
 ///
 /// # Errors
-/// Whatever [`Checkpoint::open`] gives; `bad_option` if the destination is in use.
+/// Whatever [`Checkpoint::open`](super::Checkpoint::open) gives; `bad_option` if the destination is in use.
 pub async fn pack_folder(
     options: &PackOptions,
     out: &Path,

@@ -124,7 +124,7 @@ pub struct Packer<'a, S, P> {
 
 impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     /// Packs what `options` name among `files` into `store`, the manifest last, as model `name`.
-    /// `progress` is as in [`pack_folder`].
+    /// `progress` is as in [`pack_folder`](super::pack_folder).
     ///
     /// # Errors
     /// Whatever [`Checkpoint::open`] and the store give; `aborted`.
