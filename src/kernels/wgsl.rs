@@ -99,6 +99,40 @@ pub(super) fn launch<K: Wgsl>(
     );
 }
 
+/// Runs an [`elementwise`] kernel for `count` elements, which become the first number of `info`.
+pub(super) fn launch_elementwise<K: Wgsl>(
+    kernel: K,
+    count: usize,
+    inputs: &[&CubeTensor],
+    output: &CubeTensor,
+    info: &[usize],
+) {
+    let workgroups = spread(count.div_ceil(K::INVOCATIONS as usize));
+    let info: Vec<usize> = [count].into_iter().chain(info.iter().copied()).collect();
+    launch(kernel, workgroups, inputs, output, &info);
+}
+
+/// The function `main` of a kernel whose invocations compute one element each: `body` is given its
+/// number as `at`.
+pub(super) fn elementwise<K: Wgsl>(body: &str) -> String {
+    let invocations = K::INVOCATIONS;
+    format!(
+        "\
+@compute @workgroup_size({invocations})
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>,
+        @builtin(local_invocation_index) invocation: u32) {{
+    let at = (workgroup.x + workgroup.y * workgroups.x) * {invocations}u + invocation;
+    if (at >= info(0u)) {{ return; }}
+{body}}}
+"
+    )
+}
+
+/// Text for each of `count` indices.
+pub(super) fn each(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect()
+}
+
 /// `count` workgroups on two axes; the kernel finds its number as `x + y * num_workgroups.x` and
 /// must pass over those beyond the last.
 pub(super) fn spread(count: usize) -> [usize; 3] {
@@ -110,6 +144,16 @@ pub(super) fn spread(count: usize) -> [usize; 3] {
 pub(super) fn floats<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
     let tensor = tensor.try_into_primitive::<Cube>();
     into_contiguous(tensor.expect("the caller asked where the tensor is"))
+}
+
+/// The memory of `[batch, channels, height, width]` as `[batch, height, width, channels]`.
+pub(super) fn channels_last(map: Tensor<4>) -> CubeTensor {
+    floats(map.permute([0, 2, 3, 1]))
+}
+
+/// The map behind what [`channels_last`] gives.
+pub(super) fn map_of(memory: CubeTensor) -> Tensor<4> {
+    tensor::<4>(memory).permute([0, 3, 1, 2])
 }
 
 /// The memory of a tensor on the GPU without gaps, in whatever order it is.

@@ -3,7 +3,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::Activation;
 use crate::kernels::gemm::GELU;
-use crate::kernels::wgsl::{Wgsl, dense, empty, launch, spread, tensor};
+use crate::kernels::wgsl::{Wgsl, dense, elementwise, empty, launch_elementwise, tensor};
 
 pub(super) fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
     let x = dense(x);
@@ -13,8 +13,7 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Te
         meta: x.meta.clone(),
         ..empty(&x, [count])
     };
-    let workgroups = spread(count.div_ceil(Activate::INVOCATIONS as usize));
-    launch(Activate { function }, workgroups, &[&x], &out, &[count]);
+    launch_elementwise(Activate { function }, count, &[&x], &out, &[]);
     tensor(out)
 }
 
@@ -38,18 +37,7 @@ impl Wgsl for Activate {
             Activation::Gelu => (GELU, "gelu(v)"),
             Activation::QuickGelu => ("", "v / (1.0 + exp(-1.702 * v))"),
         };
-        format!(
-            "\
-{functions}
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>,
-        @builtin(local_invocation_index) invocation: u32) {{
-    let at = (workgroup.x + workgroup.y * workgroups.x) * 256u + invocation;
-    if (at >= info(0u)) {{ return; }}
-    let v = x[at];
-    out[at] = {value};
-}}
-"
-        )
+        let main = elementwise::<Self>(&format!("    let v = x[at];\n    out[at] = {value};\n"));
+        format!("{functions}{main}")
     }
 }

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use super::{AttentionMask, Channels};
-use crate::kernels::wgsl::{Wgsl, empty, floats, launch, tensor};
+use crate::kernels::wgsl::{Wgsl, each, empty, floats, launch, tensor};
 
 pub(super) fn attention(
     query: Channels,
@@ -79,11 +79,6 @@ impl Flash {
             false => keys / RUN * RUN,
         }
     }
-}
-
-/// Text for each of `count` indices.
-fn each(count: usize, text: impl Fn(usize) -> String) -> String {
-    (0..count).map(text).collect()
 }
 
 impl Wgsl for Flash {

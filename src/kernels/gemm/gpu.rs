@@ -2,7 +2,10 @@ use burn::tensor::Tensor;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::{Addends, ConvGeometry};
-use crate::kernels::wgsl::{Wgsl, empty, floats, launch, spread, tensor, words};
+use crate::kernels::wgsl::{
+    Wgsl, channels_last, each, elementwise, empty, floats, launch, launch_elementwise, map_of,
+    spread, tensor, words,
+};
 use crate::kernels::{StoredWeight, dequantize};
 
 /// Rows of output features that a workgroup computes.
@@ -18,16 +21,8 @@ pub(super) fn linear(
     out: usize,
     addends: Addends<3>,
 ) -> Tensor<3> {
-    let [batch, rows, inputs] = x.dims();
-    let product = Product {
-        batch,
-        input: [1, rows],
-        output: [1, rows],
-        inputs,
-        out,
-        geometry: ConvGeometry::POINTWISE,
-        geglu: false,
-    };
+    let [batch, rows, _] = x.dims();
+    let product = Product::of_rows(&x, out, false);
     let residual = addends.residual.map(floats);
     let result = product.compute(floats(x), weight, addends.bias, addends.shift, residual);
     tensor::<4>(result).reshape([batch, rows, out])
@@ -39,16 +34,8 @@ pub(super) fn linear_geglu(
     out: usize,
     bias: Option<Tensor<1>>,
 ) -> Tensor<3> {
-    let [batch, rows, inputs] = x.dims();
-    let product = Product {
-        batch,
-        input: [1, rows],
-        output: [1, rows],
-        inputs,
-        out,
-        geometry: ConvGeometry::POINTWISE,
-        geglu: true,
-    };
+    let [batch, rows, _] = x.dims();
+    let product = Product::of_rows(&x, out, true);
     let result = product.compute(floats(x), weight, bias, None, None);
     tensor::<4>(result).reshape([batch, rows, out])
 }
@@ -70,11 +57,10 @@ pub(super) fn conv2d(
         geometry,
         geglu: false,
     };
-    let channels_last = |map: Tensor<4>| floats(map.permute([0, 2, 3, 1]));
     let residual = addends.residual.map(channels_last);
     let (x, bias, shift) = (channels_last(x), addends.bias, addends.shift);
     let result = product.compute(x, weight, bias, shift, residual);
-    tensor::<4>(result).permute([0, 3, 1, 2])
+    map_of(result)
 }
 
 /// One use of the kernel: a convolution of maps with the channels last.
@@ -92,6 +78,20 @@ struct Product {
 }
 
 impl Product {
+    /// A product of the rows of `x`, a convolution of one tap over maps of one row.
+    fn of_rows(x: &Tensor<3>, out: usize, geglu: bool) -> Self {
+        let [batch, rows, inputs] = x.dims();
+        Self {
+            batch,
+            input: [1, rows],
+            output: [1, rows],
+            inputs,
+            out,
+            geometry: ConvGeometry::POINTWISE,
+            geglu,
+        }
+    }
+
     /// Gives `[batch, height, width, out]`.
     fn compute(
         &self,
@@ -168,22 +168,16 @@ impl Product {
         }
         let partial = empty(&x, [splits, rows, self.columns()]);
         launch(kernel, [x_count, y_count, splits], &inputs, &partial, &info);
-        let count = rows * self.out;
-        launch(
-            SumSplits,
-            spread(count.div_ceil(SumSplits::INVOCATIONS as usize)),
-            &[&partial, bias, shift, residual],
-            &out,
-            &[
-                count,
-                self.out,
-                self.columns(),
-                height * width,
-                splits,
-                rows,
-                flags,
-            ],
-        );
+        let info = [
+            self.out,
+            self.columns(),
+            height * width,
+            splits,
+            rows,
+            flags,
+        ];
+        let inputs = [&partial, bias, shift, residual];
+        launch_elementwise(SumSplits, rows * self.out, &inputs, &out, &info);
         out
     }
 
@@ -352,11 +346,6 @@ impl Gemm {
     fn input_loads(&self) -> usize {
         self.tile_rows * TILE_DEPTH / 4 / Self::INVOCATIONS as usize
     }
-}
-
-/// Text for each of `count` indices.
-fn each(count: usize, text: impl Fn(usize) -> String) -> String {
-    (0..count).map(text).collect()
 }
 
 impl Wgsl for Gemm {
@@ -612,35 +601,30 @@ impl Wgsl for SumSplits {
     }
 
     fn body(&self) -> String {
-        format!(
-            "\
-{GELU}
-fn total(row: u32, column: u32) -> f32 {{
+        let total = "\
+fn total(row: u32, column: u32) -> f32 {
     let columns = info(2u);
     var sum = 0.0;
-    for (var split = 0u; split < info(4u); split++) {{
+    for (var split = 0u; split < info(4u); split++) {
         sum += partial[(split * info(5u) + row) * columns + column];
-    }}
-    if ((info(6u) & 1u) != 0u) {{ sum += bias[column]; }}
+    }
+    if ((info(6u) & 1u) != 0u) { sum += bias[column]; }
     return sum;
-}}
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>,
-        @builtin(local_invocation_index) invocation: u32) {{
-    let at = (workgroup.x + workgroup.y * workgroups.x) * 256u + invocation;
-    if (at >= info(0u)) {{ return; }}
+}
+";
+        let main = elementwise::<Self>(
+            "\
     let width = info(1u);
     let row = at / width;
     let column = at % width;
     let flags = info(6u);
     var value = total(row, column);
-    if ((flags & 2u) != 0u) {{ value += shift[row / info(3u) * width + column]; }}
-    if ((flags & 4u) != 0u) {{ value += residual[at]; }}
-    if ((flags & 8u) != 0u) {{ value *= gelu(total(row, width + column)); }}
+    if ((flags & 2u) != 0u) { value += shift[row / info(3u) * width + column]; }
+    if ((flags & 4u) != 0u) { value += residual[at]; }
+    if ((flags & 8u) != 0u) { value *= gelu(total(row, width + column)); }
     out[at] = value;
-}}
-"
-        )
+",
+        );
+        format!("{GELU}{total}{main}")
     }
 }

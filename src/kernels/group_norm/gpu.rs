@@ -1,7 +1,9 @@
 use burn::tensor::Tensor;
 
 use super::GroupNormParameters;
-use crate::kernels::wgsl::{Wgsl, empty, floats, launch, spread, tensor};
+use crate::kernels::wgsl::{
+    Wgsl, channels_last, elementwise, empty, floats, launch, launch_elementwise, map_of, tensor,
+};
 
 /// Pixels whose statistics one workgroup takes, at least.
 const RUN: usize = 64;
@@ -26,7 +28,7 @@ pub(super) fn scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParameters)
 /// The scale and shift of a small map in one pass.
 fn small(x: Tensor<4>, parameters: &GroupNormParameters) -> Tensor<3> {
     let [batch, channels, height, width] = x.dims();
-    let x = floats(x.permute([0, 2, 3, 1]));
+    let x = channels_last(x);
     let weight = floats(parameters.weight.clone());
     let bias = floats(parameters.bias.clone());
     let scale_shift = empty(&x, [batch, 2, channels]);
@@ -53,7 +55,7 @@ fn channel_statistics(x: Tensor<4>) -> Tensor<4> {
     let pixels = height * width;
     let run = pixels.div_ceil(MAX_RUNS).max(RUN);
     let runs = pixels.div_ceil(run);
-    let x = floats(x.permute([0, 2, 3, 1]));
+    let x = channels_last(x);
     let partial = empty(&x, [batch, runs, channels, 4]);
     launch(
         ChannelStatistics,
@@ -84,19 +86,14 @@ fn merge(partial: Tensor<4>, parameters: &GroupNormParameters) -> Tensor<3> {
 
 pub(super) fn apply(x: Tensor<4>, scale_shift: Tensor<3>, silu: bool) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
-    let x = floats(x.permute([0, 2, 3, 1]));
+    let x = channels_last(x);
     let scale_shift = floats(scale_shift);
     let out = empty(&x, [batch, height, width, channels]);
     let lanes = if channels.is_multiple_of(4) { 4 } else { 1 };
     let count = batch * height * width * channels / lanes;
-    launch(
-        Apply { lanes },
-        spread(count.div_ceil(Apply::INVOCATIONS as usize)),
-        &[&x, &scale_shift],
-        &out,
-        &[count, channels / lanes, height * width, silu.into()],
-    );
-    tensor::<4>(out).permute([0, 3, 1, 2])
+    let info = [channels / lanes, height * width, silu.into()];
+    launch_elementwise(Apply { lanes }, count, &[&x, &scale_shift], &out, &info);
+    map_of(out)
 }
 
 /// 64 channels of a run of pixels a workgroup: each invocation takes one channel of every fourth
@@ -300,12 +297,8 @@ impl Wgsl for Apply {
     }
 
     fn body(&self) -> String {
-        "\
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>,
-        @builtin(local_invocation_index) invocation: u32) {
-    let at = (workgroup.x + workgroup.y * workgroups.x) * 256u + invocation;
-    if (at >= info(0u)) { return; }
+        elementwise::<Self>(
+            "\
     let channels = info(1u);
     let picture = at / (channels * info(2u));
     let channel = picture * 2u * channels + at % channels;
@@ -315,8 +308,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
     } else {
         out[at] = value / (1.0 + exp(-value));
     }
-}
-"
-        .into()
+",
+        )
     }
 }
