@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use burn::tensor::{DType, Device, Int, Tensor};
 use cubecl::dry_run::DryRun;
 
@@ -12,9 +14,10 @@ const ROWS: [usize; 2] = [64 * 128, 1];
 /// Inputs of a product that every way of storing weights allows.
 const INPUTS: usize = 64;
 
-/// Has a GPU compile the kernels that every model runs, without running them: that goes on while
-/// weights are read. For browsers alone: while it works, no other thread may launch anything.
-pub fn warm_up(device: &Device) {
+/// Has a GPU compile the kernels that a model runs whose weights are stored in so many `bits`, of 32,
+/// 16, 8 and 4, without running them: that goes on while weights are read. For browsers alone: while it
+/// works, no other thread may launch anything.
+pub fn warm_up(device: &Device, bits: &BTreeSet<usize>) {
     if !is_gpu(device) {
         return;
     }
@@ -28,12 +31,12 @@ pub fn warm_up(device: &Device) {
             group,
         }))
     };
-    let weights = [
-        StoredWeight::F32(Box::new(zeros(INPUTS))),
-        StoredWeight::F16(Box::new(words(INPUTS / 2))),
-        quantized(8, 64),
-        quantized(4, 32),
-    ];
+    let weights = bits.iter().map(|bits| match bits {
+        32 => StoredWeight::F32(Box::new(zeros(INPUTS))),
+        16 => StoredWeight::F16(Box::new(words(INPUTS / 2))),
+        bits => quantized(*bits, 32),
+    });
+    let weights: Vec<StoredWeight> = weights.collect();
     let parameters = GroupNormParameters {
         weight: zeros(4),
         bias: zeros(4),

@@ -26,7 +26,7 @@ pub use group_norm::{GroupNorm, GroupNormStatistics};
 pub use joint_linear::JointLinear;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use resample::{Downsample, DownsamplePadding, Upsample, upsample_nearest};
+pub use resample::{Downsample, DownsamplePadding, Upsample};
 pub use resnet::ResnetBlock;
 pub use row_tiles::RowTiles;
 pub use timestep::timestep_embedding;

@@ -80,7 +80,7 @@ impl Upsample {
 }
 
 /// Nearest-neighbour enlargement to `[height, width]`.
-pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
     module::interpolate(x, options)
 }

@@ -86,6 +86,17 @@ pub struct ShardEntry {
 }
 
 impl Manifest {
+    /// In how many bits matrices and convolutions are stored.
+    #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+    pub(crate) fn weight_bits(&self) -> BTreeSet<usize> {
+        let weights = self.tensors.values().filter(|entry| entry.shape.len() > 1);
+        let bits = weights.map(|entry| match entry.quantization() {
+            Some(quantization) => quantization.bits,
+            None => entry.stored.dtype().size() * 8,
+        });
+        bits.collect()
+    }
+
     /// The format version that is written and read.
     pub const FORMAT: u32 = 2;
 

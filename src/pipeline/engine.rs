@@ -64,9 +64,9 @@ impl<S: PackSource> Engine<S> {
     /// # Errors
     /// `model_unsupported` if a LoRA is for another architecture.
     pub async fn open(source: S, device: Device, options: LoadOptions) -> Result<Self> {
-        #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
-        kernels::warm_up(&device);
         let pack = Pack::open(source).await?;
+        #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+        kernels::warm_up(&device, &pack.manifest().weight_bits());
         for lora in options.loras {
             pack.apply(lora)?;
         }
