@@ -1,4 +1,5 @@
-export { createEngine, type Engine, type GenerateResult } from "./public/engine.js";
+export { createEngine } from "./public/create-engine.js";
+export type { Engine, GenerateResult } from "./public/engine.js";
 export { errorCodes, GlassineError, type GlassineErrorCode, type GlassineErrorDetails } from "./public/errors.js";
 export type { Layer } from "./public/layer.js";
 export {

@@ -1,5 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { engineWorker } from "../internal/page/engine-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
@@ -30,6 +29,9 @@ import type {
 /** How a model is loaded, and loaded again if its worker ends. */
 type LoadSettings = Omit<Calls["load"]["request"], "device">;
 
+/** Starts the engine's worker. */
+type StartWorker = () => Worker;
+
 /** What `engine.generate` gives. */
 export interface GenerateResult {
   /** The layers that the mode makes; one in mode `"single"`. */
@@ -50,6 +52,7 @@ const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.f
  */
 export class Engine {
   #info: EngineInfo;
+  readonly #startWorker: StartWorker;
   /** The page's own model, if the worker cannot read it by itself. */
   readonly #source: ModelSource | undefined;
   readonly #settings: LoadSettings;
@@ -58,7 +61,14 @@ export class Engine {
   #disposed = false;
 
   /** @internal Use `createEngine`. */
-  constructor(source: ModelSource | undefined, settings: LoadSettings, client: WorkerClient, info: EngineInfo) {
+  constructor(
+    startWorker: StartWorker,
+    source: ModelSource | undefined,
+    settings: LoadSettings,
+    client: WorkerClient,
+    info: EngineInfo,
+  ) {
+    this.#startWorker = startWorker;
     this.#source = source;
     this.#settings = settings;
     this.#client = client;
@@ -190,7 +200,7 @@ export class Engine {
   ): Promise<Calls[Type]["answer"]> {
     if (this.#disposed) throw disposed();
     if (this.#client.closed) {
-      this.#client = new WorkerClient(engineWorker, this.#source);
+      this.#client = new WorkerClient(this.#startWorker, this.#source);
       this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, options);
     }
     return this.#client.call(type, request, options);
@@ -236,28 +246,16 @@ export class Engine {
   }
 }
 
-/**
- * Starts a worker and loads a model into it.
- *
- * @throws GlassineError `bad_option`, `model_not_found`, `model_damaged`, `model_unsupported`, `network`, `io`,
- * `storage_unavailable`, `device_unavailable`, `out_of_memory`, `worker_failed`, `aborted`.
- *
- * @example
- * ```ts
- * const engine = await createEngine({ model: "mini" });
- * const { layers } = await engine.generate({ prompt: "a red apple" });
- * const png = await layers[0].toBlob();
- * ```
- */
-export async function createEngine(options: CreateEngineOptions): Promise<Engine> {
+/** What `createEngine` does, in a worker that is started so. */
+export async function loadEngine(startWorker: StartWorker, options: CreateEngineOptions): Promise<Engine> {
   const device = checkDevice(options?.device);
   const source = isSource(options?.model) ? options.model : undefined;
   const model: ModelLocation = source ? { kind: "page" } : await locate(options?.model as string);
   const memoryLimit = checkMemoryLimit(options.memoryLimit);
   const settings = { model, loras: await readLoras(options.loras, options.signal), memoryLimit };
-  const client = new WorkerClient(engineWorker, source);
+  const client = new WorkerClient(startWorker, source);
   const info = await client.call("load", { ...settings, device }, options);
-  return new Engine(source, settings, client, info);
+  return new Engine(startWorker, source, settings, client, info);
 }
 
 function isSource(model: string | ModelSource): model is ModelSource {

@@ -178,3 +178,16 @@ test("a fault in telling progress is no abort", async (t) => {
   const layers = await page.evaluate(async () => (await engine.generate({ prompt: "a red apple", steps: 1 })).layers.length);
   assert.equal(layers, 1, "the next request starts the engine anew");
 });
+
+test("glassine/engine takes any model but the built-in one", async (t) => {
+  const page = await open(t);
+  const result = await page.evaluate(async () => {
+    const { createEngine } = await import("/glassine/dist/engine.js");
+    const engine = await createEngine({ model: "/glassine/models/mini/", device: "cpu" });
+    await engine.dispose();
+    return { name: engine.info.name, mini: await failureOf(createEngine({ model: "mini" })) };
+  });
+  assert.equal(result.mini.code, "model_not_found");
+  assert.match(result.mini.hint, /"glassine"/);
+  assert.equal(typeof result.name, "string");
+});

@@ -20,8 +20,11 @@ export interface PackSource {
   readonly outdated?: boolean;
 }
 
-/** The source for a location. `miniUrl` gives the URL of a file of the built-in model. */
-export function openSource(model: NamedLocation, miniUrl: (path: string) => URL): PackSource {
+/** Gives the URL of a file of the built-in model. */
+export type MiniUrl = (path: string) => URL;
+
+/** The source for a location. */
+export function openSource(model: NamedLocation, miniUrl: MiniUrl): PackSource {
   switch (model.kind) {
     case "mini":
       return fetching(miniUrl);
