@@ -80,5 +80,7 @@ pub mod internals {
             })*
         };
     }
+    #[cfg(feature = "gpu")]
+    expose!(kernels);
     expose!(nn, sampling, text, transparency, unet, vae, weights);
 }

@@ -17,6 +17,8 @@ mod gemm;
 mod group_norm;
 mod layer_norm;
 mod rows;
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+mod shaders;
 #[cfg(all(test, feature = "gpu"))]
 mod test;
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
@@ -34,6 +36,8 @@ pub use gemm::{Addends, ConvGeometry, conv2d, linear, linear_geglu};
 pub use group_norm::{GroupNormParameters, apply_scale_shift, group_norm_scale_shift};
 pub use layer_norm::layer_norm;
 pub use rows::{concat_rows, slice_rows};
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+pub use shaders::shaders;
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
 pub use warm_up::warm_up;
 

@@ -34,24 +34,26 @@ pub(super) fn attention(
 }
 
 /// Attention as in "FlashAttention" (Dao et al., 2022): keys and values pass through workgroup
-/// memory in tiles, and the softmax is corrected as larger scores appear. A query and what it
-/// gathers stay in the registers of `parts` invocations, at most ten vectors in each.
+/// memory in tiles, and the softmax is corrected where a tile has larger scores. A query and what it
+/// gathers stay in the registers of `parts` invocations, at most ten vectors in each. The scores of
+/// a tile stand in workgroup memory, so that its keys can be a loop: written out, they take a
+/// driver's compiler ten times as long.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Flash {
+pub(in crate::kernels) struct Flash {
     /// Vectors of four in a head.
     width: usize,
     /// Invocations that share a query, a power of two.
     parts: usize,
 }
 
-/// Keys whose scores are taken before the softmax is corrected, where a tile has as many.
-const RUN: usize = 8;
+/// Keys of a tile, at most.
+const MAX_TILE: usize = 16;
 
-/// What keys and values of a tile may take in workgroup memory together, in vectors.
-const TILE_VECTORS: usize = 768;
+/// The workgroup memory that every device has, in bytes.
+const WORKGROUP_BYTES: usize = 16_384;
 
 impl Flash {
-    fn for_width(width: usize) -> Self {
+    pub(in crate::kernels) fn for_width(width: usize) -> Self {
         let parts = width.div_ceil(10).next_power_of_two();
         Self { width, parts }
     }
@@ -71,13 +73,102 @@ impl Flash {
         Self::INVOCATIONS as usize / self.parts
     }
 
-    /// Keys of a tile.
+    /// Keys of a tile, a power of two.
     fn tile(&self) -> usize {
-        let keys = (TILE_VECTORS / 2 / self.stride()).clamp(1, 32);
-        match keys < RUN {
-            true => 1 << keys.ilog2(),
-            false => keys / RUN * RUN,
-        }
+        // A key, a value and, of each invocation, the score and its part of it.
+        let bytes = self.stride() * 32 + Self::INVOCATIONS as usize * 8;
+        let keys = (WORKGROUP_BYTES / bytes).clamp(1, MAX_TILE);
+        1 << keys.ilog2()
+    }
+
+    /// Keys that one pass through a loop takes.
+    fn run(&self) -> usize {
+        self.tile().min(2)
+    }
+
+    /// Code that takes the scores of a tile and the largest one.
+    fn take_scores(&self) -> String {
+        let (parts, stride, run) = (self.parts, self.stride(), self.run());
+        let products = each(run, |j| {
+            let dots = each(self.vectors(), |i| {
+                format!(" + dot(q{i}, keys[at + {}u])", j * stride + i)
+            });
+            format!("            let s{j} = 0.0{dots};\n")
+        });
+        let keep = |j: usize| {
+            format!(
+                "            let score{j} = select(-3.0e38, s{j}, start + offset + {j}u < visible);
+            largest = max(largest, score{j});
+            scores[(offset + {j}u) * 64u + invocation] = score{j};\n"
+            )
+        };
+        let (share, add_up) = match parts {
+            1 => (each(run, keep), String::new()),
+            _ => {
+                let share = each(run, |j| {
+                    format!(
+                        "            partial_scores[(offset + {j}u) * 64u + invocation] = s{j};\n"
+                    )
+                });
+                let sum = each(parts, |part| {
+                    format!(" + partial_scores[offset * 64u + first_part + {part}u]")
+                });
+                let add_up = format!(
+                    "        workgroupBarrier();
+        for (var offset = 0u; offset < {}u; offset++) {{
+            let s0 = 0.0{sum};
+{}        }}\n",
+                    self.tile(),
+                    keep(0)
+                );
+                (share, add_up)
+            }
+        };
+        self.over_keys(&(products + &share)) + &add_up
+    }
+
+    /// Code that adds the values of a tile by the weights of its keys.
+    fn gather(&self) -> String {
+        let run = self.run();
+        let weights = each(run, |j| {
+            format!(
+                "            let p{j} = exp(scores[(offset + {j}u) * 64u + invocation] - largest);
+            total += p{j};\n"
+            )
+        });
+        let products = each(self.vectors(), |i| {
+            let products = each(run, |j| {
+                format!(" + p{j} * values[at + {}u]", j * self.stride() + i)
+            });
+            format!("            o{i} = o{i}{products};\n")
+        });
+        self.over_keys(&(weights + &products))
+    }
+
+    /// A loop over the keys of a tile; in `code`, `at` is where the first one's vectors of this
+    /// invocation are.
+    fn over_keys(&self, code: &str) -> String {
+        let (tile, run, stride, vectors) = (self.tile(), self.run(), self.stride(), self.vectors());
+        format!(
+            "        for (var offset = 0u; offset < {tile}u; offset += {run}u) {{
+            let at = offset * {stride}u + part * {vectors}u;
+{code}        }}\n"
+        )
+    }
+
+    fn workgroup_memory(&self) -> String {
+        let (vectors, scores) = (self.tile() * self.stride(), self.tile() * 64);
+        let partial_scores = match self.parts {
+            1 => String::new(),
+            _ => format!("var<workgroup> partial_scores: array<f32, {scores}>;\n"),
+        };
+        format!(
+            "\
+var<workgroup> keys: array<vec4<f32>, {vectors}>;
+var<workgroup> values: array<vec4<f32>, {vectors}>;
+var<workgroup> scores: array<f32, {scores}>;
+{partial_scores}"
+        )
     }
 }
 
@@ -96,7 +187,6 @@ impl Wgsl for Flash {
     fn body(&self) -> String {
         let (width, parts, vectors) = (self.width, self.parts, self.vectors());
         let (stride, tile, queries) = (self.stride(), self.tile(), self.queries());
-        let run = RUN.min(tile);
         let load_query = each(vectors, |i| {
             format!(
                 "    var q{i} = vec4<f32>(0.0);
@@ -106,47 +196,7 @@ impl Wgsl for Flash {
     var o{i} = vec4<f32>(0.0);\n"
             )
         });
-        let scores = each(run, |j| {
-            let dots = each(vectors, |i| {
-                format!(" s{j} += dot(q{i}, keys[at + {}u]);", j * stride + i)
-            });
-            format!("            var s{j} = 0.0;{dots}\n")
-        });
-        let share = match parts {
-            1 => String::new(),
-            _ => {
-                let write = each(run, |j| {
-                    format!(
-                        "            shared_scores[{}u + invocation] = s{j};\n",
-                        j * 64
-                    )
-                });
-                let read = each(run, |j| {
-                    let sum: Vec<String> = (0..parts)
-                        .map(|part| format!("shared_scores[{}u + first_part]", j * 64 + part))
-                        .collect();
-                    format!("            s{j} = {};\n", sum.join(" + "))
-                });
-                format!(
-                    "{write}            workgroupBarrier();\n{read}            workgroupBarrier();\n"
-                )
-            }
-        };
-        let mask = each(run, |j| {
-            format!("            s{j} = select(-3.0e38, s{j}, first + {j}u < visible);\n")
-        });
-        let largest = each(run, |j| {
-            format!("            largest = max(largest, s{j});\n")
-        });
-        let weights = each(run, |j| {
-            format!("            let p{j} = exp(s{j} - largest); total += p{j};\n")
-        });
-        let gather = each(vectors, |i| {
-            let products = each(run, |j| {
-                format!(" + p{j} * values[at + {}u]", j * stride + i)
-            });
-            format!("            o{i} = o{i} * correction{products};\n")
-        });
+        let correct = each(vectors, |i| format!("        o{i} *= correction;\n"));
         let store = each(vectors, |i| {
             format!(
                 "        if (part * {vectors}u + {i}u < {width}u) {{
@@ -154,15 +204,11 @@ impl Wgsl for Flash {
         }}\n"
             )
         });
-        let shared_scores = match parts {
-            1 => String::new(),
-            _ => format!("var<workgroup> shared_scores: array<f32, {}>;\n", run * 64),
-        };
+        let (memory, take_scores, gather) =
+            (self.workgroup_memory(), self.take_scores(), self.gather());
         format!(
             "\
-var<workgroup> keys: array<vec4<f32>, {tile_vectors}>;
-var<workgroup> values: array<vec4<f32>, {tile_vectors}>;
-{shared_scores}
+{memory}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>,
         @builtin(local_invocation_index) invocation: u32) {{
@@ -200,15 +246,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>,
             values[i] = v;
         }}
         workgroupBarrier();
-        for (var offset = 0u; offset < {tile}u; offset += {run}u) {{
-            let at = offset * {stride}u + part * {vectors}u;
-            let first = start + offset;
-{scores}{share}{mask}            var largest = highest;
-{largest}            let correction = exp(highest - largest);
-            highest = largest;
-            total *= correction;
-{weights}{gather}        }}
-    }}
+        var largest = highest;
+{take_scores}        let correction = exp(highest - largest);
+        highest = largest;
+        total *= correction;
+{correct}{gather}    }}
     if (at_query) {{
 {store}    }}
 }}

@@ -2,7 +2,7 @@
 
 mod cpu;
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
 
 use burn::tensor::Tensor;
 

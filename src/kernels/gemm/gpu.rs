@@ -201,7 +201,7 @@ impl Product {
 
 /// How the kernel finds weights.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Storage {
+pub(in crate::kernels) enum Storage {
     /// Single `f32`, for a number of inputs that is no multiple of four.
     Numbers,
     F32,
@@ -260,9 +260,9 @@ impl Operand {
 /// the inputs; an invocation's rows and columns are interleaved with its neighbours', so that these
 /// read neighbouring vectors. `table.md` has what a GPU compiler makes of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Gemm {
-    storage: Storage,
-    tile_rows: usize,
+pub(in crate::kernels) struct Gemm {
+    pub(in crate::kernels) storage: Storage,
+    pub(in crate::kernels) tile_rows: usize,
 }
 
 impl Gemm {
@@ -415,45 +415,17 @@ impl Wgsl for Gemm {
             )
         });
         let sums = each(rows_each, |i| {
-            each(4, |j| format!("    var sum_{i}_{j} = 0.0;\n"))
+            format!("    var sum_{i} = vec4<f32>(0.0);\n")
         });
-        let columns_b = each(4, |j| {
-            format!(
-                "            let b{j} = tile_b[k * 64u + tx + {}u];\n",
-                j * 16
-            )
-        });
+        let columns_b = (0..4).map(|j| format!("tile_b[k * 64u + tx + {}u]", j * 16));
+        let columns_b = columns_b.collect::<Vec<_>>().join(", ");
         let products = each(rows_each, |i| {
-            let dots = each(4, |j| format!(" sum_{i}_{j} += dot(a, b{j});"));
             format!(
-                "            {{ let a = tile_a[k * {tile_rows}u + ty + {}u];{dots} }}\n",
+                "            sum_{i} += tile_a[k * {tile_rows}u + ty + {}u] * b;\n",
                 i * 8
             )
         });
-        let stores = each(rows_each, |i| {
-            let single = each(4, |j| {
-                format!(
-                    " store(row, tile_column * 64u + tx + {}u, sum_{i}_{j}, split);",
-                    j * 16
-                )
-            });
-            let gated = each(2, |j| {
-                format!(
-                    " store_gated(row, tile_column * 32u + tx + {}u, sum_{i}_{j}, sum_{i}_{});",
-                    j * 16,
-                    j + 2
-                )
-            });
-            format!(
-                "    {{
-        let row = first_row + ty + {}u;
-        if (row < rows) {{
-            if ((flags & 8u) == 0u) {{{single} }} else {{{gated} }}
-        }}
-    }}\n",
-                i * 8
-            )
-        });
+        let next = each(rows_each - 1, |i| format!("sum_{i} = sum_{}; ", i + 1));
         let load_weights = self.load_weights();
         let scale_of = match self.storage {
             Storage::Q4 | Storage::Q8 => {
@@ -549,7 +521,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
 {taps}        }}
 {load_input}{load_weights}        workgroupBarrier();
         for (var k = 0u; k < 4u; k++) {{
-{columns_b}{products}        }}
+            let b = mat4x4<f32>({columns_b});
+{products}        }}
         workgroupBarrier();
         channel += 16u;
         new_tap = channel >= inputs;
@@ -558,7 +531,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
             tap++;
         }}
     }}
-{stores}}}
+    // A loop over the rows of sums, which move up: a compiler takes long for what is written out.
+    for (var row = first_row + ty; row < min(first_row + {tile_rows}u, rows); row += 8u) {{
+        for (var j = 0u; j < 4u; j++) {{
+            if ((flags & 8u) == 0u) {{
+                store(row, tile_column * 64u + tx + j * 16u, sum_0[j], split);
+            }} else if (j < 2u) {{
+                store_gated(row, tile_column * 32u + tx + j * 16u, sum_0[j], sum_0[j + 2u]);
+            }}
+        }}
+        {next}
+    }}
+}}
 ",
             tile_rows * 4,
         )
@@ -585,7 +569,7 @@ fn gelu(x: f32) -> f32 {
 
 /// Adds up what the parts of the inputs gave, and the addends. One output an invocation.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct SumSplits;
+pub(in crate::kernels) struct SumSplits;
 
 impl Wgsl for SumSplits {
     const INVOCATIONS: u32 = 256;

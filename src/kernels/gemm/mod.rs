@@ -5,7 +5,7 @@
 
 mod cpu;
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
 
 #[cfg(feature = "gpu")]
 pub(super) use gpu::GELU;

@@ -100,7 +100,7 @@ pub(super) fn apply(x: Tensor<4>, scale_shift: Tensor<3>, silu: bool) -> Tensor<
 /// pixel, so that neighbours read neighbouring numbers. The squares are of the distances from the
 /// first value, which keeps them small where the mean is large.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct ChannelStatistics;
+pub(in crate::kernels) struct ChannelStatistics;
 
 impl Wgsl for ChannelStatistics {
     const INVOCATIONS: u32 = 256;
@@ -152,7 +152,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
 /// One group of channels of one picture a workgroup. Statistics of two parts are merged as Chan,
 /// Golub and LeVeque do ("Algorithms for computing the sample variance", 1983).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Merge;
+pub(in crate::kernels) struct Merge;
 
 impl Wgsl for Merge {
     const INVOCATIONS: u32 = 64;
@@ -193,7 +193,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>,
 /// One group of channels of one picture a workgroup, all pixels. The squares are of the distances
 /// from the group's first value.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Small;
+pub(in crate::kernels) struct Small;
 
 impl Wgsl for Small {
     const INVOCATIONS: u32 = 256;
@@ -281,8 +281,8 @@ fn finish(part: vec4<f32>, picture: u32, first: u32, invocation: u32) {{
 
 /// One number, or four of one pixel, an invocation.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Apply {
-    lanes: usize,
+pub(in crate::kernels) struct Apply {
+    pub(in crate::kernels) lanes: usize,
 }
 
 impl Wgsl for Apply {

@@ -5,7 +5,7 @@
 //! by tile. The first pass over a small map makes the scales and shifts at once.
 
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
 
 use burn::tensor::{Tensor, activation};
 

@@ -20,7 +20,7 @@ pub(super) fn layer_norm<const D: usize>(
 
 /// A row a workgroup.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct LayerNorm;
+pub(in crate::kernels) struct LayerNorm;
 
 impl Wgsl for LayerNorm {
     const INVOCATIONS: u32 = 64;

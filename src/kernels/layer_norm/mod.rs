@@ -1,7 +1,7 @@
 //! Layer normalisation over the last axis.
 
 #[cfg(feature = "gpu")]
-mod gpu;
+pub(super) mod gpu;
 
 use burn::tensor::{Tensor, module};
 

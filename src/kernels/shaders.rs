@@ -1,0 +1,37 @@
+use super::attention::gpu::Flash;
+use super::gemm::gpu::{Gemm, Storage, SumSplits};
+use super::group_norm::gpu::{Apply, ChannelStatistics, Merge, Small};
+use super::layer_norm::gpu::LayerNorm;
+use super::wgsl::text;
+
+/// The shaders of Stable Diffusion 1.5 and of the transparency networks by name, to be looked at with
+/// a GPU's compiler.
+pub fn shaders() -> Vec<(String, String)> {
+    let mut shaders = Vec::new();
+    let mut add = |name: &str, text: String| shaders.push((name.to_owned(), text));
+    for storage in [
+        Storage::Q4,
+        Storage::Q8,
+        Storage::F16,
+        Storage::F32,
+        Storage::Numbers,
+    ] {
+        for tile_rows in [64, 32] {
+            let name = format!("gemm-{storage:?}-{tile_rows}").to_lowercase();
+            add(&name, text(&Gemm { storage, tile_rows }));
+        }
+    }
+    add("gemm-sum", text(&SumSplits));
+    for width in [8, 40, 80, 160, 512] {
+        add(
+            &format!("attention-{width}"),
+            text(&Flash::for_width(width / 4)),
+        );
+    }
+    add("group-norm-channels", text(&ChannelStatistics));
+    add("group-norm-merge", text(&Merge));
+    add("group-norm-small", text(&Small));
+    add("group-norm-apply", text(&Apply { lanes: 4 }));
+    add("layer-norm", text(&LayerNorm));
+    shaders
+}
