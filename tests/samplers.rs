@@ -325,7 +325,7 @@ fn names_are_read_and_written() {
     }
     let unknown = "heun".parse::<SamplerName>().unwrap_err();
     assert_eq!(unknown.code, ErrorCode::BadOption);
-    let all = "dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras or lcm";
+    let all = "dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras, lcm or tcd";
     assert!(unknown.hint.contains(all), "{unknown}");
 }
 

@@ -18,30 +18,37 @@ pub struct Lcm {
 impl Lcm {
     /// See [`super::sampler`] for the arguments; at most 50 steps.
     pub fn new(schedule: &NoiseSchedule, steps: usize, strength: Option<f64>) -> Result<Self> {
-        let train_timesteps = schedule.num_train_timesteps();
-        let distillation_steps = DISTILLATION_STEPS.min(train_timesteps);
-        if steps > distillation_steps {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                format!("the sampler lcm cannot run {steps} steps"),
-                format!("use 1 to {distillation_steps} steps; 4 to 8 are usual"),
-            ));
-        }
-        let stride = train_timesteps / distillation_steps;
-        let timesteps: Vec<f64> = (0..steps)
-            .map(|step| (distillation_steps - step * distillation_steps / steps) * stride - 1)
-            .map(|timestep| timestep as f64)
-            .collect();
-        let sigmas = timesteps
+        let timesteps = distilled_timesteps("lcm", schedule, steps)?;
+        let levels = timesteps
             .iter()
-            .map(|&timestep| schedule.sigmas()[timestep as usize])
-            .chain([0.0])
-            .collect();
+            .map(|&timestep| schedule.sigmas()[timestep]);
+        let sigmas = levels.chain([0.0]).collect();
+        let timesteps = timesteps.iter().map(|&timestep| timestep as f64).collect();
         let trajectory = Trajectory::new(LatentScale::VariancePreserving, sigmas, timesteps);
         Ok(Self {
             trajectory: trajectory.at_strength(strength)?,
         })
     }
+}
+
+/// The timesteps of a run of `steps` with a consistency model, falling; `sampler` is for the error.
+pub(super) fn distilled_timesteps(
+    sampler: &str,
+    schedule: &NoiseSchedule,
+    steps: usize,
+) -> Result<Vec<usize>> {
+    let train_timesteps = schedule.num_train_timesteps();
+    let distillation_steps = DISTILLATION_STEPS.min(train_timesteps);
+    if steps > distillation_steps {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("the sampler {sampler} cannot run {steps} steps"),
+            format!("use 1 to {distillation_steps} steps; 4 to 8 are usual"),
+        ));
+    }
+    let stride = train_timesteps / distillation_steps;
+    let timestep = |step| (distillation_steps - step * distillation_steps / steps) * stride - 1;
+    Ok((0..steps).map(timestep).collect())
 }
 
 impl Sampler for Lcm {

@@ -28,6 +28,7 @@ mod euler_ancestral;
 mod lcm;
 mod noise;
 mod schedule;
+mod tcd;
 mod trajectory;
 mod unipc;
 
@@ -66,6 +67,8 @@ pub enum SamplerName {
     UniPcKarras,
     /// `lcm`: for models distilled into latent consistency models.
     Lcm,
+    /// `tcd`: for models whose trajectories were distilled (trajectory consistency), eta 0.3.
+    Tcd,
 }
 
 named!(SamplerName, "sampler");
@@ -81,7 +84,9 @@ impl SamplerName {
                 Convention::LayerDiffuse,
             ],
             Self::Euler | Self::EulerAncestral => &[Convention::KDiffusion, Convention::Diffusers],
-            Self::Ddim | Self::UniPc | Self::UniPcKarras | Self::Lcm => &[Convention::Diffusers],
+            Self::Ddim | Self::UniPc | Self::UniPcKarras | Self::Lcm | Self::Tcd => {
+                &[Convention::Diffusers]
+            }
         }
     }
 
@@ -194,6 +199,7 @@ pub fn sampler(
         SamplerName::UniPc => Box::new(unipc::UniPc::new(false, schedule, steps, strength)?),
         SamplerName::UniPcKarras => Box::new(unipc::UniPc::new(true, schedule, steps, strength)?),
         SamplerName::Lcm => Box::new(lcm::Lcm::new(schedule, steps, strength)?),
+        SamplerName::Tcd => Box::new(tcd::Tcd::new(schedule, steps, strength)?),
     })
 }
 

@@ -33,6 +33,7 @@ export const samplers = Object.freeze([
   "unipc",
   "unipc-karras",
   "lcm",
+  "tcd",
 ] as const);
 
 /** One of {@link samplers}. */

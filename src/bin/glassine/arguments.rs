@@ -150,7 +150,7 @@ pub struct Generate {
     /// Guidance scale; 1 switches guidance off.
     #[arg(long)]
     pub guidance: Option<f32>,
-    /// dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras or lcm.
+    /// dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras, lcm or tcd.
     #[arg(long)]
     pub sampler: Option<SamplerName>,
     /// k-diffusion, diffusers or layerdiffuse.
