@@ -23,6 +23,7 @@ export type {
   ImportOptions,
   MemoryEstimate,
   ModelEstimate,
+  PackDefaults,
   PackLora,
   PackOptions,
   Quantization,

@@ -37,6 +37,13 @@ test("companions lie in folders of their options", () => {
   assert.deepEqual(options.loras, [["loras[0]/l.safetensors", 0.5], ["loras[1]/l.safetensors", 1]]);
 });
 
+test("defaults are what the packer calls them", () => {
+  const defaults = { steps: 4, guidance: 1, sampler: "lcm" };
+  const { options } = toPackRequest(new File(["x"], "m.safetensors"), { defaults });
+  const { defaultSteps, defaultGuidance, defaultSampler } = options;
+  assert.deepEqual([defaultSteps, defaultGuidance, defaultSampler], [4, 1, "lcm"]);
+});
+
 test("what cannot be meant is refused by name", () => {
   const file = new File(["x"], "m.safetensors");
   const refused = [
@@ -45,6 +52,10 @@ test("what cannot be meant is refused by name", () => {
     [{ layers: { sides: file } }, /sides/],
     [{ loras: [{ file: "l" }] }, /loras/],
     [{ controlnet: [] }, /controlnet/],
+    [{ defaults: { step: 4 } }, /step/],
+    [{ defaults: { steps: 0.5 } }, /steps/],
+    [{ defaults: { guidance: NaN } }, /guidance/],
+    [{ defaults: { sampler: "warp" } }, /warp/],
   ];
   for (const [options, message] of refused) {
     assert.throws(() => toPackRequest(file, options), { code: "bad_option", message }, message.source);

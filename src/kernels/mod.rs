@@ -9,6 +9,7 @@
 
 mod activation;
 mod attention;
+mod channels;
 mod concat;
 mod dequantize;
 #[cfg(feature = "gpu")]
@@ -27,7 +28,8 @@ mod warm_up;
 mod wgsl;
 
 pub use activation::{Activation, activate};
-pub use attention::{AttentionMask, Channels, attention};
+pub use attention::{AttentionMask, attention};
+pub use channels::Channels;
 pub use concat::concat_channels;
 pub use dequantize::{QuantizedWeight, StoredWeight, dequantize};
 #[cfg(feature = "gpu")]

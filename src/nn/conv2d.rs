@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::RowTiles;
 use crate::Result;
-use crate::kernels::{self, Addends, ConvGeometry};
+use crate::kernels::{self, Addends, Channels, ConvGeometry};
 use crate::weights::{Weight, Weights};
 
 /// A 2-D convolution; `weight` is `[out, height, width, in]`.
@@ -60,13 +60,13 @@ impl Conv2d {
         self.forward_tiled_add(shape, rows, None, |_| None)
     }
 
-    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture, `[batch, out]`,
+    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture,
     /// and what `residual` gives for a chunk of the result's rows.
     pub fn forward_tiled_add(
         &self,
         shape: [usize; 4],
         rows: impl Fn(Range<usize>) -> Tensor<4>,
-        shift: Option<&Tensor<2>>,
+        shift: Option<&Channels>,
         residual: impl Fn(Range<usize>) -> Option<Tensor<4>>,
     ) -> RowTiles {
         let [batch, channels, height, width] = shape;
@@ -106,7 +106,7 @@ impl Conv2d {
         &self,
         x: Tensor<4>,
         geometry: ConvGeometry,
-        shift: Option<Tensor<2>>,
+        shift: Option<Channels>,
         residual: Option<Tensor<4>>,
     ) -> Tensor<4> {
         // A kernel does not see the weight's shape.

@@ -15,6 +15,7 @@ mod linear;
 mod resample;
 mod resnet;
 mod row_tiles;
+mod time_projections;
 mod timestep;
 mod tokens;
 
@@ -29,6 +30,7 @@ pub use linear::Linear;
 pub use resample::{Downsample, DownsamplePadding, Upsample};
 pub use resnet::ResnetBlock;
 pub use row_tiles::RowTiles;
+pub use time_projections::{TimeProjections, TimeShift};
 pub use timestep::timestep_embedding;
 pub use tokens::{from_tokens, to_tokens};
 

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::{Conv2d, GroupNorm, Linear, RowTiles};
+use super::{Conv2d, GroupNorm, RowTiles, TimeProjections, TimeShift};
 use crate::Result;
 use crate::weights::Weights;
 
@@ -8,25 +8,20 @@ use crate::weights::Weights;
 pub struct ResnetBlock {
     norm1: GroupNorm,
     conv1: Conv2d,
-    time_embedding: Option<Linear>,
+    time_shift: Option<TimeShift>,
     norm2: GroupNorm,
     conv2: Conv2d,
     shortcut: Option<Conv2d>,
 }
 
 impl ResnetBlock {
-    /// Takes `norm1`, `conv1`, `norm2`, `conv2` and, where present, `time_emb_proj` and
-    /// `conv_shortcut`.
+    /// Takes `norm1`, `conv1`, `norm2`, `conv2` and, where present, `conv_shortcut`.
     pub fn load(weights: &Weights, groups: usize, epsilon: f64) -> Result<Self> {
-        let time_embedding = weights.at("time_emb_proj");
         let shortcut = weights.at("conv_shortcut");
         Ok(Self {
             norm1: GroupNorm::load(&weights.at("norm1"), groups, epsilon)?,
             conv1: Conv2d::load(&weights.at("conv1"))?,
-            time_embedding: time_embedding
-                .has("weight")
-                .then(|| Linear::load(&time_embedding))
-                .transpose()?,
+            time_shift: None,
             norm2: GroupNorm::load(&weights.at("norm2"), groups, epsilon)?,
             conv2: Conv2d::load(&weights.at("conv2"))?,
             shortcut: shortcut
@@ -36,15 +31,28 @@ impl ResnetBlock {
         })
     }
 
-    /// `x` is `[batch, in, height, width]`; `time`, already through SiLU, is `[batch, features]`.
-    pub fn forward(&self, x: Tensor<4>, time: Option<&Tensor<2>>) -> Tensor<4> {
-        self.forward_tiled(x.into(), time).concat()
+    /// As [`ResnetBlock::load`], and adds `time_emb_proj` to the `projections`.
+    pub fn load_with_time(
+        weights: &Weights,
+        groups: usize,
+        epsilon: f64,
+        projections: &mut TimeProjections,
+    ) -> Result<Self> {
+        Ok(Self {
+            time_shift: Some(projections.add(&weights.at("time_emb_proj"))?),
+            ..Self::load(weights, groups, epsilon)?
+        })
+    }
+
+    /// `x` is `[batch, in, height, width]`; `shifts` is what the [`TimeProjections`] give.
+    pub fn forward(&self, x: Tensor<4>, shifts: Option<&Tensor<3>>) -> Tensor<4> {
+        self.forward_tiled(x.into(), shifts).concat()
     }
 
     /// As [`ResnetBlock::forward`], for a map in tiles.
-    pub fn forward_tiled(&self, x: RowTiles, time: Option<&Tensor<2>>) -> RowTiles {
-        let shift = self.time_embedding.as_ref().zip(time);
-        let shift = shift.map(|(projection, time)| projection.forward(time.clone()));
+    pub fn forward_tiled(&self, x: RowTiles, shifts: Option<&Tensor<3>>) -> RowTiles {
+        let shift = self.time_shift.zip(shifts);
+        let shift = shift.map(|(shift, shifts)| shift.of(shifts));
         let norm = self.norm1.statistics(&x);
         let rows = |rows| norm.forward_silu(x.rows(rows));
         let hidden = self

@@ -15,6 +15,7 @@ use super::lora::Lora;
 use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry};
 use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
+use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::clip_vocabulary;
 use crate::weights::Files;
 use crate::weights::{Dtype, SafetensorsFile, write_safetensors};
@@ -59,6 +60,9 @@ pub struct PackOptions {
     /// Default guidance scale of the model.
     #[serde(default = "default_guidance")]
     pub default_guidance: f32,
+    /// Default sampler of the model.
+    #[serde(default)]
+    pub default_sampler: SamplerName,
 }
 
 fn default_steps() -> usize {
@@ -90,7 +94,23 @@ impl PackOptions {
             precision: Precision::default(),
             default_steps: Self::DEFAULT_STEPS,
             default_guidance: Self::DEFAULT_GUIDANCE,
+            default_sampler: SamplerName::default(),
         }
+    }
+
+    /// Refuses defaults that no request could be made with.
+    fn check_defaults(&self) -> Result<()> {
+        let (steps, guidance) = (self.default_steps, self.default_guidance);
+        let schedule = NoiseSchedule::new(&NoiseScheduleConfig::default())?;
+        sampler(self.default_sampler, None, &schedule, steps, None)?;
+        if guidance.is_finite() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::BadOption,
+            format!("the default guidance is {guidance}"),
+            "use a number, such as 7, or 1 for models that were distilled with it",
+        ))
     }
 }
 
@@ -135,6 +155,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         store: &'a mut S,
         progress: P,
     ) -> Result<Manifest> {
+        options.check_defaults()?;
         let mut checkpoint = Checkpoint::open_in(files, &options.model)?;
         for (path, strength) in &options.loras {
             checkpoint.apply(Lora::open_in(files, path, *strength)?)?;
@@ -372,7 +393,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
                 height: 0,
                 steps: options.default_steps,
                 guidance: options.default_guidance,
-                sampler: "dpmpp-2m-karras".into(),
+                sampler: options.default_sampler.to_string(),
             },
             components: self.components,
             preview: Vec::new(),

@@ -5,7 +5,7 @@ use super::context::TextContext;
 use super::transformer::Transformer;
 use crate::Result;
 use crate::kernels::concat_channels;
-use crate::nn::{Downsample, DownsamplePadding, ResnetBlock, Upsample};
+use crate::nn::{Downsample, DownsamplePadding, ResnetBlock, TimeProjections, Upsample};
 use crate::weights::Weights;
 
 /// One resnet and, at levels with attention, one transformer.
@@ -21,8 +21,8 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &TextContext) -> Tensor<4> {
-        let x = self.resnet.forward(x, Some(time));
+    fn forward(&self, x: Tensor<4>, shifts: &Tensor<3>, context: &TextContext) -> Tensor<4> {
+        let x = self.resnet.forward(x, Some(shifts));
         match &self.transformer {
             Some(transformer) => transformer.forward(x, context),
             None => x,
@@ -35,13 +35,14 @@ fn load_layers(
     site: LevelConfig,
     weights: &Weights,
     adapter: Option<&Weights>,
+    times: &mut TimeProjections,
 ) -> Result<Vec<Layer>> {
     (0..weights.count("resnets"))
         .map(|index| {
             let attention = weights.at(format!("attentions.{index}"));
             let adapter = adapter.map(|adapter| adapter.at(format!("attentions.{index}")));
             Ok(Layer {
-                resnet: load_resnet(config, &weights.at(format!("resnets.{index}")))?,
+                resnet: load_resnet(config, &weights.at(format!("resnets.{index}")), times)?,
                 transformer: attention
                     .has_below("norm")
                     .then(|| Transformer::load(config, site, &attention, adapter.as_ref()))
@@ -51,8 +52,13 @@ fn load_layers(
         .collect()
 }
 
-fn load_resnet(config: &UnetConfig, weights: &Weights) -> Result<ResnetBlock> {
-    ResnetBlock::load(weights, config.norm_num_groups, config.norm_eps)
+fn load_resnet(
+    config: &UnetConfig,
+    weights: &Weights,
+    times: &mut TimeProjections,
+) -> Result<ResnetBlock> {
+    let (groups, epsilon) = (config.norm_num_groups, config.norm_eps);
+    ResnetBlock::load_with_time(weights, groups, epsilon, times)
 }
 
 /// Layers of one level on the way down; each leaves its output as a skip.
@@ -67,10 +73,11 @@ impl DownBlock {
         site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
+        times: &mut TimeProjections,
     ) -> Result<Self> {
         let downsample = weights.at("downsamplers.0");
         Ok(Self {
-            layers: load_layers(config, site, weights, adapter)?,
+            layers: load_layers(config, site, weights, adapter, times)?,
             downsample: downsample
                 .has_below("conv")
                 .then(|| Downsample::load(&downsample, DownsamplePadding::Symmetric))
@@ -87,12 +94,12 @@ impl DownBlock {
     pub fn forward(
         &self,
         mut x: Tensor<4>,
-        time: &Tensor<2>,
+        shifts: &Tensor<3>,
         context: &TextContext,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for layer in &self.layers {
-            x = layer.forward(x, time, context);
+            x = layer.forward(x, shifts, context);
             skips.push(x.clone());
         }
         if let Some(downsample) = &self.downsample {
@@ -115,12 +122,13 @@ impl MidBlock {
         site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
+        times: &mut TimeProjections,
     ) -> Result<Self> {
         let adapter = adapter.map(|adapter| adapter.at("attentions.0"));
         let attention = weights.at("attentions.0");
         Ok(Self {
             first: Layer {
-                resnet: load_resnet(config, &weights.at("resnets.0"))?,
+                resnet: load_resnet(config, &weights.at("resnets.0"), times)?,
                 transformer: Some(Transformer::load(
                     config,
                     site,
@@ -128,7 +136,7 @@ impl MidBlock {
                     adapter.as_ref(),
                 )?),
             },
-            last: load_resnet(config, &weights.at("resnets.1"))?,
+            last: load_resnet(config, &weights.at("resnets.1"), times)?,
         })
     }
 
@@ -136,9 +144,9 @@ impl MidBlock {
         self.first.set_condition(hints);
     }
 
-    pub fn forward(&self, x: Tensor<4>, time: &Tensor<2>, context: &TextContext) -> Tensor<4> {
-        let x = self.first.forward(x, time, context);
-        self.last.forward(x, Some(time))
+    pub fn forward(&self, x: Tensor<4>, shifts: &Tensor<3>, context: &TextContext) -> Tensor<4> {
+        let x = self.first.forward(x, shifts, context);
+        self.last.forward(x, Some(shifts))
     }
 }
 
@@ -154,10 +162,11 @@ impl UpBlock {
         site: LevelConfig,
         weights: &Weights,
         adapter: Option<&Weights>,
+        times: &mut TimeProjections,
     ) -> Result<Self> {
         let upsample = weights.at("upsamplers.0");
         Ok(Self {
-            layers: load_layers(config, site, weights, adapter)?,
+            layers: load_layers(config, site, weights, adapter, times)?,
             upsample: upsample
                 .has_below("conv")
                 .then(|| Upsample::load(&upsample))
@@ -174,13 +183,13 @@ impl UpBlock {
     pub fn forward(
         &self,
         mut x: Tensor<4>,
-        time: &Tensor<2>,
+        shifts: &Tensor<3>,
         context: &TextContext,
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for layer in &self.layers {
             let skip = skips.pop().expect("one skip for each layer of the way up");
-            x = layer.forward(concat_channels(x, skip), time, context);
+            x = layer.forward(concat_channels(x, skip), shifts, context);
         }
         match (&self.upsample, skips.last()) {
             (Some(upsample), Some(skip)) => {

@@ -5,7 +5,7 @@ use super::blocks::{DownBlock, MidBlock};
 use super::config::LevelConfig;
 use super::context::TextContext;
 use crate::Result;
-use crate::nn::{Conv2d, Linear, silu, timestep_embedding};
+use crate::nn::{Conv2d, JointLinear, Linear, TimeProjections, silu, timestep_embedding};
 use crate::weights::Weights;
 
 /// The UNet's way down and its middle. A ControlNet has one of its own.
@@ -13,6 +13,7 @@ pub struct ContractingPath {
     time_features: usize,
     time_linear_1: Linear,
     time_linear_2: Linear,
+    time_projections: JointLinear,
     conv_in: Conv2d,
     down: Vec<DownBlock>,
     mid: MidBlock,
@@ -20,8 +21,8 @@ pub struct ContractingPath {
 
 /// What a [`ContractingPath`] makes of a latent.
 pub struct DownMidOutput {
-    /// The time embedding through SiLU, `[batch, features]`.
-    pub time: Tensor<2>,
+    /// The time embedding through SiLU, `[batch, 1, features]`.
+    pub time: Tensor<3>,
     /// Feature maps for the way up, finest first.
     pub skips: Vec<Tensor<4>>,
     /// The middle's output.
@@ -34,24 +35,30 @@ impl ContractingPath {
     pub fn load(config: &UnetConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let levels = weights.count("down_blocks");
         let adapter_at = |name: &str| adapter.map(|adapter| adapter.at(name));
+        let mut times = TimeProjections::default();
         let down = (0..levels).map(|level| {
             let name = format!("down_blocks.{level}");
             let (site, adapter) = (LevelConfig::new(config, level)?, adapter_at(&name));
-            DownBlock::load(config, site, &weights.at(&name), adapter.as_ref())
+            let weights = weights.at(&name);
+            DownBlock::load(config, site, &weights, adapter.as_ref(), &mut times)
         });
+        let down = down.collect::<Result<_>>()?;
+        let mid = MidBlock::load(
+            config,
+            // The middle stays at the coarsest level's size.
+            LevelConfig::new(config, levels.saturating_sub(1))?,
+            &weights.at("mid_block"),
+            adapter_at("mid_block").as_ref(),
+            &mut times,
+        )?;
         Ok(Self {
             time_features: weights.shape("time_embedding.linear_1.weight")?[1],
             time_linear_1: Linear::load(&weights.at("time_embedding.linear_1"))?,
             time_linear_2: Linear::load(&weights.at("time_embedding.linear_2"))?,
+            time_projections: times.finish(),
             conv_in: Conv2d::load(&weights.at("conv_in"))?,
-            down: down.collect::<Result<_>>()?,
-            mid: MidBlock::load(
-                config,
-                // The middle stays at the coarsest level's size.
-                LevelConfig::new(config, levels.saturating_sub(1))?,
-                &weights.at("mid_block"),
-                adapter_at("mid_block").as_ref(),
-            )?,
+            down,
+            mid,
         })
     }
 
@@ -73,15 +80,16 @@ impl ContractingPath {
         embedding: Option<&Tensor<4>>,
     ) -> DownMidOutput {
         let time = silu(self.time_embedding(timesteps, &latent));
+        let shifts = self.time_projections.forward(time.clone());
         let mut x = self.conv_in.forward(latent);
         if let Some(embedding) = embedding {
             x = x + embedding.clone();
         }
         let mut skips = vec![x.clone()];
         for block in &self.down {
-            x = block.forward(x, &time, context, &mut skips);
+            x = block.forward(x, &shifts, context, &mut skips);
         }
-        let middle = self.mid.forward(x, &time, context);
+        let middle = self.mid.forward(x, &shifts, context);
         DownMidOutput {
             time,
             skips,
@@ -89,10 +97,10 @@ impl ContractingPath {
         }
     }
 
-    fn time_embedding(&self, timesteps: &[f32], like: &Tensor<4>) -> Tensor<2> {
+    fn time_embedding(&self, timesteps: &[f32], like: &Tensor<4>) -> Tensor<3> {
         let features = timestep_embedding(timesteps, self.time_features);
         let data = TensorData::new(features.data, features.shape);
-        let features = Tensor::from_data(data, &like.device());
+        let features = Tensor::<2>::from_data(data, &like.device()).unsqueeze_dim(1);
         self.time_linear_2
             .forward(silu(self.time_linear_1.forward(features)))
     }

@@ -18,7 +18,7 @@ pub use context::TextContext;
 pub use control_net::{ControlNet, Residuals};
 
 use crate::Result;
-use crate::nn::{Conv2d, GroupNorm};
+use crate::nn::{Conv2d, GroupNorm, JointLinear, TimeProjections};
 use crate::transparency::ConditionEncoder;
 use crate::weights::Weights;
 use blocks::UpBlock;
@@ -29,6 +29,7 @@ use contracting::{ContractingPath, DownMidOutput};
 pub struct Unet {
     contracting: ContractingPath,
     up: Vec<UpBlock>,
+    up_time_projections: JointLinear,
     norm_out: GroupNorm,
     conv_out: Conv2d,
     hint: Option<ConditionEncoder>,
@@ -39,17 +40,20 @@ impl Unet {
     /// joins its attentions from there (see [`crate::transparency`]).
     pub fn load(config: &UnetConfig, weights: &Weights, adapter: Option<&Weights>) -> Result<Self> {
         let levels = weights.count("up_blocks");
+        let mut times = TimeProjections::default();
         let up = (0..levels).map(|index| {
             let name = format!("up_blocks.{index}");
             let site = LevelConfig::new(config, levels - 1 - index)?;
             let adapter = adapter.map(|adapter| adapter.at(&name));
-            UpBlock::load(config, site, &weights.at(&name), adapter.as_ref())
+            let weights = weights.at(&name);
+            UpBlock::load(config, site, &weights, adapter.as_ref(), &mut times)
         });
         let hint = adapter.map(|adapter| adapter.at("kwargs_encoder"));
         let hint = hint.filter(|hint| hint.has_below("blocks_0"));
         Ok(Self {
             contracting: ContractingPath::load(config, weights, adapter)?,
             up: up.collect::<Result<_>>()?,
+            up_time_projections: times.finish(),
             norm_out: GroupNorm::load(
                 &weights.at("conv_norm_out"),
                 config.norm_num_groups,
@@ -105,8 +109,9 @@ impl Unet {
             mut skips,
             middle: mut x,
         } = contracted;
+        let shifts = self.up_time_projections.forward(time);
         for block in &self.up {
-            x = block.forward(x, &time, context, &mut skips);
+            x = block.forward(x, &shifts, context, &mut skips);
         }
         self.conv_out.forward(self.norm_out.forward_silu(x))
     }

@@ -16,6 +16,7 @@ const template = part(document, "#choice", HTMLTemplateElement);
 const settings = part(form, "#packing", HTMLElement);
 const nameInput = part(form, "[name=name]", HTMLInputElement);
 const quantizeSelect = part(form, "[name=quantize]", HTMLSelectElement);
+const stepsSelect = part(form, "[name=fewSteps]", HTMLSelectElement);
 const importButton = part(form, "[type=submit]", HTMLButtonElement);
 const room = part(form, "#room", HTMLElement);
 const note = part(form, "#choicesNote", HTMLElement);
@@ -30,6 +31,7 @@ function add(files: readonly File[]): void {
     rows.set(choice, row);
     list.append(row);
   }
+  suggestSteps([...rows.keys()]);
   showChoices();
   if (choices.length === 0) note.textContent = "There is neither a .safetensors file nor a model's folder in that.";
   void showRoom();
@@ -52,6 +54,7 @@ function newRow(choice: Choice): HTMLLIElement {
     const isLora = choice.role === "lora";
     part(row, ".strength", HTMLElement).hidden = !isLora;
     strength.disabled = !isLora;
+    suggestSteps([...rows.keys()]);
     showChoices();
   });
 
@@ -72,6 +75,7 @@ function rolesFor({ isFolder }: Choice): Role[] {
 function removeChoice(choice: Choice): void {
   rows.get(choice)?.remove();
   rows.delete(choice);
+  suggestSteps([...rows.keys()]);
   showChoices();
 }
 
@@ -95,6 +99,13 @@ async function showRoom(): Promise<void> {
   room.textContent = `The browser says that it has room for ${megabytes(quota - usage)} MB.`;
 }
 
+/** Few steps are for a LoRA that was made for them, which its name usually says. */
+function suggestSteps(choices: readonly Choice[]): void {
+  const names = choices.flatMap(({ role, name }) => (role === "lora" ? [name] : []));
+  const kind = /(?<![a-z])(lcm|tcd)(?![a-z])/i.exec(names.join("\n"))?.[1];
+  stepsSelect.value = kind?.toLowerCase() ?? "";
+}
+
 /** Packs and stores what is chosen. Unless that succeeds, the choices stay. */
 async function importChoices(options: StorageOptions): Promise<StoredModel> {
   const { checkpoint, options: parts } = toImport([...rows.keys()]);
@@ -103,6 +114,7 @@ async function importChoices(options: StorageOptions): Promise<StoredModel> {
     ...options,
     name: nameInput.value || undefined,
     quantize: quantizeSelect.value as Quantization,
+    defaults: stepsSelect.value === "" ? {} : { steps: 4, guidance: 1, sampler: stepsSelect.value as "lcm" | "tcd" },
   });
   for (const choice of rows.keys()) removeChoice(choice);
   nameInput.value = "";

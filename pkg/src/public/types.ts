@@ -467,6 +467,21 @@ export interface PackOptions extends StorageOptions {
   taesdEncoder?: Blob | undefined;
   /** Whether the model itself was trained on transparent pictures and needs no `attn`. */
   nativeTransparency?: boolean | undefined;
+  /**
+   * What a request has that says nothing else: 20 steps of `"dpmpp-2m-karras"` with a guidance of 7 where left out. A
+   * model with a LoRA of the kind LCM or TCD merged into it wants 4 steps of `"lcm"` or `"tcd"` with a guidance of 1.
+   */
+  defaults?: PackDefaults | undefined;
+}
+
+/** What a request to a packed model has that says nothing else. */
+export interface PackDefaults {
+  /** The number of denoising steps. */
+  steps?: number | undefined;
+  /** How closely the prompt is followed. */
+  guidance?: number | undefined;
+  /** How noise is turned into a picture. */
+  sampler?: Sampler | undefined;
 }
 
 /** A LoRA that is merged when a model is packed. */

@@ -77,6 +77,9 @@ pub struct Pack {
     /// The guidance scale that suits the model.
     #[arg(long, default_value_t = PackOptions::DEFAULT_GUIDANCE)]
     pub default_guidance: f32,
+    /// The sampler that suits the model: lcm or tcd where a LoRA of that kind is merged into it.
+    #[arg(long, default_value_t)]
+    pub default_sampler: SamplerName,
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,

@@ -59,6 +59,7 @@ async fn pack(arguments: Pack) -> Result<()> {
     options.precision = arguments.quantize;
     options.default_steps = arguments.default_steps;
     options.default_guidance = arguments.default_guidance;
+    options.default_sampler = arguments.default_sampler;
     let progress = Progress::new();
     let show = async |event: LoadEvent| {
         progress.show("packing", event.loaded_bytes, event.total_bytes);

@@ -36,8 +36,8 @@ pub(super) fn attention(
 /// Attention as in "FlashAttention" (Dao et al., 2022): keys and values pass through workgroup
 /// memory in tiles, and the softmax is corrected where a tile has larger scores. A query and what it
 /// gathers stay in the registers of `parts` invocations, at most ten vectors in each. The scores of
-/// a tile stand in workgroup memory, so that its keys can be a loop: written out, they take a
-/// driver's compiler ten times as long.
+/// a tile stand in workgroup memory, so that its keys are a loop: written out, they took a driver's
+/// compiler ten times as long.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in crate::kernels) struct Flash {
     /// Vectors of four in a head.
@@ -81,77 +81,44 @@ impl Flash {
         1 << keys.ilog2()
     }
 
-    /// Keys that one pass through a loop takes.
-    fn run(&self) -> usize {
-        self.tile().min(2)
-    }
-
-    /// Code that takes the scores of a tile and the largest one.
+    /// Code that takes the scores of a tile's keys and the largest one.
     fn take_scores(&self) -> String {
-        let (parts, stride, run) = (self.parts, self.stride(), self.run());
-        let products = each(run, |j| {
-            let dots = each(self.vectors(), |i| {
-                format!(" + dot(q{i}, keys[at + {}u])", j * stride + i)
-            });
-            format!("            let s{j} = 0.0{dots};\n")
+        let dots = each(self.vectors(), |i| format!(" + dot(q{i}, keys[at + {i}u])"));
+        let keep = "            let score = select(-3.0e38, sum, start + j < visible);
+            largest = max(largest, score);
+            scores[j * 64u + invocation] = score;\n";
+        if self.parts == 1 {
+            return self.over_keys(&format!("            let sum = 0.0{dots};\n{keep}"));
+        }
+        let share = format!("            partial_scores[j * 64u + invocation] = 0.0{dots};\n");
+        let sum = each(self.parts, |part| {
+            format!(" + partial_scores[j * 64u + first_part + {part}u]")
         });
-        let keep = |j: usize| {
-            format!(
-                "            let score{j} = select(-3.0e38, s{j}, start + offset + {j}u < visible);
-            largest = max(largest, score{j});
-            scores[(offset + {j}u) * 64u + invocation] = score{j};\n"
-            )
-        };
-        let (share, add_up) = match parts {
-            1 => (each(run, keep), String::new()),
-            _ => {
-                let share = each(run, |j| {
-                    format!(
-                        "            partial_scores[(offset + {j}u) * 64u + invocation] = s{j};\n"
-                    )
-                });
-                let sum = each(parts, |part| {
-                    format!(" + partial_scores[offset * 64u + first_part + {part}u]")
-                });
-                let add_up = format!(
-                    "        workgroupBarrier();
-        for (var offset = 0u; offset < {}u; offset++) {{
-            let s0 = 0.0{sum};
-{}        }}\n",
-                    self.tile(),
-                    keep(0)
-                );
-                (share, add_up)
-            }
-        };
-        self.over_keys(&(products + &share)) + &add_up
+        let add_up = format!("            let sum = 0.0{sum};\n{keep}");
+        format!(
+            "{}        workgroupBarrier();\n{}",
+            self.over_keys(&share),
+            self.over_keys(&add_up)
+        )
     }
 
     /// Code that adds the values of a tile by the weights of its keys.
     fn gather(&self) -> String {
-        let run = self.run();
-        let weights = each(run, |j| {
-            format!(
-                "            let p{j} = exp(scores[(offset + {j}u) * 64u + invocation] - largest);
-            total += p{j};\n"
-            )
-        });
         let products = each(self.vectors(), |i| {
-            let products = each(run, |j| {
-                format!(" + p{j} * values[at + {}u]", j * self.stride() + i)
-            });
-            format!("            o{i} = o{i}{products};\n")
+            format!("            o{i} += weight * values[at + {i}u];\n")
         });
-        self.over_keys(&(weights + &products))
+        self.over_keys(&format!(
+            "            let weight = exp(scores[j * 64u + invocation] - largest);
+            total += weight;\n{products}"
+        ))
     }
 
-    /// A loop over the keys of a tile; in `code`, `at` is where the first one's vectors of this
-    /// invocation are.
+    /// A loop over the keys `j` of a tile; in `code`, `at` is where this invocation's vectors begin.
     fn over_keys(&self, code: &str) -> String {
-        let (tile, run, stride, vectors) = (self.tile(), self.run(), self.stride(), self.vectors());
+        let (stride, vectors) = (self.stride(), self.vectors());
         format!(
-            "        for (var offset = 0u; offset < {tile}u; offset += {run}u) {{
-            let at = offset * {stride}u + part * {vectors}u;
+            "        for (var j = 0u; j < count; j++) {{
+            let at = j * {stride}u + part * {vectors}u;
 {code}        }}\n"
         )
     }
@@ -246,6 +213,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>,
             values[i] = v;
         }}
         workgroupBarrier();
+        // That the count is not known keeps compilers from writing the loops out.
+        let count = min({tile}u, key_count - start);
         var largest = highest;
 {take_scores}        let correction = exp(highest - largest);
         highest = largest;

@@ -6,6 +6,8 @@ pub(super) mod gpu;
 
 use burn::tensor::Tensor;
 
+use super::Channels;
+
 #[cfg(feature = "gpu")]
 use super::is_gpu;
 
@@ -16,40 +18,6 @@ pub enum AttentionMask {
     None,
     /// Themselves and the tokens before.
     Causal,
-}
-
-/// Some channels of `[batch, tokens, channels]`.
-#[derive(Clone)]
-pub struct Channels {
-    /// All channels.
-    pub tokens: Tensor<3>,
-    /// The first of those meant.
-    pub start: usize,
-    /// How many.
-    pub count: usize,
-}
-
-impl From<Tensor<3>> for Channels {
-    fn from(tokens: Tensor<3>) -> Self {
-        let count = tokens.dims()[2];
-        Self {
-            tokens,
-            start: 0,
-            count,
-        }
-    }
-}
-
-impl Channels {
-    /// As many equal parts, in order.
-    pub fn parts<const N: usize>(tokens: Tensor<3>) -> [Self; N] {
-        let count = tokens.dims()[2] / N;
-        std::array::from_fn(|index| Self {
-            tokens: tokens.clone(),
-            start: index * count,
-            count,
-        })
-    }
 }
 
 /// `softmax(q kᵀ / √d) v` in each of `heads` parts of the channels.

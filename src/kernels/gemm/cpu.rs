@@ -10,11 +10,11 @@ pub(super) fn linear(
     out: usize,
     addends: Addends<3>,
 ) -> Tensor<3> {
-    let [batch, _, inputs] = x.dims();
+    let [_, _, inputs] = x.dims();
     let weight: Tensor<2> = dequantize(weight, out * inputs).reshape([out, inputs]);
     let mut product = module::linear(x, weight.transpose(), addends.bias);
     if let Some(shift) = addends.shift {
-        product = product + shift.reshape([batch, 1, out]);
+        product = product + shift.narrow();
     }
     match addends.residual {
         Some(residual) => product + residual,
@@ -64,7 +64,7 @@ pub(super) fn conv2d(
     let weight = weight.permute([0, 3, 1, 2]);
     let mut convolved = module::conv2d(x, weight, addends.bias, options);
     if let Some(shift) = addends.shift {
-        convolved = convolved + shift.reshape([batch, out, 1, 1]);
+        convolved = convolved + shift.narrow().reshape([batch, out, 1, 1]);
     }
     match addends.residual {
         Some(residual) => convolved + residual,

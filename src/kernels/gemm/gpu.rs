@@ -6,7 +6,7 @@ use crate::kernels::wgsl::{
     Wgsl, channels_last, each, elementwise, empty, floats, launch, launch_elementwise, map_of,
     spread, tensor, words,
 };
-use crate::kernels::{StoredWeight, dequantize};
+use crate::kernels::{Channels, StoredWeight, dequantize};
 
 /// Rows of output features that a workgroup computes.
 const TILE_COLUMNS: usize = 64;
@@ -98,7 +98,7 @@ impl Product {
         x: CubeTensor,
         weight: &StoredWeight,
         bias: Option<Tensor<1>>,
-        shift: Option<Tensor<2>>,
+        shift: Option<Channels>,
         residual: Option<CubeTensor>,
     ) -> CubeTensor {
         let [height, width] = self.output;
@@ -125,7 +125,11 @@ impl Product {
             tile_rows,
         };
         let bias = bias.map(floats);
-        let shift = shift.map(floats);
+        let shift = shift.map(|shift| (shift.start, shift.tokens.dims()[2], floats(shift.tokens)));
+        let (shift_start, shift_row) = shift
+            .as_ref()
+            .map_or((0, 0), |(start, row, _)| (*start, *row));
+        let shift = shift.map(|(_, _, memory)| memory);
         let flags = usize::from(bias.is_some())
             | usize::from(shift.is_some()) << 1
             | usize::from(residual.is_some()) << 2
@@ -153,6 +157,8 @@ impl Product {
             if splits > 1 { 0 } else { flags },
             operand.group_words,
             columns,
+            shift_start,
+            shift_row,
         ];
         // What is not there is not read, but something has to be bound.
         let bias = bias.as_ref().unwrap_or(&x);
@@ -175,6 +181,8 @@ impl Product {
             splits,
             rows,
             flags,
+            shift_start,
+            shift_row,
         ];
         let inputs = [&partial, bias, shift, residual];
         launch_elementwise(SumSplits, rows * self.out, &inputs, &out, &info);
@@ -476,7 +484,7 @@ fn store(row: u32, column: u32, sum: f32, split: u32) {{
     let flags = info(16u);
     var value = sum;
     if ((flags & 1u) != 0u) {{ value += bias[column]; }}
-    if ((flags & 2u) != 0u) {{ value += shift[row / info(3u) * columns + column]; }}
+    if ((flags & 2u) != 0u) {{ value += shift[info(19u) + row / info(3u) * info(20u) + column]; }}
     let at = (split * info(0u) + row) * columns + column;
     if ((flags & 4u) != 0u) {{ value += residual[at]; }}
     out[at] = value;
@@ -603,7 +611,7 @@ fn total(row: u32, column: u32) -> f32 {
     let column = at % width;
     let flags = info(6u);
     var value = total(row, column);
-    if ((flags & 2u) != 0u) { value += shift[row / info(3u) * width + column]; }
+    if ((flags & 2u) != 0u) { value += shift[info(7u) + row / info(3u) * info(8u) + column]; }
     if ((flags & 4u) != 0u) { value += residual[at]; }
     if ((flags & 8u) != 0u) { value *= gelu(total(row, width + column)); }
     out[at] = value;

@@ -12,9 +12,9 @@ pub(super) use gpu::GELU;
 
 use burn::tensor::Tensor;
 
-use super::StoredWeight;
 #[cfg(feature = "gpu")]
 use super::is_gpu;
+use super::{Channels, StoredWeight};
 
 /// A convolution's geometry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl ConvGeometry {
 pub struct Addends<const D: usize> {
     /// For each output feature.
     pub bias: Option<Tensor<1>>,
-    /// For each output feature of each picture, `[batch, features]`.
-    pub shift: Option<Tensor<2>>,
+    /// For each output feature of each picture, as the channels of one token.
+    pub shift: Option<Channels>,
     /// For each output, of the output's shape.
     pub residual: Option<Tensor<D>>,
 }
@@ -65,14 +65,19 @@ impl<const D: usize> Addends<D> {
     /// Panics where one is not of its shape, which a GPU would not notice.
     fn check(&self, batch: usize, out: usize, output: [usize; D]) {
         let bias = self.bias.as_ref().map(Tensor::dims);
-        let shift = self.shift.as_ref().map(Tensor::dims);
+        let shift = self.shift.as_ref();
+        let shift = shift.map(|shift| {
+            let [batch, tokens, channels] = shift.tokens.dims();
+            assert!(shift.start + shift.count <= channels, "channels of a shift");
+            [batch, tokens, shift.count]
+        });
         let residual = self.residual.as_ref().map(Tensor::dims);
         assert!(
             bias.is_none_or(|shape| shape == [out]),
             "bias of shape {bias:?}"
         );
         assert!(
-            shift.is_none_or(|shape| shape == [batch, out]),
+            shift.is_none_or(|shape| shape == [batch, 1, out]),
             "shift of shape {shift:?}"
         );
         assert!(
@@ -179,6 +184,12 @@ mod tests {
         }))
     }
 
+    /// The second of three parts.
+    fn middle(shifts: Tensor<3>) -> Channels {
+        let [_, shift, _] = Channels::parts(shifts);
+        shift
+    }
+
     /// Against the CPU: every way of storing, numbers of inputs that fill no vector or no tile, few
     /// and many rows, with and without what is added.
     #[test]
@@ -197,12 +208,12 @@ mod tests {
                 }
                 let x = random([batch, rows, inputs], 1);
                 let residual = random([batch, rows, out], 2);
-                let (bias, shift) = (random([out], 3), random([batch, out], 4));
+                let (bias, shifts) = (random([out], 3), random([batch, 1, 3 * out], 4));
                 let [cpu, gpu] = both(|device| {
                     let weight = weights(out * inputs, 5, bits, device);
                     let addends = Addends {
                         bias: Some(bias.clone().to_device(device)),
-                        shift: Some(shift.clone().to_device(device)),
+                        shift: Some(middle(shifts.clone().to_device(device))),
                         residual: Some(residual.clone().to_device(device)),
                     };
                     let x = x.clone().to_device(device);
@@ -255,13 +266,13 @@ mod tests {
                 }
                 let x = random(shape, 1);
                 let residual = random([batch, out, out_height, out_width], 2);
-                let (bias, shift) = (random([out], 3), random([batch, out], 4));
+                let (bias, shifts) = (random([out], 3), random([batch, 1, 3 * out], 4));
                 let [cpu, gpu] = both(|device| {
                     let taps = geometry.kernel[0] * geometry.kernel[1];
                     let weight = weights(out * taps * inputs, 5, bits, device);
                     let addends = Addends {
                         bias: Some(bias.clone().to_device(device)),
-                        shift: Some(shift.clone().to_device(device)),
+                        shift: Some(middle(shifts.clone().to_device(device))),
                         residual: Some(residual.clone().to_device(device)),
                     };
                     conv2d(x.clone().to_device(device), &weight, out, geometry, addends)

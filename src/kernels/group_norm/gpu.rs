@@ -21,8 +21,13 @@ pub(super) fn scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParameters)
             return small(map.clone(), parameters);
         }
     }
-    let partial = tiles.iter().cloned().map(channel_statistics);
-    merge(Tensor::cat(partial.collect(), 1), parameters)
+    let mut partial = tiles.iter().cloned().map(channel_statistics);
+    let partial = match tiles {
+        // Even of one tensor, `cat` makes a copy.
+        [_] => partial.next().expect("there is a tile"),
+        _ => Tensor::cat(partial.collect(), 1),
+    };
+    merge(partial, parameters)
 }
 
 /// The scale and shift of a small map in one pass.

@@ -133,7 +133,7 @@ test("a folder of everything is sorted, and what is no model is passed over", as
 test("what a file is can be corrected, and one file can be removed", async (t) => {
   const page = await openPanel(t);
   const folder = scratch(t);
-  const [own, lora] = ["my-decoder.safetensors", "style.safetensors"].map((name) => join(folder, name));
+  const [own, lora] = ["my-decoder.safetensors", "style-lcm.safetensors"].map((name) => join(folder, name));
   cpSync(decoder, own);
   writeFileSync(lora, "not a LoRA");
   await choose(page, "files", own);
@@ -146,7 +146,7 @@ test("what a file is can be corrected, and one file can be removed", async (t) =
   assert.deepEqual(await choices(page, 4), {
     "my-decoder.safetensors": "transparencyDecoder",
     "tiny.safetensors": "checkpoint",
-    "style.safetensors": "unused",
+    "style-lcm.safetensors": "unused",
     [basename(decoder)]: "transparencyDecoder",
   });
   await textIs(page, "#choicesNote", "more than one of this: Transparency decoder");
@@ -154,7 +154,10 @@ test("what a file is can be corrected, and one file can be removed", async (t) =
   assert.equal(await page.$("#choices .strength:not([hidden])"), null);
   await page.select(roleOf(lora), "lora");
   assert.ok(await page.$("#choices .strength:not([hidden])"));
+  const steps = () => page.$eval("#packing [name=fewSteps]", (select) => select.value);
+  assert.equal(await steps(), "lcm");
   await page.select(roleOf(lora), "unused");
+  assert.equal(await steps(), "");
   await page.click("#packing button");
   await textIs(page, "#modelStatus", "tiny is stored");
 });

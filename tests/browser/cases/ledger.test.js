@@ -37,3 +37,13 @@ test("a step with guidance, a UNet evaluation of two rows", async (t) => {
   assert.ok(step.dispatches <= 500, `${step.dispatches} dispatches`);
   assert.ok(step.bytes <= 7e9, `${step.bytes} bytes bound`);
 });
+
+test("the VAE's decoder", async (t) => {
+  const decode = await counted({ mode: "opaque", steps: 1 });
+  t.diagnostic(JSON.stringify(decode));
+});
+
+test("a pass of the transparency decoder", async (t) => {
+  const pass = await oneMore({ mode: "opaque", steps: 1 }, "decodePasses", 1);
+  t.diagnostic(JSON.stringify(pass));
+});

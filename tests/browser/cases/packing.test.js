@@ -60,19 +60,22 @@ test("files become the pack that glassine pack makes, and it generates", async (
   for (const quantize of ["q4", "q8", "f16"]) {
     const out = join(folder, `tiny-${quantize}`);
     const companions = ["--transparency-decoder", decoder, "--layers", `attn=${attn}`];
-    glassine("pack", "--model", model, "--quantize", quantize, ...companions, "--out", out);
+    const defaults = quantize === "q8" ? { steps: 4, guidance: 1, sampler: "lcm" } : {};
+    const flags = Object.entries(defaults).flatMap(([name, value]) => [`--default-${name}`, String(value)]);
+    glassine("pack", "--model", model, "--quantize", quantize, ...companions, ...flags, "--out", out);
 
-    const { stored, events } = await page.evaluate(async (quantize) => {
+    const { stored, events } = await page.evaluate(async (quantize, defaults) => {
       const events = [];
       const stored = await models.import(files, {
         name: `tiny-${quantize}`,
         ...(quantize !== "q4" && { quantize }),
         transparencyDecoder: decoder,
         layers: { attn },
+        defaults,
         onProgress: (event) => events.push(event),
       });
       return { stored, events };
-    }, quantize);
+    }, quantize, defaults);
     // The manifest holds the SHA-256 of every shard.
     assert.equal(await manifestOf(page, stored.name), readFileSync(join(out, "manifest.json"), "utf8"));
 
@@ -88,9 +91,10 @@ test("files become the pack that glassine pack makes, and it generates", async (
   const layers = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "tiny-q8", device: "cpu" });
     const { layers } = await engine.generate({ prompt: "a red apple", width: 64, height: 64, steps: 1, decodePasses: 1 });
-    return layers.map(({ role }) => role);
+    const { steps, guidance, sampler } = engine.info.defaults;
+    return [...layers.map(({ role }) => role), steps, guidance, sampler];
   });
-  assert.deepEqual(layers, ["foreground"]);
+  assert.deepEqual(layers, ["foreground", 4, 1, "lcm"]);
 });
 
 test("an aborted import leaves nothing, and a model of that name as it was", async (t) => {

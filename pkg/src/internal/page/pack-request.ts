@@ -2,19 +2,20 @@
 // the worker that packs them.
 
 import { GlassineError } from "../../public/errors.js";
-import { adapterKinds, quantizations } from "../../public/generated.js";
-import type { PackOptions } from "../../public/types.js";
+import { adapterKinds, quantizations, samplers } from "../../public/generated.js";
+import type { PackDefaults, PackOptions } from "../../public/types.js";
 import type { PackRequest } from "../shared/protocol.js";
 import { isModelName, modelNameOf } from "../shared/store.js";
 
 const companions = ["transparencyDecoder", "transparencyEncoder", "taesdDecoder", "taesdEncoder"] as const;
 
-const others = ["name", "quantize", "layers", "loras", "controlnet", "nativeTransparency", "signal", "onProgress"];
+const others = ["name", "quantize", "layers", "loras", "controlnet", "nativeTransparency", "defaults", "signal", "onProgress"];
 
 /** What to pack, under paths of its own: each option's files are in a folder that has its name. */
 export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions): PackRequest {
   checkOptions(options);
-  const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet } = options;
+  const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet, defaults = {} } = options;
+  const { steps, guidance, sampler } = defaults;
   const given = new GivenFiles();
   const path = given.add("model", model, "unet/config.json");
   return {
@@ -28,6 +29,9 @@ export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions
         Object.entries(layers).flatMap(([kind, file]) => (file ? [[kind, given.add(`layers.${kind}`, file)]] : [])),
       ),
       loras: loras.map(({ file, strength = 1 }, index) => [given.add(`loras[${index}]`, file), strength]),
+      ...(steps !== undefined && { defaultSteps: steps }),
+      ...(guidance !== undefined && { defaultGuidance: guidance }),
+      ...(sampler !== undefined && { defaultSampler: sampler }),
       ...Object.fromEntries(
         companions.flatMap((option) => {
           const file = options[option];
@@ -76,7 +80,7 @@ function checkOptions(options: PackOptions): void {
   if (unknown !== undefined) {
     throw new GlassineError("bad_option", `there is no option "${unknown}" for files`, { hint: `There are ${known.join(", ")}.` });
   }
-  const { quantize = "q4", layers = {}, loras = [] } = options;
+  const { quantize = "q4", layers = {}, loras = [], defaults = {} } = options;
   if (!quantizations.includes(quantize)) {
     throw new GlassineError("bad_option", `quantize cannot be "${String(quantize)}"`, { hint: 'Use "q4", "q8" or "f16".' });
   }
@@ -86,5 +90,22 @@ function checkOptions(options: PackOptions): void {
   }
   if (!Array.isArray(loras) || !loras.every((lora) => lora?.file instanceof Blob && Number.isFinite(lora.strength ?? 1))) {
     throw new GlassineError("bad_option", "loras cannot be used", { hint: "Give a list of { file, strength }." });
+  }
+  checkDefaults(defaults);
+}
+
+function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], ...rest }: PackDefaults): void {
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) {
+    throw new GlassineError("bad_option", `there is no default "${unknown}"`, { hint: "There are steps, guidance, sampler." });
+  }
+  if (!Number.isInteger(steps) || steps < 1) {
+    throw new GlassineError("bad_option", `the default steps cannot be ${String(steps)}`, { hint: "Give a whole number from 1." });
+  }
+  if (!Number.isFinite(guidance)) {
+    throw new GlassineError("bad_option", `the default guidance cannot be ${String(guidance)}`, { hint: "Give a number." });
+  }
+  if (!samplers.includes(sampler)) {
+    throw new GlassineError("bad_option", `there is no sampler "${String(sampler)}"`, { hint: `There are ${samplers.join(", ")}.` });
   }
 }

@@ -13,6 +13,7 @@ import type {
   Quantization,
   RequestOptions,
   Role,
+  Sampler,
   StorageProgress,
   Vae,
   Verification,
@@ -101,6 +102,9 @@ export interface RawPackOptions {
   taesdEncoder?: string;
   layers: Record<string, string>;
   loras: [path: string, strength: number][];
+  defaultSteps?: number;
+  defaultGuidance?: number;
+  defaultSampler?: Sampler;
 }
 
 /** Where a worker reads a model by itself: in the package, a pack's folder or the browser's storage. */

@@ -1,6 +1,6 @@
 // Runs in the package's worker, before it: counts what the engine asks of the GPU. `ledger()` says how much so far.
 
-const counts = { dispatches: 0, workgroups: 0, bytes: 0, submissions: 0 };
+const counts = { dispatches: 0, workgroups: 0, bytes: 0, submissions: 0, shaders: 0 };
 
 /** The bytes of the different ranges in a bind group. */
 const bytesOf = new WeakMap();
@@ -32,6 +32,12 @@ GPUComputePassEncoder.prototype.dispatchWorkgroups = function (x, y = 1, z = 1) 
   counts.workgroups += x * y * z;
   for (const group of groupsOf.get(this)?.values() ?? []) counts.bytes += bytesOf.get(group);
   return dispatchWorkgroups.call(this, x, y, z);
+};
+
+const { createShaderModule } = GPUDevice.prototype;
+GPUDevice.prototype.createShaderModule = function (descriptor) {
+  counts.shaders += 1;
+  return createShaderModule.call(this, descriptor);
 };
 
 const { submit } = GPUQueue.prototype;

@@ -1,0 +1,18 @@
+import { launch } from "./lib/chromium.js"; import { openTestPage } from "./lib/page.js"; import { serveTests } from "./lib/site.js"; import { writeFileSync } from "node:fs";
+const site = await serveTests("/tmp/zero/pack", ["idle","breakdown"]);
+const { browser, close } = await launch("software");
+const page = await openTestPage(browser, site.url, console.error);
+await page.evaluate(async () => { window.engine = await glassine.createEngine({ model: "/pack/", device: "webgpu", memoryLimit: 8e9 }); });
+const bd = () => page.workers().find((w) => w.url().includes("/worker/engine")).evaluate(() => breakdown());
+const gen = (o) => page.evaluate((o) => engine.generate({ prompt: "a", seed: 0, width: 512, height: 512, ...o }).then(() => 0), o);
+console.log("load"); console.table(await bd());
+const opt = { mode: "opaque", steps: 1, sampler: "euler" };
+await gen(opt); await bd(); await gen(opt); const one = await bd();
+await gen({ ...opt, steps: 2 }); const two = await bd();
+const rows = Object.keys(two).map((k) => ({ k, step: two[k].n - (one[k]?.n ?? 0), first: one[k]?.n ?? 0, w: two[k].w-(one[k]?.w??0) }));
+rows.sort((a,b)=>b.step-a.step||b.first-a.first);
+for (const r of rows) console.log(r.step, r.first, r.w, r.k);
+console.log(rows.reduce((s,r)=>s+r.step,0), Object.keys(one).length);
+const codes = await page.workers().find((w) => w.url().includes("/worker/engine")).evaluate(() => codesBy);
+writeFileSync("/tmp/codes.json", JSON.stringify(codes));
+await close(); await site.close();
