@@ -49,6 +49,12 @@ impl Linear {
         })
     }
 
+    /// Whether weights are stored in the same way, and both have a bias or none.
+    pub fn is_stored_like(&self, other: &Self) -> bool {
+        let alike = self.weight.stored().is_stored_like(other.weight.stored());
+        alike && self.bias.is_some() == other.bias.is_some()
+    }
+
     /// Features that come out.
     pub fn outputs(&self) -> usize {
         self.weight.shape()[0]

@@ -49,6 +49,17 @@ pub struct QuantizedWeight {
 }
 
 impl StoredWeight {
+    /// Whether values are stored in the same way.
+    pub fn is_stored_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::F32(_), Self::F32(_)) | (Self::F16(_), Self::F16(_)) => true,
+            (Self::Quantized(one), Self::Quantized(other)) => {
+                (one.bits, one.group) == (other.bits, other.group)
+            }
+            _ => false,
+        }
+    }
+
     /// The values of `weights`, an even number of them each, one behind the other. `None` if they
     /// are stored in different ways or the scales of one fill no word.
     pub fn concat(weights: &[&Self]) -> Option<Self> {
