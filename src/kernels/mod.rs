@@ -34,8 +34,10 @@ pub use concat::concat_channels;
 pub use dequantize::{QuantizedWeight, StoredWeight, dequantize};
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;
-pub use gemm::{Addends, ConvGeometry, conv2d, linear, linear_geglu};
-pub use group_norm::{GroupNormParameters, apply_scale_shift, group_norm_scale_shift};
+pub use gemm::{Addends, ConvGeometry, Enlarged, conv2d, linear, linear_geglu};
+pub use group_norm::{
+    GroupNormParameters, apply_scale_shift, apply_scale_shift_to_rows, group_norm_scale_shift,
+};
 pub use layer_norm::layer_norm;
 pub use rows::{concat_rows, slice_rows};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::RowTiles;
 use crate::Result;
-use crate::kernels::{self, Addends, Channels, ConvGeometry};
+use crate::kernels::{self, Addends, Channels, ConvGeometry, Enlarged};
 use crate::weights::{Weight, Weights};
 
 /// A 2-D convolution; `weight` is `[out, height, width, in]`.
@@ -44,10 +44,26 @@ impl Conv2d {
     /// less, by repeating each pixel.
     pub fn forward_enlarged(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         let geometry = ConvGeometry {
-            enlarged: Some(size),
+            enlarged: Some(Enlarged { size, skip: 0 }),
             ..self.geometry()
         };
         self.convolve(x, geometry, None, None)
+    }
+
+    /// As [`Conv2d::forward_enlarged`] to twice the size, for a map in tiles. The enlarged map is
+    /// nowhere in memory.
+    pub fn forward_enlarged_tiled(&self, mut x: RowTiles) -> RowTiles {
+        let [batch, channels, height, width] = x.dims();
+        let enlarged = [batch, channels, height * 2, width * 2];
+        self.by_tiles(enlarged, |inputs, _, mut geometry| {
+            let sources = inputs.start / 2..inputs.end.div_ceil(2);
+            geometry.enlarged = Some(Enlarged {
+                size: [inputs.len(), width * 2],
+                skip: inputs.start % 2,
+            });
+            x.forget_above(sources.start);
+            self.convolve(x.rows(sources), geometry, None, None)
+        })
     }
 
     /// Applies the convolution to a map of `shape` that need not be anywhere as a whole: `rows`
@@ -55,19 +71,34 @@ impl Conv2d {
     pub fn forward_tiled(
         &self,
         shape: [usize; 4],
-        rows: impl Fn(Range<usize>) -> Tensor<4>,
+        mut rows: impl FnMut(Range<usize>) -> Tensor<4>,
     ) -> RowTiles {
-        self.forward_tiled_add(shape, rows, None, |_| None)
+        self.by_tiles(shape, |inputs, _, geometry| {
+            self.convolve(rows(inputs), geometry, None, None)
+        })
     }
 
-    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture,
-    /// and what `residual` gives for a chunk of the result's rows.
+    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture. `rows` is given
+    /// the rows that a chunk is made from and those that it becomes, top ones first; it gives the
+    /// former, and what is to be added to the latter.
     pub fn forward_tiled_add(
         &self,
         shape: [usize; 4],
-        rows: impl Fn(Range<usize>) -> Tensor<4>,
         shift: Option<&Channels>,
-        residual: impl Fn(Range<usize>) -> Option<Tensor<4>>,
+        mut rows: impl FnMut(Range<usize>, Range<usize>) -> (Tensor<4>, Option<Tensor<4>>),
+    ) -> RowTiles {
+        self.by_tiles(shape, |inputs, outputs, geometry| {
+            let (x, residual) = rows(inputs, outputs);
+            self.convolve(x, geometry, shift.cloned(), residual)
+        })
+    }
+
+    /// Makes the output for a map of `shape` in tiles. `make` is given the rows that one is made
+    /// from, those that it becomes, and the geometry for it.
+    fn by_tiles(
+        &self,
+        shape: [usize; 4],
+        mut make: impl FnMut(Range<usize>, Range<usize>, ConvGeometry) -> Tensor<4>,
     ) -> RowTiles {
         let [batch, channels, height, width] = shape;
         let (out, kernel, stride) = (self.outputs(), self.geometry().kernel[0], self.stride);
@@ -83,7 +114,7 @@ impl Conv2d {
                 last.saturating_sub(before + height),
             );
             let inputs = first.saturating_sub(before)..(last - before).min(height);
-            self.convolve(rows(inputs), geometry, shift.cloned(), residual(tile))
+            make(inputs, tile, geometry)
         })
     }
 

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use super::RowTiles;
@@ -73,5 +75,10 @@ impl GroupNormStatistics {
     /// As [`GroupNormStatistics::forward`], then SiLU.
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
         kernels::apply_scale_shift(x, self.scale_shift.clone(), true)
+    }
+
+    /// As [`GroupNormStatistics::forward_silu`], for some rows of the map.
+    pub fn forward_silu_rows(&self, map: &RowTiles, rows: Range<usize>) -> Tensor<4> {
+        kernels::apply_scale_shift_to_rows(map.parts(rows), self.scale_shift.clone(), true)
     }
 }

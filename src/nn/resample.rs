@@ -1,5 +1,4 @@
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
 
 use super::{Conv2d, RowTiles};
 use crate::Result;
@@ -37,8 +36,11 @@ impl Downsample {
     }
 
     /// As [`Downsample::forward`], for a map in tiles.
-    pub fn forward_tiled(&self, x: RowTiles) -> RowTiles {
-        self.conv.forward_tiled(x.dims(), |rows| x.rows(rows))
+    pub fn forward_tiled(&self, mut x: RowTiles) -> RowTiles {
+        self.conv.forward_tiled(x.dims(), |rows| {
+            x.forget_above(rows.start);
+            x.rows(rows)
+        })
     }
 }
 
@@ -61,26 +63,13 @@ impl Upsample {
         self.forward_to(x, [height * 2, width * 2])
     }
 
-    /// As [`Upsample::forward`], for a map in tiles. The enlarged map is never there as a whole.
+    /// As [`Upsample::forward`], for a map in tiles.
     pub fn forward_tiled(&self, x: RowTiles) -> RowTiles {
-        let [batch, channels, height, width] = x.dims();
-        let enlarged = [batch, channels, height * 2, width * 2];
-        self.conv.forward_tiled(enlarged, |rows| {
-            let sources = rows.start / 2..rows.end.div_ceil(2);
-            let first = rows.start - sources.start * 2;
-            let pairs = upsample_nearest(x.rows(sources.clone()), [sources.len() * 2, width * 2]);
-            pairs.narrow(2, first, rows.len())
-        })
+        self.conv.forward_enlarged_tiled(x)
     }
 
     /// Enlarges to `[height, width]`, which is not quite double where an odd size was halved.
     pub fn forward_to(&self, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         self.conv.forward_enlarged(x, size)
     }
-}
-
-/// Nearest-neighbour enlargement to `[height, width]`.
-fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    let options = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size);
-    module::interpolate(x, options)
 }

@@ -4,6 +4,9 @@ use super::{Conv2d, GroupNorm, RowTiles, TimeProjections, TimeShift};
 use crate::Result;
 use crate::weights::Weights;
 
+/// Rows that two chunks of a 3x3 convolution's input have in common.
+const HALO: usize = 2;
+
 /// Two normalised convolutions beside a shortcut, shifted by the time embedding where there is one.
 pub struct ResnetBlock {
     norm1: GroupNorm,
@@ -49,24 +52,35 @@ impl ResnetBlock {
         self.forward_tiled(x.into(), shifts).concat()
     }
 
-    /// As [`ResnetBlock::forward`], for a map in tiles.
-    pub fn forward_tiled(&self, x: RowTiles, shifts: Option<&Tensor<3>>) -> RowTiles {
+    /// As [`ResnetBlock::forward`], for a map in tiles. Of each map in between, only what is still to
+    /// be read stays in memory.
+    pub fn forward_tiled(&self, mut x: RowTiles, shifts: Option<&Tensor<3>>) -> RowTiles {
         let shift = self.time_shift.zip(shifts);
         let shift = shift.map(|(shift, shifts)| shift.of(shifts));
         let norm = self.norm1.statistics(&x);
-        let rows = |rows| norm.forward_silu(x.rows(rows));
-        let hidden = self
-            .conv1
-            .forward_tiled_add(x.dims(), rows, shift.as_ref(), |_| None);
+        let mut shortcuts = Vec::new();
+        let mut hidden =
+            self.conv1
+                .forward_tiled_add(x.dims(), shift.as_ref(), |inputs, outputs| {
+                    let normalized = norm.forward_silu_rows(&x, inputs.clone());
+                    if let Some(shortcut) = &self.shortcut {
+                        shortcuts.push(shortcut.forward(x.rows(outputs)));
+                        x.forget_above(inputs.end.saturating_sub(HALO));
+                    }
+                    (normalized, None)
+                });
+        let mut residual = match self.shortcut {
+            Some(_) => RowTiles::from(shortcuts),
+            None => x,
+        };
         let norm = self.norm2.statistics(&hidden);
-        let rows = |rows| norm.forward_silu(hidden.rows(rows));
         self.conv2
-            .forward_tiled_add(hidden.dims(), rows, None, |rows| {
-                let x = x.rows(rows);
-                Some(match &self.shortcut {
-                    Some(shortcut) => shortcut.forward(x),
-                    None => x,
-                })
+            .forward_tiled_add(hidden.dims(), None, |inputs, outputs| {
+                let normalized = norm.forward_silu_rows(&hidden, inputs.clone());
+                hidden.forget_above(inputs.end.saturating_sub(HALO));
+                let added = residual.rows(outputs.clone());
+                residual.forget_above(outputs.end);
+                (normalized, Some(added))
             })
     }
 }

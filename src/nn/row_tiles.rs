@@ -12,11 +12,26 @@ use crate::kernels::{concat_channels, concat_rows, slice_rows};
 #[derive(Clone)]
 pub struct RowTiles {
     tiles: Vec<Tensor<4>>,
+    /// Rows above the first tile that is still here.
+    forgotten: usize,
 }
 
 impl From<Tensor<4>> for RowTiles {
     fn from(whole: Tensor<4>) -> Self {
-        Self { tiles: vec![whole] }
+        Self {
+            tiles: vec![whole],
+            forgotten: 0,
+        }
+    }
+}
+
+impl From<Vec<Tensor<4>>> for RowTiles {
+    /// Tiles in order, the top one first; there is at least one.
+    fn from(tiles: Vec<Tensor<4>>) -> Self {
+        Self {
+            tiles,
+            forgotten: 0,
+        }
     }
 }
 
@@ -35,6 +50,7 @@ impl RowTiles {
         let tiles = starts.map(|start| start..(start + rows).min(height));
         Self {
             tiles: tiles.map(make).collect(),
+            forgotten: 0,
         }
     }
 
@@ -51,8 +67,8 @@ impl RowTiles {
     /// The size of the whole map.
     pub fn dims(&self) -> [usize; 4] {
         let [batch, channels, _, width] = self.tiles[0].dims();
-        let height = self.tiles.iter().map(|tile| tile.dims()[2]).sum();
-        [batch, channels, height, width]
+        let height: usize = self.tiles.iter().map(|tile| tile.dims()[2]).sum();
+        [batch, channels, self.forgotten + height, width]
     }
 
     /// The tiles in order.
@@ -60,22 +76,44 @@ impl RowTiles {
         &self.tiles
     }
 
+    /// Lets go of the tiles that lie above `row`, which are asked for no more: so that a map takes
+    /// no more memory than what is still to be read of it.
+    pub fn forget_above(&mut self, row: usize) {
+        while let [first, _, ..] = self.tiles.as_slice() {
+            let end = self.forgotten + first.dims()[2];
+            if end > row {
+                break;
+            }
+            self.forgotten = end;
+            self.tiles.remove(0);
+        }
+    }
+
     /// Some of the map's rows.
     pub fn rows(&self, rows: Range<usize>) -> Tensor<4> {
+        let parts = self.parts(rows).into_iter();
+        let parts = parts.map(|(tile, rows)| match rows.len() == tile.dims()[2] {
+            true => tile,
+            false => slice_rows(tile, rows),
+        });
+        concat(parts.collect())
+    }
+
+    /// The tiles in which some of the map's rows are, and which of each tile's rows those are.
+    pub fn parts(&self, rows: Range<usize>) -> Vec<(Tensor<4>, Range<usize>)> {
+        assert!(rows.start >= self.forgotten, "rows that were let go of");
         let mut parts = Vec::new();
-        let mut top = 0;
+        let mut top = self.forgotten;
         for tile in &self.tiles {
             let height = tile.dims()[2];
             let start = rows.start.max(top) - top;
             let end = rows.end.min(top + height).saturating_sub(top);
-            match end.saturating_sub(start) {
-                0 => {}
-                all if all == height => parts.push(tile.clone()),
-                some => parts.push(slice_rows(tile.clone(), start..start + some)),
+            if start < end {
+                parts.push((tile.clone(), start..end));
             }
             top += height;
         }
-        concat(parts)
+        parts
     }
 
     /// The whole map.
@@ -196,19 +234,26 @@ mod tests {
         let expected = norm.forward(map.clone().concat());
         let rows = |rows| fitted.forward(map.rows(rows));
         check(RowTiles::from_fn(MAP[2], 150, rows), expected);
+        let expected = norm.forward_silu(map.clone().concat());
+        let rows = |rows| fitted.forward_silu_rows(&map, rows);
+        check(RowTiles::from_fn(MAP[2], 130, rows), expected);
     }
 
     #[test]
     fn a_resnet_gives_the_same_in_tiles() {
-        let weights = Weights::new(&Device::flex());
-        for index in [1, 2] {
-            norm(&weights, &format!("norm{index}"));
-            convolution(&weights, &format!("conv{index}"), 3);
+        for shortcut in [false, true] {
+            let weights = Weights::new(&Device::flex());
+            for index in [1, 2] {
+                norm(&weights, &format!("norm{index}"));
+                convolution(&weights, &format!("conv{index}"), 3);
+            }
+            if shortcut {
+                convolution(&weights, "conv_shortcut", 1);
+            }
+            let resnet = ResnetBlock::load(&weights, 2, 1e-5).unwrap();
+            let map = cut();
+            let expected = resnet.forward(map.clone().concat(), None);
+            check(resnet.forward_tiled(map, None), expected);
         }
-        convolution(&weights, "conv_shortcut", 1);
-        let resnet = ResnetBlock::load(&weights, 2, 1e-5).unwrap();
-        let map = cut();
-        let expected = resnet.forward(map.clone().concat(), None);
-        check(resnet.forward_tiled(map, None), expected);
     }
 }

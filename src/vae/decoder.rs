@@ -43,8 +43,11 @@ impl Decoder {
             }
         }
         let norm = self.norm_out.statistics(&x);
-        let rows = |rows| norm.forward_silu(x.rows(rows));
-        self.conv_out.forward_tiled(x.dims(), rows).concat()
+        let picture = self.conv_out.forward_tiled(x.dims(), |rows| {
+            x.forget_above(rows.start);
+            norm.forward_silu_rows(&x, rows)
+        });
+        picture.concat()
     }
 }
 

@@ -1,7 +1,7 @@
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, activation, module};
 
-use super::{Addends, ConvGeometry};
+use super::{Addends, ConvGeometry, Enlarged};
 use crate::kernels::{StoredWeight, dequantize};
 
 pub(super) fn linear(
@@ -52,9 +52,11 @@ pub(super) fn conv2d(
     } = geometry;
     let [batch, inputs, ..] = x.dims();
     let x = match enlarged {
-        Some(size) => {
+        Some(Enlarged { size, skip }) => {
+            let [height, width] = size;
             let options = InterpolateOptions::new(InterpolateMode::Nearest);
-            module::interpolate(x, options.with_output_size(size))
+            let options = options.with_output_size([skip + height, width]);
+            module::interpolate(x, options).narrow(2, skip, height)
         }
         None => x,
     };

@@ -136,7 +136,9 @@ impl Product {
             | usize::from(self.geglu) << 3;
         let [top, left] = self.geometry.padding.map(|(before, _)| before);
         let [input_height, input_width] = self.input;
-        let [map_height, map_width] = self.geometry.enlarged.unwrap_or(self.input);
+        let enlarged = self.geometry.enlarged;
+        let [map_height, map_width] = enlarged.map_or(self.input, |enlarged| enlarged.size);
+        let skip = enlarged.map_or(0, |enlarged| enlarged.skip);
         let info = [
             rows,
             self.columns(),
@@ -152,13 +154,14 @@ impl Product {
             left,
             map_height,
             map_width,
-            self.geometry.enlarged.is_some().into(),
+            enlarged.is_some().into(),
             steps.div_ceil(splits),
             if splits > 1 { 0 } else { flags },
             operand.group_words,
             columns,
             shift_start,
             shift_row,
+            skip,
         ];
         // What is not there is not read, but something has to be bound.
         let bias = bias.as_ref().unwrap_or(&x);
@@ -474,7 +477,7 @@ fn source(pixel: vec4<u32>, tap: u32) -> vec2<u32> {{
     let left = info(11u);
     let inside = pixel.w == 1u && y >= top && x >= left && y - top < info(12u)
         && x - left < info(13u);
-    let at = (pixel.x * height + ((y - top) >> enlarged)) * width + ((x - left) >> enlarged);
+    let at = (pixel.x * height + ((y - top + info(21u)) >> enlarged)) * width + ((x - left) >> enlarged);
     return vec2<u32>(select(0u, at, inside), select(0u, 1u, inside));
 }}
 

@@ -25,9 +25,17 @@ pub struct ConvGeometry {
     pub stride: usize,
     /// Rows of zeros above and below, columns left and right.
     pub padding: [(usize, usize); 2],
-    /// The height and width to which the input is enlarged before, by repeating each pixel: twice
-    /// its own, or one less.
-    pub enlarged: Option<[usize; 2]>,
+    /// To what the input is enlarged before.
+    pub enlarged: Option<Enlarged>,
+}
+
+/// A map that is enlarged by repeating each pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enlarged {
+    /// Height and width of what is used of it: of an axis that is all, twice the input's, or less.
+    pub size: [usize; 2],
+    /// Rows at the top that are not used, one at most.
+    pub skip: usize,
 }
 
 impl ConvGeometry {
@@ -42,7 +50,7 @@ impl ConvGeometry {
 
     /// Height and width of what comes out of a map of height and width `input`.
     pub fn output(&self, input: [usize; 2]) -> [usize; 2] {
-        let map = self.enlarged.unwrap_or(input);
+        let map = self.enlarged.map_or(input, |enlarged| enlarged.size);
         [0, 1].map(|axis| {
             let (before, after) = self.padding[axis];
             (before + map[axis] + after - self.kernel[axis]) / self.stride + 1
@@ -247,12 +255,22 @@ mod tests {
             padding: [padding, padding],
             enlarged,
         };
+        let enlarged = |size, skip| Some(Enlarged { size, skip });
         let cases = [
             ([2, 64, 9, 11], 70, geometry(3, 1, (1, 1), None)),
             ([1, 4, 16, 16], 32, geometry(3, 1, (1, 1), None)),
             ([1, 3, 13, 10], 1, geometry(3, 2, (1, 1), None)),
             ([1, 32, 8, 8], 64, geometry(3, 2, (0, 1), None)),
-            ([2, 32, 5, 4], 32, geometry(3, 1, (1, 1), Some([9, 8]))),
+            (
+                [2, 32, 5, 4],
+                32,
+                geometry(3, 1, (1, 1), enlarged([9, 8], 0)),
+            ),
+            (
+                [1, 32, 5, 4],
+                32,
+                geometry(3, 1, (0, 1), enlarged([9, 8], 1)),
+            ),
             ([1, 96, 7, 7], 33, geometry(1, 1, (0, 0), None)),
             ([1, 1, 1, 1], 1, geometry(3, 1, (1, 1), None)),
             ([1, 640, 4, 4], 64, geometry(3, 1, (1, 1), None)),

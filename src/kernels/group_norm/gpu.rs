@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use super::GroupNormParameters;
@@ -89,15 +91,34 @@ fn merge(partial: Tensor<4>, parameters: &GroupNormParameters) -> Tensor<3> {
     tensor(scale_shift)
 }
 
-pub(super) fn apply(x: Tensor<4>, scale_shift: Tensor<3>, silu: bool) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    let x = channels_last(x);
-    let scale_shift = floats(scale_shift);
-    let out = empty(&x, [batch, height, width, channels]);
+pub(super) fn apply_to_rows(
+    maps: Vec<(Tensor<4>, Range<usize>)>,
+    scale_shift: Tensor<3>,
+    silu: bool,
+) -> Tensor<4> {
+    let [batch, channels, _, width] = maps[0].0.dims();
     let lanes = if channels.is_multiple_of(4) { 4 } else { 1 };
-    let count = batch * height * width * channels / lanes;
-    let info = [channels / lanes, height * width, silu.into()];
-    launch_elementwise(Apply { lanes }, count, &[&x, &scale_shift], &out, &info);
+    let height: usize = maps.iter().map(|(_, rows)| rows.len()).sum();
+    let row = width * channels / lanes;
+    let scale_shift = floats(scale_shift);
+    let out = empty(&scale_shift, [batch, height, width, channels]);
+    let mut top = 0;
+    for (map, rows) in maps {
+        let [_, _, map_height, _] = map.dims();
+        let info = [
+            channels / lanes,
+            rows.len() * row,
+            map_height * row,
+            rows.start * row,
+            height * row,
+            top * row,
+            silu.into(),
+        ];
+        let x = channels_last(map);
+        let count = batch * rows.len() * row;
+        launch_elementwise(Apply { lanes }, count, &[&x, &scale_shift], &out, &info);
+        top += rows.len();
+    }
     map_of(out)
 }
 
@@ -305,13 +326,17 @@ impl Wgsl for Apply {
         elementwise::<Self>(
             "\
     let channels = info(1u);
-    let picture = at / (channels * info(2u));
-    let channel = picture * 2u * channels + at % channels;
-    let value = x[at] * scale_shift[channel] + scale_shift[channel + channels];
-    if (info(3u) == 0u) {
-        out[at] = value;
+    let numbers = info(2u);
+    let picture = at / numbers;
+    let rest = at - picture * numbers;
+    let channel = picture * 2u * channels + rest % channels;
+    let number = x[picture * info(3u) + info(4u) + rest];
+    let value = number * scale_shift[channel] + scale_shift[channel + channels];
+    let place = picture * info(5u) + info(6u) + rest;
+    if (info(7u) == 0u) {
+        out[place] = value;
     } else {
-        out[at] = value / (1.0 + exp(-value));
+        out[place] = value / (1.0 + exp(-value));
     }
 ",
         )
