@@ -55,6 +55,18 @@ test("an imported pack is whole, and its engine needs no server", async (t) => {
   assert.deepEqual(info, { same: true, layers: 1 });
 });
 
+test("shards that are equal are fetched and stored once", async (t) => {
+  const pack = new PackServer();
+  pack.repeatShard(6);
+  const page = await open(t, { pack });
+  const { intact } = await page.evaluate(async () => {
+    await models.import("/pack/", { name: "apple" });
+    return models.verify("apple");
+  });
+  assert.ok(intact);
+  assert.equal(pack.shardsAskedFor.length, 3);
+});
+
 test("without a name, a model has that of its pack, if nobody else has it", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });

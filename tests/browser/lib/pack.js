@@ -41,6 +41,17 @@ export class PackServer {
     this.#publish(name, bytes, this.manifest);
   }
 
+  /** Publishes the first shard once more under other names, as models with many equal values have some. */
+  repeatShard(count) {
+    const manifest = this.manifest;
+    for (let copy = 1; copy <= count; copy++) {
+      const file = `copy-${copy}.safetensors`;
+      this.#files.set(file, this.#files.get(manifest.shards[0].file));
+      manifest.shards.push({ ...manifest.shards[0], file });
+    }
+    this.#files.set("manifest.json", Buffer.from(JSON.stringify(manifest)));
+  }
+
   /** Publishes the model under another name of its own. */
   rename(name) {
     this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, name })));

@@ -32,7 +32,10 @@ export class Staging {
     return new Staging(folder, origin, before);
   }
 
-  /** Hashes the shards that seem to be here, and gives those that are not here or not right. */
+  /**
+   * Hashes the shards that seem to be here, and gives those that are not here or not right; of equal ones, which are
+   * stored once, one.
+   */
   async missing(
     shards: readonly ShardEntry[],
     { signal, onBytes }: { signal: AbortSignal; onBytes: (checked: number, total: number) => void },
@@ -46,7 +49,8 @@ export class Staging {
       if (await this.#folder.readIntact(shard.sha256)) this.#intact.add(shard.sha256);
       onBytes((checked += shard.bytes), total);
     }
-    return shards.filter((shard) => !this.#intact.has(shard.sha256));
+    const missing = shards.filter((shard) => !this.#intact.has(shard.sha256));
+    return [...new Map(missing.map((shard) => [shard.sha256, shard])).values()];
   }
 
   /** Rejects unless there is room for that many more bytes. */
