@@ -34,7 +34,9 @@ pub use concat::concat_channels;
 pub use dequantize::{QuantizedWeight, StoredWeight, dequantize};
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;
-pub use gemm::{Addends, ConvGeometry, Enlarged, conv2d, linear, linear_geglu};
+pub use gemm::{
+    Addends, ConvGeometry, ConvRows, Enlarged, conv2d, conv2d_by_rows, linear, linear_geglu,
+};
 pub use group_norm::{
     GroupNormParameters, apply_scale_shift, apply_scale_shift_to_rows, group_norm_scale_shift,
 };

@@ -3,8 +3,9 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use super::RowTiles;
+use super::row_tiles::chunk_rows;
 use crate::Result;
-use crate::kernels::{self, Addends, Channels, ConvGeometry, Enlarged};
+use crate::kernels::{self, Addends, Channels, ConvGeometry, ConvRows, Enlarged};
 use crate::weights::{Weight, Weights};
 
 /// A 2-D convolution; `weight` is `[out, height, width, in]`.
@@ -14,6 +15,16 @@ pub struct Conv2d {
     stride: usize,
     /// Rows above and below, and columns left and right.
     padding: (usize, usize),
+}
+
+/// Rows that a convolution makes at a time. Those of a map come from its top to its bottom.
+pub struct Chunk {
+    /// The rows that they are made from.
+    pub inputs: Range<usize>,
+    /// The rows that they become.
+    pub outputs: Range<usize>,
+    /// The rows of the tile in which those are.
+    pub tile: Range<usize>,
 }
 
 impl Conv2d {
@@ -37,7 +48,7 @@ impl Conv2d {
 
     /// Applies the convolution to `[batch, in, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.convolve(x, self.geometry(), None, None)
+        self.convolve(x, self.geometry())
     }
 
     /// As [`Conv2d::forward`], after `x` was enlarged to `[height, width]`, twice its own or one
@@ -47,7 +58,7 @@ impl Conv2d {
             enlarged: Some(Enlarged { size, skip: 0 }),
             ..self.geometry()
         };
-        self.convolve(x, geometry, None, None)
+        self.convolve(x, geometry)
     }
 
     /// As [`Conv2d::forward_enlarged`] to twice the size, for a map in tiles. The enlarged map is
@@ -55,14 +66,14 @@ impl Conv2d {
     pub fn forward_enlarged_tiled(&self, mut x: RowTiles) -> RowTiles {
         let [batch, channels, height, width] = x.dims();
         let enlarged = [batch, channels, height * 2, width * 2];
-        self.by_tiles(enlarged, |inputs, _, mut geometry| {
+        self.by_tiles(enlarged, None, |Chunk { inputs, .. }, geometry| {
             let sources = inputs.start / 2..inputs.end.div_ceil(2);
             geometry.enlarged = Some(Enlarged {
                 size: [inputs.len(), width * 2],
                 skip: inputs.start % 2,
             });
             x.forget_above(sources.start);
-            self.convolve(x.rows(sources), geometry, None, None)
+            (x.rows(sources), None)
         })
     }
 
@@ -73,49 +84,64 @@ impl Conv2d {
         shape: [usize; 4],
         mut rows: impl FnMut(Range<usize>) -> Tensor<4>,
     ) -> RowTiles {
-        self.by_tiles(shape, |inputs, _, geometry| {
-            self.convolve(rows(inputs), geometry, None, None)
-        })
+        self.by_tiles(shape, None, |chunk, _| (rows(chunk.inputs), None))
     }
 
-    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture. `rows` is given
-    /// the rows that a chunk is made from and those that it becomes, top ones first; it gives the
-    /// former, and what is to be added to the latter.
+    /// As [`Conv2d::forward_tiled`], plus `shift` for each feature of each picture. `rows` gives what
+    /// a chunk is made from, and a map whose rows from a given one on are to be added to it.
     pub fn forward_tiled_add(
         &self,
         shape: [usize; 4],
         shift: Option<&Channels>,
-        mut rows: impl FnMut(Range<usize>, Range<usize>) -> (Tensor<4>, Option<Tensor<4>>),
+        mut rows: impl FnMut(Chunk) -> (Tensor<4>, Option<(Tensor<4>, usize)>),
     ) -> RowTiles {
-        self.by_tiles(shape, |inputs, outputs, geometry| {
-            let (x, residual) = rows(inputs, outputs);
-            self.convolve(x, geometry, shift.cloned(), residual)
-        })
+        self.by_tiles(shape, shift, |chunk, _| rows(chunk))
     }
 
-    /// Makes the output for a map of `shape` in tiles. `make` is given the rows that one is made
-    /// from, those that it becomes, and the geometry for it.
+    /// Makes the output for a map of `shape` in tiles, each in chunks of rows. `rows` is as in
+    /// [`Conv2d::forward_tiled_add`], and may change the geometry for the chunk.
     fn by_tiles(
         &self,
         shape: [usize; 4],
-        mut make: impl FnMut(Range<usize>, Range<usize>, ConvGeometry) -> Tensor<4>,
+        shift: Option<&Channels>,
+        mut rows: impl FnMut(Chunk, &mut ConvGeometry) -> (Tensor<4>, Option<(Tensor<4>, usize)>),
     ) -> RowTiles {
         let [batch, channels, height, width] = shape;
-        let (out, kernel, stride) = (self.outputs(), self.geometry().kernel[0], self.stride);
-        let (before, after) = self.padding;
-        let out_height = (before + height + after - kernel) / stride + 1;
-        let row_bytes = 4 * batch * width * out.div_ceil(stride).max(channels * stride);
-        RowTiles::from_fn(out_height, row_bytes, |tile| {
-            // Counted from the first row of the padding.
-            let (first, last) = (tile.start * stride, (tile.end - 1) * stride + kernel);
-            let mut geometry = self.geometry();
-            geometry.padding[0] = (
-                before.saturating_sub(first),
-                last.saturating_sub(before + height),
-            );
-            let inputs = first.saturating_sub(before)..(last - before).min(height);
-            make(inputs, tile, geometry)
+        let [out_height, out_width] = self.geometry().output([height, width]);
+        let row_bytes = 4 * batch * width * channels * self.stride;
+        let chunk = chunk_rows(row_bytes, out_height);
+        let out_row_bytes = 4 * batch * out_width * self.outputs();
+        RowTiles::from_fn(out_height, out_row_bytes, |tile| {
+            let shape = [batch, self.outputs(), tile.len(), out_width];
+            let chunks = tile.clone().step_by(chunk).map(|start| {
+                let outputs = start..(start + chunk).min(tile.end);
+                let (inputs, mut geometry) = self.rows_for(&outputs, height);
+                let chunk = Chunk {
+                    inputs,
+                    outputs,
+                    tile: tile.clone(),
+                };
+                let (x, residual) = rows(chunk, &mut geometry);
+                self.conv_rows(x, geometry, shift.cloned(), residual)
+            });
+            kernels::conv2d_by_rows(shape, self.weight.stored(), chunks)
         })
+    }
+
+    /// The rows that some rows of the output are made from in a map of `height`, and the geometry
+    /// for those.
+    fn rows_for(&self, outputs: &Range<usize>, height: usize) -> (Range<usize>, ConvGeometry) {
+        let mut geometry = self.geometry();
+        let (before, _) = self.padding;
+        // Counted from the first row of the padding.
+        let first = outputs.start * self.stride;
+        let last = (outputs.end - 1) * self.stride + geometry.kernel[0];
+        geometry.padding[0] = (
+            before.saturating_sub(first),
+            last.saturating_sub(before + height),
+        );
+        let inputs = first.saturating_sub(before)..(last - before).min(height);
+        (inputs, geometry)
     }
 
     /// Features that come out.
@@ -133,13 +159,22 @@ impl Conv2d {
         }
     }
 
-    fn convolve(
+    fn convolve(&self, x: Tensor<4>, geometry: ConvGeometry) -> Tensor<4> {
+        let ConvRows {
+            x,
+            geometry,
+            addends,
+        } = self.conv_rows(x, geometry, None, None);
+        kernels::conv2d(x, self.weight.stored(), self.outputs(), geometry, addends)
+    }
+
+    fn conv_rows(
         &self,
         x: Tensor<4>,
         geometry: ConvGeometry,
         shift: Option<Channels>,
-        residual: Option<Tensor<4>>,
-    ) -> Tensor<4> {
+        residual: Option<(Tensor<4>, usize)>,
+    ) -> ConvRows {
         // A kernel does not see the weight's shape.
         assert_eq!(
             x.dims()[1],
@@ -147,11 +182,16 @@ impl Conv2d {
             "input channels of a convolution of shape {:?}",
             self.weight.shape()
         );
-        let addends = Addends {
-            bias: self.bias.clone(),
-            shift,
-            residual,
-        };
-        kernels::conv2d(x, self.weight.stored(), self.outputs(), geometry, addends)
+        let (residual, residual_top) = residual.unzip();
+        ConvRows {
+            x,
+            geometry,
+            addends: Addends {
+                bias: self.bias.clone(),
+                shift,
+                residual,
+                residual_top: residual_top.unwrap_or(0),
+            },
+        }
     }
 }

@@ -98,6 +98,7 @@ impl Linear {
             bias: self.bias.clone(),
             shift: None,
             residual,
+            residual_top: 0,
         };
         kernels::linear(x, self.weight.stored(), self.outputs(), addends)
     }

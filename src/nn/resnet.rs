@@ -1,5 +1,6 @@
 use burn::tensor::Tensor;
 
+use super::conv2d::Chunk;
 use super::{Conv2d, GroupNorm, RowTiles, TimeProjections, TimeShift};
 use crate::Result;
 use crate::weights::Weights;
@@ -58,29 +59,36 @@ impl ResnetBlock {
         let shift = self.time_shift.zip(shifts);
         let shift = shift.map(|(shift, shifts)| shift.of(shifts));
         let norm = self.norm1.statistics(&x);
+        let shape = x.dims();
         let mut shortcuts = Vec::new();
-        let mut hidden =
-            self.conv1
-                .forward_tiled_add(x.dims(), shift.as_ref(), |inputs, outputs| {
-                    let normalized = norm.forward_silu_rows(&x, inputs.clone());
-                    if let Some(shortcut) = &self.shortcut {
-                        shortcuts.push(shortcut.forward(x.rows(outputs)));
-                        x.forget_above(inputs.end.saturating_sub(HALO));
-                    }
-                    (normalized, None)
-                });
+        let rows = |chunk: Chunk| {
+            let normalized = norm.forward_silu_rows(&x, chunk.inputs.clone());
+            if let Some(shortcut) = &self.shortcut {
+                if chunk.outputs.start == chunk.tile.start {
+                    let x = x.cut(chunk.tile);
+                    shortcuts.push(
+                        shortcut
+                            .forward_tiled(x.dims(), |rows| x.rows(rows))
+                            .concat(),
+                    );
+                }
+                x.forget_above(chunk.inputs.end.saturating_sub(HALO));
+            }
+            (normalized, None)
+        };
+        let mut hidden = self.conv1.forward_tiled_add(shape, shift.as_ref(), rows);
         let mut residual = match self.shortcut {
             Some(_) => RowTiles::from(shortcuts),
             None => x,
         };
         let norm = self.norm2.statistics(&hidden);
-        self.conv2
-            .forward_tiled_add(hidden.dims(), None, |inputs, outputs| {
-                let normalized = norm.forward_silu_rows(&hidden, inputs.clone());
-                hidden.forget_above(inputs.end.saturating_sub(HALO));
-                let added = residual.rows(outputs.clone());
-                residual.forget_above(outputs.end);
-                (normalized, Some(added))
-            })
+        let shape = hidden.dims();
+        self.conv2.forward_tiled_add(shape, None, |chunk| {
+            let normalized = norm.forward_silu_rows(&hidden, chunk.inputs.clone());
+            hidden.forget_above(chunk.inputs.end.saturating_sub(HALO));
+            let added = residual.rows_within(chunk.outputs.clone());
+            residual.forget_above(chunk.outputs.end);
+            (normalized, Some(added))
+        })
     }
 }

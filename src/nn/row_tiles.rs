@@ -44,7 +44,7 @@ impl RowTiles {
         make: impl FnMut(Range<usize>) -> Tensor<4>,
     ) -> Self {
         let rows = (MAX_INTERMEDIATE_BYTES / row_bytes.max(1)).clamp(1, height);
-        // Of one height, as far as possible: each other one takes kernels and memory of its own.
+        // Of one height, as far as possible: each other one takes memory of its own.
         let rows = height.div_ceil(height.div_ceil(rows));
         let starts = (0..height).step_by(rows);
         let tiles = starts.map(|start| start..(start + rows).min(height));
@@ -91,12 +91,13 @@ impl RowTiles {
 
     /// Some of the map's rows.
     pub fn rows(&self, rows: Range<usize>) -> Tensor<4> {
-        let parts = self.parts(rows).into_iter();
-        let parts = parts.map(|(tile, rows)| match rows.len() == tile.dims()[2] {
-            true => tile,
-            false => slice_rows(tile, rows),
-        });
-        concat(parts.collect())
+        self.cut(rows).concat()
+    }
+
+    /// Some of the map's rows as a map.
+    pub fn cut(&self, rows: Range<usize>) -> Self {
+        let parts = self.parts(rows).into_iter().map(whole_or_slice);
+        parts.collect::<Vec<_>>().into()
     }
 
     /// The tiles in which some of the map's rows are, and which of each tile's rows those are.
@@ -116,9 +117,39 @@ impl RowTiles {
         parts
     }
 
+    /// The tile in which some of the map's rows are, and where in it they begin, or a copy of them
+    /// where they are in several.
+    pub fn rows_within(&self, rows: Range<usize>) -> (Tensor<4>, usize) {
+        let mut parts = self.parts(rows.clone());
+        match parts.len() {
+            1 => {
+                let (tile, rows) = parts.remove(0);
+                (tile, rows.start)
+            }
+            _ => (self.rows(rows), 0),
+        }
+    }
+
     /// The whole map.
     pub fn concat(self) -> Tensor<4> {
         concat(self.tiles)
+    }
+}
+
+/// In lots of how many rows to make a map of `height` from rows of `row_bytes`: in one if they are
+/// small together, else in smaller ones than would be needed, since they are in memory beside whole
+/// maps.
+pub fn chunk_rows(row_bytes: usize, height: usize) -> usize {
+    match row_bytes * height <= MAX_INTERMEDIATE_BYTES {
+        true => height,
+        false => (MAX_INTERMEDIATE_BYTES / 2 / row_bytes.max(1)).clamp(1, height),
+    }
+}
+
+fn whole_or_slice((tile, rows): (Tensor<4>, Range<usize>)) -> Tensor<4> {
+    match rows.len() == tile.dims()[2] {
+        true => tile,
+        false => slice_rows(tile, rows),
     }
 }
 
@@ -137,7 +168,7 @@ mod tests {
     use crate::nn::{Conv2d, Downsample, DownsamplePadding, GroupNorm, ResnetBlock, Upsample};
     use crate::weights::{HostTensor, Weights};
 
-    const MAP: [usize; 4] = [2, 4, 20, 6];
+    const MAP: [usize; 4] = [2, 4, 44, 6];
 
     fn cut() -> RowTiles {
         let whole = random(MAP);

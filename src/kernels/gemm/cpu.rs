@@ -1,7 +1,7 @@
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, activation, module};
 
-use super::{Addends, ConvGeometry, Enlarged};
+use super::{Addends, ConvGeometry, ConvRows, Enlarged};
 use crate::kernels::{StoredWeight, dequantize};
 
 pub(super) fn linear(
@@ -37,13 +37,24 @@ pub(super) fn linear_geglu(
     product.narrow(2, 0, out) * gate
 }
 
-pub(super) fn conv2d(
-    x: Tensor<4>,
-    weight: &StoredWeight,
+pub(super) fn conv2d_by_rows(
     out: usize,
-    geometry: ConvGeometry,
-    addends: Addends<4>,
+    weight: &StoredWeight,
+    rows: &mut dyn Iterator<Item = ConvRows>,
 ) -> Tensor<4> {
+    let mut rows: Vec<Tensor<4>> = rows.map(|rows| conv2d(rows, weight, out)).collect();
+    match rows.len() {
+        1 => rows.remove(0),
+        _ => Tensor::cat(rows, 2),
+    }
+}
+
+fn conv2d(rows: ConvRows, weight: &StoredWeight, out: usize) -> Tensor<4> {
+    let ConvRows {
+        x,
+        geometry,
+        addends,
+    } = rows;
     let ConvGeometry {
         kernel: [kernel_height, kernel_width],
         stride,
@@ -69,7 +80,10 @@ pub(super) fn conv2d(
         convolved = convolved + shift.narrow().reshape([batch, out, 1, 1]);
     }
     match addends.residual {
-        Some(residual) => convolved + residual,
+        Some(residual) => {
+            let [_, _, height, _] = convolved.dims();
+            convolved + residual.narrow(2, addends.residual_top, height)
+        }
         None => convolved,
     }
 }

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Addends, ConvGeometry};
+use super::{Addends, ConvGeometry, ConvRows};
 use crate::kernels::wgsl::{
     Wgsl, channels_last, each, elementwise, empty, floats, launch, launch_elementwise, map_of,
     spread, tensor, words,
@@ -21,11 +21,13 @@ pub(super) fn linear(
     out: usize,
     addends: Addends<3>,
 ) -> Tensor<3> {
-    let [batch, rows, _] = x.dims();
     let product = Product::of_rows(&x, out, false);
-    let residual = addends.residual.map(floats);
-    let result = product.compute(floats(x), weight, addends.bias, addends.shift, residual);
-    tensor::<4>(result).reshape([batch, rows, out])
+    let addends = Operands {
+        bias: addends.bias,
+        shift: addends.shift,
+        residual: addends.residual.map(floats),
+    };
+    product.of_tokens(x, weight, addends)
 }
 
 pub(super) fn linear_geglu(
@@ -34,33 +36,67 @@ pub(super) fn linear_geglu(
     out: usize,
     bias: Option<Tensor<1>>,
 ) -> Tensor<3> {
-    let [batch, rows, _] = x.dims();
-    let product = Product::of_rows(&x, out, true);
-    let result = product.compute(floats(x), weight, bias, None, None);
-    tensor::<4>(result).reshape([batch, rows, out])
+    let addends = Operands {
+        bias,
+        shift: None,
+        residual: None,
+    };
+    Product::of_rows(&x, out, true).of_tokens(x, weight, addends)
 }
 
-pub(super) fn conv2d(
-    x: Tensor<4>,
+pub(super) fn conv2d_by_rows(
+    shape: [usize; 4],
     weight: &StoredWeight,
-    out: usize,
-    geometry: ConvGeometry,
-    addends: Addends<4>,
+    rows: impl Iterator<Item = ConvRows>,
 ) -> Tensor<4> {
-    let [batch, inputs, height, width] = x.dims();
-    let product = Product {
-        batch,
-        input: [height, width],
-        output: geometry.output([height, width]),
-        inputs,
-        out,
+    let [batch, out, height, width] = shape;
+    let mut target = None;
+    let mut top = 0;
+    for ConvRows {
+        x,
         geometry,
-        geglu: false,
-    };
-    let residual = addends.residual.map(channels_last);
-    let (x, bias, shift) = (channels_last(x), addends.bias, addends.shift);
-    let result = product.compute(x, weight, bias, shift, residual);
-    map_of(result)
+        addends,
+    } in rows
+    {
+        let [_, inputs, x_height, x_width] = x.dims();
+        let residual_area = addends.residual.as_ref().map_or(0, |residual| {
+            let [_, _, height, width] = residual.dims();
+            height * width
+        });
+        let output = geometry.output([x_height, x_width]);
+        let product = Product {
+            batch,
+            input: [x_height, x_width],
+            output,
+            inputs,
+            out,
+            geometry,
+            geglu: false,
+            residual_area,
+            residual_start: addends.residual_top * width,
+            out_area: height * width,
+            out_start: top * width,
+        };
+        let addends = Operands {
+            bias: addends.bias,
+            shift: addends.shift,
+            residual: addends.residual.map(channels_last),
+        };
+        let x = channels_last(x);
+        let target = target.get_or_insert_with(|| empty(&x, [batch, height, width, out]));
+        product.compute(x, weight, addends, target);
+        top += output[0];
+    }
+    assert_eq!(top, height, "rows of an output");
+    map_of(target.expect("an output has rows"))
+}
+
+/// What is added to a product, as the kernel takes it.
+struct Operands {
+    bias: Option<Tensor<1>>,
+    shift: Option<Channels>,
+    /// With the channels last.
+    residual: Option<CubeTensor>,
 }
 
 /// One use of the kernel: a convolution of maps with the channels last.
@@ -75,6 +111,12 @@ struct Product {
     geometry: ConvGeometry,
     /// Compute twice `out` features, and gate the first half by the second.
     geglu: bool,
+    /// Pixels of a picture of the residual's map and of the output's, and which of those is the first
+    /// that is read and written.
+    residual_area: usize,
+    residual_start: usize,
+    out_area: usize,
+    out_start: usize,
 }
 
 impl Product {
@@ -89,21 +131,30 @@ impl Product {
             out,
             geometry: ConvGeometry::POINTWISE,
             geglu,
+            residual_area: rows,
+            residual_start: 0,
+            out_area: rows,
+            out_start: 0,
         }
     }
 
-    /// Gives `[batch, height, width, out]`.
-    fn compute(
-        &self,
-        x: CubeTensor,
-        weight: &StoredWeight,
-        bias: Option<Tensor<1>>,
-        shift: Option<Channels>,
-        residual: Option<CubeTensor>,
-    ) -> CubeTensor {
+    /// The product of tokens.
+    fn of_tokens(&self, x: Tensor<3>, weight: &StoredWeight, addends: Operands) -> Tensor<3> {
+        let x = floats(x);
+        let out = empty(&x, [self.batch, self.out_area, self.out]);
+        self.compute(x, weight, addends, &out);
+        tensor(out)
+    }
+
+    /// Writes into `out`, which has the channels last.
+    fn compute(&self, x: CubeTensor, weight: &StoredWeight, addends: Operands, out: &CubeTensor) {
         let [height, width] = self.output;
         let rows = self.batch * height * width;
-        let out = empty(&x, [self.batch, height, width, self.out]);
+        let Operands {
+            bias,
+            shift,
+            residual,
+        } = addends;
         let operand = Operand::new(
             weight,
             self.taps() * self.inputs * self.columns(),
@@ -162,6 +213,14 @@ impl Product {
             shift_start,
             shift_row,
             skip,
+            self.residual_area,
+            self.residual_start,
+            if splits > 1 {
+                height * width
+            } else {
+                self.out_area
+            },
+            if splits > 1 { 0 } else { self.out_start },
         ];
         // What is not there is not read, but something has to be bound.
         let bias = bias.as_ref().unwrap_or(&x);
@@ -172,8 +231,7 @@ impl Product {
         // Row tiles may be more than fit one axis.
         let [x_count, y_count, _] = spread(row_tiles * columns);
         if splits == 1 {
-            launch(kernel, [x_count, y_count, 1], &inputs, &out, &info);
-            return out;
+            return launch(kernel, [x_count, y_count, 1], &inputs, out, &info);
         }
         let partial = empty(&x, [splits, rows, self.columns()]);
         launch(kernel, [x_count, y_count, splits], &inputs, &partial, &info);
@@ -186,10 +244,13 @@ impl Product {
             flags,
             shift_start,
             shift_row,
+            self.residual_area,
+            self.residual_start,
+            self.out_area,
+            self.out_start,
         ];
         let inputs = [&partial, bias, shift, residual];
-        launch_elementwise(SumSplits, rows * self.out, &inputs, &out, &info);
-        out
+        launch_elementwise(SumSplits, rows * self.out, &inputs, out, &info);
     }
 
     fn taps(&self) -> usize {
@@ -487,10 +548,14 @@ fn store(row: u32, column: u32, sum: f32, split: u32) {{
     let flags = info(16u);
     var value = sum;
     if ((flags & 1u) != 0u) {{ value += bias[column]; }}
-    if ((flags & 2u) != 0u) {{ value += shift[info(19u) + row / info(3u) * info(20u) + column]; }}
-    let at = (split * info(0u) + row) * columns + column;
-    if ((flags & 4u) != 0u) {{ value += residual[at]; }}
-    out[at] = value;
+    let picture = row / info(3u);
+    let pixel = row - picture * info(3u);
+    if ((flags & 2u) != 0u) {{ value += shift[info(19u) + picture * info(20u) + column]; }}
+    if ((flags & 4u) != 0u) {{
+        value += residual[(picture * info(22u) + info(23u) + pixel) * columns + column];
+    }}
+    let first = split * info(0u) + picture * info(24u) + info(25u);
+    out[(first + pixel) * columns + column] = value;
 }}
 
 fn store_gated(row: u32, column: u32, sum: f32, gate: f32) {{
@@ -614,10 +679,14 @@ fn total(row: u32, column: u32) -> f32 {
     let column = at % width;
     let flags = info(6u);
     var value = total(row, column);
-    if ((flags & 2u) != 0u) { value += shift[info(7u) + row / info(3u) * info(8u) + column]; }
-    if ((flags & 4u) != 0u) { value += residual[at]; }
+    let picture = row / info(3u);
+    let pixel = row - picture * info(3u);
+    if ((flags & 2u) != 0u) { value += shift[info(7u) + picture * info(8u) + column]; }
+    if ((flags & 4u) != 0u) {
+        value += residual[(picture * info(9u) + info(10u) + pixel) * width + column];
+    }
     if ((flags & 8u) != 0u) { value *= gelu(total(row, width + column)); }
-    out[at] = value;
+    out[(picture * info(11u) + info(12u) + pixel) * width + column] = value;
 ",
         );
         format!("{GELU}{total}{main}")

@@ -65,8 +65,10 @@ pub struct Addends<const D: usize> {
     pub bias: Option<Tensor<1>>,
     /// For each output feature of each picture, as the channels of one token.
     pub shift: Option<Channels>,
-    /// For each output, of the output's shape.
+    /// For each output, of the output's shape; of a map also a higher one.
     pub residual: Option<Tensor<D>>,
+    /// Where in a higher map the rows begin that are added.
+    pub residual_top: usize,
 }
 
 impl<const D: usize> Addends<D> {
@@ -79,7 +81,15 @@ impl<const D: usize> Addends<D> {
             assert!(shift.start + shift.count <= channels, "channels of a shift");
             [batch, tokens, shift.count]
         });
-        let residual = self.residual.as_ref().map(Tensor::dims);
+        let residual = self.residual.as_ref().map(|residual| {
+            let mut shape = residual.dims();
+            if D == 4 {
+                let end = self.residual_top + output[2];
+                assert!(end <= shape[2], "rows of a residual of shape {shape:?}");
+                shape[2] = output[2];
+            }
+            shape
+        });
         assert!(
             bias.is_none_or(|shape| shape == [out]),
             "bias of shape {bias:?}"
@@ -132,12 +142,51 @@ pub fn conv2d(
 ) -> Tensor<4> {
     let [batch, _, height, width] = x.dims();
     let [out_height, out_width] = geometry.output([height, width]);
-    addends.check(batch, out, [batch, out, out_height, out_width]);
+    let shape = [batch, out, out_height, out_width];
+    let whole = ConvRows {
+        x,
+        geometry,
+        addends,
+    };
+    conv2d_by_rows(shape, weight, [whole].into_iter())
+}
+
+/// What some rows of a convolution's output are made of; see [`conv2d`].
+pub struct ConvRows {
+    /// What they see of the input.
+    pub x: Tensor<4>,
+    /// The convolution's geometry for that.
+    pub geometry: ConvGeometry,
+    /// What is added.
+    pub addends: Addends<4>,
+}
+
+/// As [`conv2d`], for an output of `shape` whose `rows` are made one lot after the other, from the
+/// top: what one needs is free when the next is made.
+pub fn conv2d_by_rows(
+    shape: [usize; 4],
+    weight: &StoredWeight,
+    rows: impl Iterator<Item = ConvRows>,
+) -> Tensor<4> {
+    let [batch, out, _, width] = shape;
+    let rows = rows.inspect(
+        |ConvRows {
+             x,
+             geometry,
+             addends,
+         }| {
+            let [x_batch, _, x_height, x_width] = x.dims();
+            let [out_height, out_width] = geometry.output([x_height, x_width]);
+            assert_eq!([x_batch, out_width], [batch, width], "rows of an output");
+            addends.check(batch, out, [batch, out, out_height, width]);
+        },
+    );
+    let mut rows = rows.peekable();
     #[cfg(feature = "gpu")]
-    if is_gpu(&x.device()) {
-        return gpu::conv2d(x, weight, out, geometry, addends);
+    if rows.peek().is_some_and(|rows| is_gpu(&rows.x.device())) {
+        return gpu::conv2d_by_rows(shape, weight, rows);
     }
-    cpu::conv2d(x, weight, out, geometry, addends)
+    cpu::conv2d_by_rows(out, weight, &mut rows)
 }
 
 #[cfg(all(test, feature = "gpu"))]
@@ -223,6 +272,7 @@ mod tests {
                         bias: Some(bias.clone().to_device(device)),
                         shift: Some(middle(shifts.clone().to_device(device))),
                         residual: Some(residual.clone().to_device(device)),
+                        residual_top: 0,
                     };
                     let x = x.clone().to_device(device);
                     let plain = linear(x.clone(), &weight, out, Addends::default());
@@ -283,7 +333,7 @@ mod tests {
                     continue;
                 }
                 let x = random(shape, 1);
-                let residual = random([batch, out, out_height, out_width], 2);
+                let residual = random([batch, out, out_height + 3, out_width], 2);
                 let (bias, shifts) = (random([out], 3), random([batch, 1, 3 * out], 4));
                 let [cpu, gpu] = both(|device| {
                     let taps = geometry.kernel[0] * geometry.kernel[1];
@@ -292,11 +342,39 @@ mod tests {
                         bias: Some(bias.clone().to_device(device)),
                         shift: Some(middle(shifts.clone().to_device(device))),
                         residual: Some(residual.clone().to_device(device)),
+                        residual_top: 2,
                     };
                     conv2d(x.clone().to_device(device), &weight, out, geometry, addends)
                 });
                 assert_near(cpu, gpu, 1e-5);
             }
+        }
+    }
+
+    /// Against the CPU: two pictures, rows that see each other's input, and few enough inputs and many
+    /// enough to be split.
+    #[test]
+    fn an_output_made_by_rows_equals_the_cpus() {
+        for (inputs, out) in [(4, 6), (640, 33)] {
+            let x = random([2, inputs, 10, 5], 1);
+            let rows = |range: std::ops::Range<usize>, padding| (range, padding);
+            let [cpu, gpu] = both(|device| {
+                let weight = weights(out * 9 * inputs, 3, 32, device);
+                let x = x.clone().to_device(device);
+                let parts = [rows(0..4, (1, 0)), rows(2..10, (0, 1))];
+                let parts = parts.into_iter().map(|(range, padding)| ConvRows {
+                    x: x.clone().slice_dim(2, range),
+                    geometry: ConvGeometry {
+                        kernel: [3, 3],
+                        stride: 1,
+                        padding: [padding, (1, 1)],
+                        enlarged: None,
+                    },
+                    addends: Addends::default(),
+                });
+                conv2d_by_rows([2, out, 10, 5], &weight, parts)
+            });
+            assert_near(cpu, gpu, 1e-5);
         }
     }
 }
