@@ -172,10 +172,23 @@ pub(super) fn words<const D: usize>(tensor: Tensor<D, Int>) -> CubeTensor {
     into_contiguous(tensor.expect("the caller asked where the tensor is"))
 }
 
+/// What memory of more than half as many bytes takes.
+const TILE_BYTES: usize = 32 << 20;
+
 /// New memory for `shape` numbers beside `like`.
+///
+/// CubeCL reuses free memory for whatever fits in it. Tiles of maps are of many sizes up to
+/// [`TILE_BYTES`]: since all take as much, any can be where any other was.
 pub(super) fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());
-    empty_device_contiguous_dtype(client, device, shape.into(), DType::F32)
+    let bytes = shape.iter().product::<usize>() * DType::F32.size();
+    if !(TILE_BYTES / 2 + 1..TILE_BYTES).contains(&bytes) {
+        return empty_device_contiguous_dtype(client, device, shape.into(), DType::F32);
+    }
+    let memory = client
+        .empty(TILE_BYTES)
+        .offset_end((TILE_BYTES - bytes) as u64);
+    CubeTensor::new_contiguous(client, device, shape.into(), memory, DType::F32)
 }
 
 /// The tensor behind memory.

@@ -37,20 +37,22 @@ pub fn estimate_memory(
     }
     let pixels = (width * height) as u64;
     let rows = 2 * mode.roles().len() as u64;
-    let stages = [
-        (Stage::TextEncoder, TEXT_WORK),
-        (
-            Stage::Unet(mode.adapter(manifest)),
-            unet_work(manifest, rows, pixels / 64),
-        ),
-        (Stage::Decoders, decoder_work(manifest, pixels)),
-    ];
     let weights = |stage: Stage| -> u64 {
         let tensors = manifest.tensors.iter();
         let here = tensors.filter(|(name, _)| stage.wants(name));
         here.map(|(name, entry)| entry.device_bytes(name)).sum()
     };
-    let loaded = stages.map(|(stage, work)| (weights(stage), work));
+    let text = weights(Stage::TextEncoder);
+    let unet = weights(Stage::Unet(mode.adapter(manifest)));
+    let decoders = weights(Stage::Decoders);
+    let loaded = [
+        (text, TEXT_WORK),
+        (
+            unet,
+            unet / JOINED_SHARE + unet_work(manifest, rows, pixels / 64),
+        ),
+        (decoders, decoder_work(manifest, pixels)),
+    ];
     let all: u64 = loaded.iter().map(|(weights, _)| weights).sum();
     let most = loaded.iter().map(|(_, work)| *work).max();
     let alone = loaded.iter().map(|(weights, work)| weights + work).max();
@@ -63,8 +65,11 @@ pub fn estimate_memory(
 /// The text encoder: features of some tokens.
 const TEXT_WORK: u64 = 16 << 20;
 
+/// While a UNet is loaded, so much of it is there twice: layers of one input become one.
+const JOINED_SHARE: u64 = 6;
+
 /// What comes on top everywhere: small buffers, and those that a GPU's driver rounds up.
-const MARGIN: u64 = 20 << 20;
+const MARGIN: u64 = 32 << 20;
 
 /// Bytes of a feature map of so many channels and cells.
 fn map_bytes(channels: u64, cells: u64) -> u64 {
@@ -82,20 +87,20 @@ fn size(manifest: &Manifest, name: &str, axis: usize) -> u64 {
 /// The UNet, on a batch of `rows` latents of `cells` cells each: maps like its finest.
 fn unet_work(manifest: &Manifest, rows: u64, cells: u64) -> u64 {
     let finest = map_bytes(size(manifest, "unet.conv_in.weight", 0) * rows, cells);
-    MARGIN + 23 * finest
+    MARGIN + 25 * finest
 }
 
-/// The VAE's decoder and, after it, the transparency decoder, on one picture: maps like the VAE's
-/// largest, a few of the level before, and the transparency decoder's many in full size.
+/// The VAE's decoder and, after it, the transparency decoder, on one picture: the VAE's largest map
+/// and a few tiles, and the transparency decoder's many maps in full size.
 fn decoder_work(manifest: &Manifest, pixels: u64) -> u64 {
     let first = |level: usize| format!("vae.decoder.up_blocks.{level}.resnets.0.conv1.weight");
     let levels = (0..).take_while(|level| size(manifest, &first(*level), 0) > 0);
     let last = levels.count().saturating_sub(1);
     let largest = map_bytes(size(manifest, &first(last), 3), pixels);
-    let vae = (8 * largest).min(300 << 20) + 14 * largest / 5;
+    let vae = largest + (6 * largest).min(224 << 20);
     let finest = map_bytes(
         size(manifest, "transparency_decoder.conv_in.weight", 0),
         pixels,
     );
-    MARGIN + vae.max(18 * finest)
+    MARGIN + vae.max(10 * finest)
 }

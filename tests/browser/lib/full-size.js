@@ -10,7 +10,7 @@ export function packFullSize(folder) {
   const [model, decoder, pack] = ["model", "decoder.safetensors", "pack"].map((name) => join(folder, name));
   writeModel(model);
   writeZeros(decoder, transparencyDecoder());
-  glassine("pack", "--model", model, "--transparency-decoder", decoder, "--quantize", "q4", "--out", pack);
+  glassine("pack", "--model", model, "--transparency-decoder", decoder, "--native-transparency", "--quantize", "q4", "--out", pack);
   return pack;
 }
 
