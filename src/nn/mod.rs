@@ -34,10 +34,10 @@ pub use time_projections::{TimeProjections, TimeShift};
 pub use timestep::timestep_embedding;
 pub use tokens::{from_tokens, to_tokens};
 
-/// What an intermediate result may take, in bytes: a quarter of the smallest binding that a WebGPU
+/// What an intermediate result may take, in bytes: half of the smallest binding that a WebGPU
 /// device must offer. More gains no speed and takes memory.
 #[cfg(not(test))]
-pub(crate) const MAX_INTERMEDIATE_BYTES: usize = 32 << 20;
-/// So little that the small maps of the tests beside the layers are cut too.
+const MAX_INTERMEDIATE_BYTES: usize = 64 << 20;
+/// So little that the small tensors of the tests beside the layers are cut too.
 #[cfg(test)]
-pub(crate) const MAX_INTERMEDIATE_BYTES: usize = 1 << 10;
+const MAX_INTERMEDIATE_BYTES: usize = 1 << 10;

@@ -2,8 +2,15 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::MAX_INTERMEDIATE_BYTES;
 use crate::kernels::{concat_channels, concat_rows, slice_rows};
+
+/// What a tile takes at most, in bytes: the smaller, the less of a map is there beside what it
+/// becomes.
+#[cfg(not(test))]
+const TILE_BYTES: usize = 32 << 20;
+/// So little that the small maps of the tests beside the layers are cut too.
+#[cfg(test)]
+const TILE_BYTES: usize = 1 << 10;
 
 /// A feature map `[batch, channels, height, width]` cut into horizontal tiles, each small enough
 /// for any device, top tile first.
@@ -43,7 +50,7 @@ impl RowTiles {
         row_bytes: usize,
         make: impl FnMut(Range<usize>) -> Tensor<4>,
     ) -> Self {
-        let rows = (MAX_INTERMEDIATE_BYTES / row_bytes.max(1)).clamp(1, height);
+        let rows = (TILE_BYTES / row_bytes.max(1)).clamp(1, height);
         // Of one height, as far as possible: each other one takes memory of its own.
         let rows = height.div_ceil(height.div_ceil(rows));
         let starts = (0..height).step_by(rows);
@@ -140,9 +147,9 @@ impl RowTiles {
 /// small together, else in smaller ones than would be needed, since they are in memory beside whole
 /// maps.
 pub fn chunk_rows(row_bytes: usize, height: usize) -> usize {
-    match row_bytes * height <= MAX_INTERMEDIATE_BYTES {
+    match row_bytes * height <= TILE_BYTES {
         true => height,
-        false => (MAX_INTERMEDIATE_BYTES / 2 / row_bytes.max(1)).clamp(1, height),
+        false => (TILE_BYTES / 2 / row_bytes.max(1)).clamp(1, height),
     }
 }
 
