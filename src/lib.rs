@@ -44,6 +44,7 @@ mod error;
 pub mod image;
 #[cfg(feature = "diffusion")]
 mod kernels;
+mod lanes;
 mod named;
 #[cfg(feature = "diffusion")]
 mod nn;

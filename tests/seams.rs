@@ -52,7 +52,7 @@ fn only_web_names_the_browser() {
 
 /// The folders of `src`, bottom first: each names only folders below it and itself.
 const LAYERS: [&[&str]; 8] = [
-    &["error"],
+    &["error", "lanes"],
     &["image", "kernels", "sampling"],
     &["weights", "compose"],
     &["nn"],

@@ -1,6 +1,6 @@
 //! The blend modes (Compositing and Blending Level 1, sections 9 and 10).
 
-use super::lanes::{Lanes, Rgb, Rgba};
+use crate::lanes::{Lanes, Rgb, Rgba};
 use crate::named::{named, serde_as_text};
 
 /// Work that is compiled once for every blend mode, so that loops over pixels call nothing.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use super::lanes::{Lanes, Rgba, Words, lesser};
+use crate::lanes::{Lanes, Rgba, Words, lesser};
 use crate::named::{named, serde_as_text};
 use crate::{Error, ErrorCode, Result};
 

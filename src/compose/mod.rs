@@ -24,7 +24,6 @@ mod blend;
 mod color;
 mod export;
 mod flatten;
-mod lanes;
 mod operator;
 mod placed;
 mod resample;

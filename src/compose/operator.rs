@@ -3,7 +3,7 @@
 
 use super::blend::{BlendMode, BlendVisitor};
 use super::color::{from_rgba8, premultiply, to_rgba8, unpremultiply};
-use super::lanes::{Lanes, Rgb, Rgba};
+use crate::lanes::{Lanes, Rgb, Rgba};
 use crate::named::{named, serde_as_text};
 
 /// Which parts of source and backdrop remain.

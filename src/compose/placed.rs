@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::color::Decoder;
-use super::lanes::{Rgba, Words};
 use super::resample::Resampler;
 use super::texels::Bytes;
 use super::transform::Transform;
 use crate::image::Picture;
+use crate::lanes::{Rgba, Words};
 
 /// A picture placed in a scene.
 pub(super) struct PlacedPicture<'a> {

@@ -7,9 +7,9 @@
 
 use std::ops::Range;
 
-use super::lanes::{Lanes, Rgba, Words};
 use super::texels::{Bytes, Level, Places, Texels, bilinear};
 use super::transform::Transform;
+use crate::lanes::{Lanes, Rgba, Words};
 
 /// Reads a picture through a transform.
 pub(super) struct Resampler {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::blend::BlendMode;
 use super::color::{ColorSpace, SRGB_ENCODER};
-use super::lanes::{Lanes, Rgba, Words};
 use super::operator::{Operator, composite_planes};
+use crate::lanes::{Lanes, Rgba, Words};
 
 /// A row of premultiplied pixels, one plane a channel, so that loops take many pixels at a time.
 pub(super) struct Row {

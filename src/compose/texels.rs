@@ -1,8 +1,8 @@
 //! What a picture is resampled from: premultiplied colours on a grid.
 
 use super::color::Decoder;
-use super::lanes::{Lanes, Rgba, Words};
 use crate::image::Picture;
+use crate::lanes::{Lanes, Rgba, Words};
 
 /// A grid of premultiplied colours.
 pub(super) trait Texels {

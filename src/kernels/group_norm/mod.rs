@@ -1,15 +1,16 @@
-//! Group normalisation, with SiLU where it follows: two passes over a map on a GPU.
+//! Group normalisation, with SiLU where it follows: two passes over a map.
 //!
 //! The first takes the statistics of each channel in runs of pixels, which are then merged into a
 //! scale and a shift for each channel; the second applies those. A map in tiles is passed over tile
-//! by tile. The first pass over a small map makes the scales and shifts at once.
+//! by tile. The first pass over a small map makes the scales and shifts at once. The CPU does the same.
 
+mod cpu;
 #[cfg(feature = "gpu")]
 pub(super) mod gpu;
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 #[cfg(feature = "gpu")]
 use super::is_gpu;
@@ -33,23 +34,13 @@ pub fn group_norm_scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParamet
     if is_gpu(&parameters.weight.device()) {
         return gpu::scale_shift(tiles, parameters);
     }
-    on_cpu(tiles, parameters)
+    cpu::scale_shift(tiles, parameters)
 }
 
 /// `x` times the scale plus the shift of [`group_norm_scale_shift`], then SiLU if it is asked for.
 pub fn apply_scale_shift(x: Tensor<4>, scale_shift: Tensor<3>, silu: bool) -> Tensor<4> {
-    #[cfg(feature = "gpu")]
-    if is_gpu(&x.device()) {
-        let [_, _, height, _] = x.dims();
-        return gpu::apply_to_rows(vec![(x, 0..height)], scale_shift, silu);
-    }
-    let [batch, channels, ..] = x.dims();
-    let each = |index| {
-        let row = scale_shift.clone().narrow(1, index, 1);
-        row.reshape([batch, channels, 1, 1])
-    };
-    let x = x * each(0) + each(1);
-    if silu { activation::silu(x) } else { x }
+    let [_, _, height, _] = x.dims();
+    apply_scale_shift_to_rows(vec![(x, 0..height)], scale_shift, silu)
 }
 
 /// As [`apply_scale_shift`], for some rows of each of some maps, which become one map.
@@ -62,34 +53,7 @@ pub fn apply_scale_shift_to_rows(
     if is_gpu(&scale_shift.device()) {
         return gpu::apply_to_rows(maps, scale_shift, silu);
     }
-    let rows = maps.into_iter().map(|(map, rows)| map.slice_dim(2, rows));
-    apply_scale_shift(Tensor::cat(rows.collect(), 2), scale_shift, silu)
-}
-
-fn on_cpu(tiles: &[Tensor<4>], parameters: &GroupNormParameters) -> Tensor<3> {
-    let [channels] = parameters.weight.dims();
-    let groups = parameters.groups;
-    let grouped = |tile: &Tensor<4>| {
-        let [batch, ..] = tile.dims();
-        tile.clone().reshape([batch as i64, groups as i64, -1])
-    };
-    let count: usize = tiles.iter().map(|tile| grouped(tile).dims()[2]).sum();
-    let mean_of = |sums: &dyn Fn(&Tensor<4>) -> Tensor<3>| {
-        let sums = tiles.iter().map(sums).reduce(|sum, more| sum + more);
-        sums.expect("a map has tiles") / count as f32
-    };
-    let mean = mean_of(&|tile| grouped(tile).sum_dim(2));
-    let variance = mean_of(&|tile| (grouped(tile) - mean.clone()).square().sum_dim(2));
-    let [batch, ..] = mean.dims();
-    let each_channel = |values: Tensor<3>| {
-        let each = values.repeat_dim(2, channels / groups);
-        each.reshape([batch, 1, channels])
-    };
-    let deviation = each_channel(variance.add_scalar(parameters.epsilon).sqrt());
-    let scale = parameters.weight.clone().reshape([1, 1, channels]) / deviation;
-    let bias = parameters.bias.clone().reshape([1, 1, channels]);
-    let shift = bias - each_channel(mean) * scale.clone();
-    Tensor::cat(vec![scale, shift], 1)
+    cpu::apply_to_rows(maps, scale_shift, silu)
 }
 
 #[cfg(all(test, feature = "gpu"))]

@@ -1,6 +1,6 @@
 //! Four numbers at a time.
 //!
-//! The loops over pixels are written with these, not left to the compiler, because the browser
+//! The loops over pixels and over feature maps are written with these, not left to the compiler, because the browser
 //! build is optimised for size and then no loop is vectorised.
 
 use std::ops::{Add, Div, Mul, Sub};
@@ -11,82 +11,102 @@ use portable as backend;
 use simd128 as backend;
 
 /// Red, green and blue of four pixels.
-pub(super) type Rgb = [Lanes; 3];
+pub(crate) type Rgb = [Lanes; 3];
 
 /// Red, green, blue and alpha of four pixels, premultiplied.
-pub(super) type Rgba = [Lanes; 4];
+pub(crate) type Rgba = [Lanes; 4];
 
 /// The smaller of two numbers that are not NaN. `f32::min` has to treat NaN, for which WebAssembly
 /// has no vector instruction.
 #[inline(always)]
-pub(super) fn lesser(a: f32, b: f32) -> f32 {
+pub(crate) fn lesser(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
 /// Four f32.
 #[derive(Clone, Copy)]
-pub(super) struct Lanes(backend::Numbers);
+pub(crate) struct Lanes(backend::Numbers);
 
 /// Four answers to a comparison.
 #[derive(Clone, Copy)]
-pub(super) struct Mask(backend::Answers);
+pub(crate) struct Mask(backend::Answers);
 
 /// Four RGBA8 pixels, each a word with red in the lowest byte.
 #[derive(Clone, Copy)]
-pub(super) struct Words(backend::Words);
+pub(crate) struct Words(backend::Words);
 
 impl Lanes {
     /// The same number four times.
     #[inline(always)]
-    pub(super) fn splat(value: f32) -> Self {
+    pub(crate) fn splat(value: f32) -> Self {
         Self(backend::splat(value))
     }
 
     /// These four, first to last.
     #[inline(always)]
-    pub(super) fn new(values: [f32; 4]) -> Self {
+    pub(crate) fn new(values: [f32; 4]) -> Self {
         Self(backend::numbers(values))
     }
 
     /// The four, first to last.
     #[inline(always)]
-    pub(super) fn to_array(self) -> [f32; 4] {
+    pub(crate) fn to_array(self) -> [f32; 4] {
         backend::array(self.0)
     }
 
     /// The smaller of each two, neither of which may be NaN.
     #[inline(always)]
-    pub(super) fn least(self, other: impl Into<Self>) -> Self {
+    pub(crate) fn least(self, other: impl Into<Self>) -> Self {
         Self(backend::least(self.0, other.into().0))
     }
 
     /// The larger of each two, neither of which may be NaN.
     #[inline(always)]
-    pub(super) fn greatest(self, other: impl Into<Self>) -> Self {
+    pub(crate) fn greatest(self, other: impl Into<Self>) -> Self {
         Self(backend::greatest(self.0, other.into().0))
     }
 
     /// The square root of each.
     #[inline(always)]
-    pub(super) fn sqrt(self) -> Self {
+    pub(crate) fn sqrt(self) -> Self {
         Self(backend::sqrt(self.0))
+    }
+
+    /// e to the power of each number, off by two units in the last place at most; of a number above 88
+    /// as of 88.
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn exp(self) -> Self {
+        // Beside 1.5 * 2^23 the last bit of a float is worth 1: the addition rounds.
+        const ROUND: f32 = 12_582_912.0;
+        let power = self.greatest(-87.0).least(88.0);
+        let whole = (power * std::f32::consts::LOG2_E + ROUND) - ROUND;
+        // ln 2 in two parts, of which the first times any whole number here is exact.
+        let rest = power - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
+        // The coefficients are those of Cephes' expf (Moshier, 1989).
+        let mut series = rest * 1.987_569_1e-4 + 1.398_2e-3;
+        for coefficient in [8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+            series = series * rest + coefficient;
+        }
+        let fraction = series * rest * rest + rest + 1.0;
+        fraction * Self(backend::power_of_two((whole + 127.0).nearest().0))
     }
 
     /// Where each number is at most `limit`.
     #[inline(always)]
-    pub(super) fn at_most(self, limit: impl Into<Self>) -> Mask {
+    pub(crate) fn at_most(self, limit: impl Into<Self>) -> Mask {
         Mask(backend::at_most(self.0, limit.into().0))
     }
 
     /// The whole number nearest to each number in [0, 255]; larger ones count as 255.
     #[inline(always)]
-    pub(super) fn nearest_bytes(self) -> Words {
+    pub(crate) fn nearest_bytes(self) -> Words {
         self.least(255.0).nearest()
     }
 
     /// The whole number nearest to each number in [0, 2^22].
     #[inline(always)]
-    pub(super) fn nearest(self) -> Words {
+    pub(crate) fn nearest(self) -> Words {
         // Beside 2^23 the last bit of a float is worth 1: the addition rounds, and the low bits
         // are the number. A cast would have to treat NaN and overflow.
         Words(backend::low_bits((self + 8_388_608.0).0))
@@ -96,7 +116,7 @@ impl Lanes {
 impl Mask {
     /// Where the answer was yes, `yes`, elsewhere `no`.
     #[inline(always)]
-    pub(super) fn choose(self, yes: impl Into<Lanes>, no: impl Into<Lanes>) -> Lanes {
+    pub(crate) fn choose(self, yes: impl Into<Lanes>, no: impl Into<Lanes>) -> Lanes {
         Lanes(backend::choose(self.0, yes.into().0, no.into().0))
     }
 }
@@ -104,38 +124,38 @@ impl Mask {
 impl Words {
     /// The four pixels of these bytes.
     #[inline(always)]
-    pub(super) fn from_pixels(bytes: &[u8; 16]) -> Self {
+    pub(crate) fn from_pixels(bytes: &[u8; 16]) -> Self {
         Self(backend::from_bytes(*bytes))
     }
 
     /// These four, first to last.
     #[inline(always)]
-    pub(super) fn new(words: [u32; 4]) -> Self {
+    pub(crate) fn new(words: [u32; 4]) -> Self {
         Self(backend::words(words))
     }
 
     /// The same word four times.
     #[inline(always)]
-    pub(super) fn splat(word: u32) -> Self {
+    pub(crate) fn splat(word: u32) -> Self {
         Self::new([word; 4])
     }
 
     /// The left and the right ones of four pairs of pixels.
     #[inline(always)]
-    pub(super) fn pairs(pairs: [[u8; 8]; 4]) -> (Self, Self) {
+    pub(crate) fn pairs(pairs: [[u8; 8]; 4]) -> (Self, Self) {
         let (left, right) = backend::pairs(pairs.map(u64::from_le_bytes));
         (Self(left), Self(right))
     }
 
     /// Each word as a fraction of 2^32, to 24 binary places.
     #[inline(always)]
-    pub(super) fn fractions(self) -> Lanes {
+    pub(crate) fn fractions(self) -> Lanes {
         Lanes(backend::high_bits(self.0)) * (1.0 / (1 << 24) as f32)
     }
 
     /// Up to three pixels and transparent ones.
     #[inline(always)]
-    pub(super) fn from_some_pixels(bytes: &[u8]) -> Self {
+    pub(crate) fn from_some_pixels(bytes: &[u8]) -> Self {
         let mut pixels = [0; 16];
         pixels[..bytes.len()].copy_from_slice(bytes);
         Self::from_pixels(&pixels)
@@ -143,25 +163,25 @@ impl Words {
 
     /// The four, first to last.
     #[inline(always)]
-    pub(super) fn to_array(self) -> [u32; 4] {
+    pub(crate) fn to_array(self) -> [u32; 4] {
         backend::word_array(self.0)
     }
 
     /// The bytes of the four pixels.
     #[inline(always)]
-    pub(super) fn to_pixels(self) -> [u8; 16] {
+    pub(crate) fn to_pixels(self) -> [u8; 16] {
         backend::to_bytes(self.0)
     }
 
     /// The channel whose byte begins at bit `SHIFT`, as numbers in [0, 255].
     #[inline(always)]
-    pub(super) fn channel<const SHIFT: u32>(self) -> Lanes {
+    pub(crate) fn channel<const SHIFT: u32>(self) -> Lanes {
         Lanes(backend::byte_at::<SHIFT>(self.0))
     }
 
     /// Adds the low bytes of `other` from bit `SHIFT` on, where so far there is 0.
     #[inline(always)]
-    pub(super) fn with<const SHIFT: u32>(self, other: Self) -> Self {
+    pub(crate) fn with<const SHIFT: u32>(self, other: Self) -> Self {
         Self(backend::or_shifted::<SHIFT>(self.0, other.0))
     }
 }
@@ -297,6 +317,7 @@ mod portable {
         high_bits(word: Words) -> Numbers = (word >> 8) as i32 as f32;
         byte_at<SHIFT>(word: Words) -> Numbers = (word >> SHIFT & 0xff) as i32 as f32;
         or_shifted<SHIFT>(word: Words, bytes: Words) -> Words = word | bytes << SHIFT;
+        power_of_two(exponent: Words) -> Numbers = f32::from_bits(exponent << 23);
     }
 }
 
@@ -380,7 +401,28 @@ mod simd128 {
     }
 
     #[inline(always)]
+    pub fn power_of_two(exponents: Words) -> Numbers {
+        u32x4_shl(exponents, 23)
+    }
+
+    #[inline(always)]
     pub fn or_shifted<const SHIFT: u32>(words: Words, bytes: Words) -> Words {
         v128_or(words, u32x4_shl(bytes, SHIFT))
+    }
+}
+
+#[cfg(all(test, feature = "diffusion"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_as_good_as_floats() {
+        for step in -9_000..=8_800 {
+            let power = step as f32 / 100.0;
+            let [value, ..] = Lanes::splat(power).exp().to_array();
+            let expected = f64::from(power.max(-87.0)).exp();
+            let off = (f64::from(value) - expected).abs() / expected;
+            assert!(off < 2.5e-7, "e to the power of {power}: {value}");
+        }
     }
 }

@@ -1,0 +1,171 @@
+use std::ops::Range;
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Tensor, TensorData};
+#[cfg(feature = "cli")]
+use rayon::prelude::*;
+
+use super::GroupNormParameters;
+use crate::lanes::Lanes;
+
+/// Numbers that are added up as `f32` before they join the others.
+const BLOCK: usize = 1024;
+
+pub(super) fn scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParameters) -> Tensor<3> {
+    let [batch, channels, ..] = tiles[0].dims();
+    let groups = parameters.groups;
+    let mut moments = vec![Moments::default(); batch * groups];
+    for tile in tiles {
+        let tile = memory(tile.clone());
+        let values = tile.storage::<f32>();
+        let group = values.len() / moments.len();
+        #[cfg(feature = "cli")]
+        let of_tile = values.par_chunks(group).map(Moments::of);
+        #[cfg(not(feature = "cli"))]
+        let of_tile = values.chunks(group).map(Moments::of);
+        let of_tile: Vec<Moments> = of_tile.collect();
+        for (all, tile) in moments.iter_mut().zip(of_tile) {
+            all.merge(tile);
+        }
+    }
+    let (weight, bias) = (&parameters.weight, &parameters.bias);
+    let (weight, bias) = (memory(weight.clone()), memory(bias.clone()));
+    let (weight, bias) = (weight.storage::<f32>(), bias.storage::<f32>());
+    let mut result = Vec::with_capacity(batch * 2 * channels);
+    for moments in moments.chunks(groups) {
+        let of = |channel: usize| moments[channel / (channels / groups)];
+        let scale = |channel: usize| {
+            let deviation = (of(channel).variance() + f64::from(parameters.epsilon)).sqrt();
+            f64::from(weight[channel]) / deviation
+        };
+        result.extend((0..channels).map(|channel| scale(channel) as f32));
+        result.extend(
+            (0..channels).map(|channel| {
+                (f64::from(bias[channel]) - of(channel).mean * scale(channel)) as f32
+            }),
+        );
+    }
+    Tensor::from_data(
+        TensorData::new(result, [batch, 2, channels]),
+        &tiles[0].device(),
+    )
+}
+
+pub(super) fn apply_to_rows(
+    maps: Vec<(Tensor<4>, Range<usize>)>,
+    scale_shift: Tensor<3>,
+    silu: bool,
+) -> Tensor<4> {
+    let rows = maps
+        .into_iter()
+        .map(|(map, rows)| match rows.len() == map.dims()[2] {
+            true => map,
+            false => map.slice_dim(2, rows),
+        });
+    let mut rows: Vec<Tensor<4>> = rows.collect();
+    let x = match rows.len() {
+        1 => rows.remove(0),
+        _ => Tensor::cat(rows, 2),
+    };
+    let (shape, device) = (x.dims(), x.device());
+    let [_, channels, height, width] = shape;
+    let (x, scale_shift) = (memory(x), memory(scale_shift));
+    let (x, scale_shift) = (x.storage::<f32>(), scale_shift.storage::<f32>());
+    let mut out = vec![0f32; x.len()];
+    let apply = |(plane, (out, x)): (usize, (&mut [f32], &[f32]))| {
+        let at = plane / channels * 2 * channels + plane % channels;
+        let (scale, shift) = (scale_shift[at], scale_shift[at + channels]);
+        let of = |x: Lanes| {
+            let value = x * scale + shift;
+            match silu {
+                true => value / ((0.0 - value).exp() + 1.0),
+                false => value,
+            }
+        };
+        let (fours, rest) = x.as_chunks::<4>();
+        let (out_fours, out_rest) = out.as_chunks_mut::<4>();
+        for (out, x) in out_fours.iter_mut().zip(fours) {
+            *out = of(Lanes::new(*x)).to_array();
+        }
+        for (out, x) in out_rest.iter_mut().zip(rest) {
+            [*out, ..] = of(Lanes::splat(*x)).to_array();
+        }
+    };
+    let area = height * width;
+    #[cfg(feature = "cli")]
+    out.par_chunks_mut(area)
+        .zip(x.par_chunks(area))
+        .enumerate()
+        .with_min_len(BLOCK.div_ceil(area))
+        .for_each(apply);
+    #[cfg(not(feature = "cli"))]
+    out.chunks_mut(area)
+        .zip(x.chunks(area))
+        .enumerate()
+        .for_each(apply);
+    Tensor::from_data(TensorData::new(out, shape), &device)
+}
+
+/// A tensor's numbers in the order of its axes.
+fn memory<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> {
+    let tensor = tensor.try_into_primitive::<Flex>();
+    tensor
+        .expect("the caller asked where the tensor is")
+        .to_contiguous()
+}
+
+/// How many numbers there are, their mean and the sum of their squared deviations.
+#[derive(Clone, Copy, Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    deviations: f64,
+}
+
+impl Moments {
+    /// Of some numbers. The squares are of the distances from the first one, which keeps them small
+    /// where the mean is large.
+    fn of(values: &[f32]) -> Self {
+        let first = values[0];
+        let (mut sum, mut squares) = (0f64, 0f64);
+        for block in values.chunks(BLOCK) {
+            let (mut sums, mut block_squares) = (Lanes::splat(0.0), Lanes::splat(0.0));
+            let (fours, rest) = block.as_chunks::<4>();
+            for four in fours {
+                let distance = Lanes::new(*four) - first;
+                sums = sums + distance;
+                block_squares = block_squares + distance * distance;
+            }
+            let add_up = |lanes: Lanes| lanes.to_array().into_iter().map(f64::from).sum::<f64>();
+            sum += add_up(sums);
+            squares += add_up(block_squares);
+            for value in rest {
+                let distance = f64::from(value - first);
+                sum += distance;
+                squares += distance * distance;
+            }
+        }
+        let count = values.len() as f64;
+        Self {
+            count,
+            mean: f64::from(first) + sum / count,
+            deviations: (squares - sum * sum / count).max(0.0),
+        }
+    }
+
+    /// Takes others in, as Chan, Golub and LeVeque do ("Algorithms for computing the sample variance",
+    /// 1983).
+    fn merge(&mut self, other: Self) {
+        let count = self.count + other.count;
+        let distance = other.mean - self.mean;
+        self.deviations +=
+            other.deviations + distance * distance * self.count * other.count / count;
+        self.mean += distance * other.count / count;
+        self.count = count;
+    }
+
+    fn variance(&self) -> f64 {
+        self.deviations / self.count
+    }
+}
