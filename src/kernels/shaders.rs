@@ -16,9 +16,16 @@ pub fn shaders() -> Vec<(String, String)> {
         Storage::F32,
         Storage::Numbers,
     ] {
-        for tile_rows in [64, 32] {
-            let name = format!("gemm-{storage:?}-{tile_rows}").to_lowercase();
-            add(&name, text(&Gemm { storage, tile_rows }));
+        for features in [64, 32] {
+            for halved in [false, true] {
+                let mut kernel = Gemm::new(storage, features);
+                kernel.tile_rows >>= usize::from(halved);
+                let tile = format!("{}x{}", kernel.tile_rows, kernel.tile_columns);
+                add(
+                    &format!("gemm-{storage:?}-{tile}").to_lowercase(),
+                    text(&kernel),
+                );
+            }
         }
     }
     add("gemm-sum", text(&SumSplits));

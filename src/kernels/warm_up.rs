@@ -14,6 +14,12 @@ const ROWS: [usize; 2] = [64 * 128, 1];
 /// Inputs of a product that every way of storing weights allows.
 const INPUTS: usize = 64;
 
+/// Features so few, and so many, that it takes the narrow tile and the other.
+const FEATURES: [usize; 2] = [32, 64];
+
+/// Weights of a product.
+const WEIGHTS: usize = INPUTS * 64;
+
 /// Has a GPU compile the kernels that a model runs whose weights are stored in so many `bits`, of 32,
 /// 16, 8 and 4, without running them: that goes on while weights are read. For browsers alone: while it
 /// works, no other thread may launch anything.
@@ -25,15 +31,15 @@ pub fn warm_up(device: &Device, bits: &BTreeSet<usize>) {
     let words = |count| Tensor::<1, Int>::zeros([count], (device, DType::I32));
     let quantized = |bits: usize, group: usize| {
         StoredWeight::Quantized(Box::new(QuantizedWeight {
-            words: words(INPUTS * bits / 32),
-            scales: words(1),
+            words: words(WEIGHTS * bits / 32),
+            scales: words(WEIGHTS / group / 2),
             bits,
             group,
         }))
     };
     let weights = bits.iter().map(|bits| match bits {
-        32 => StoredWeight::F32(Box::new(zeros(INPUTS))),
-        16 => StoredWeight::F16(Box::new(words(INPUTS / 2))),
+        32 => StoredWeight::F32(Box::new(zeros(WEIGHTS))),
+        16 => StoredWeight::F16(Box::new(words(WEIGHTS / 2))),
         bits => quantized(*bits, 32),
     });
     let weights: Vec<StoredWeight> = weights.collect();
@@ -49,7 +55,9 @@ pub fn warm_up(device: &Device, bits: &BTreeSet<usize>) {
     let _dry_run = DryRun::new();
     for weight in &weights {
         for x in &tokens {
-            linear(x.clone(), weight, 1, Addends::default());
+            for features in FEATURES {
+                linear(x.clone(), weight, features, Addends::default());
+            }
         }
     }
     for tiles in 1..=2 {

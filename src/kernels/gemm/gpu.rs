@@ -8,8 +8,6 @@ use crate::kernels::wgsl::{
 };
 use crate::kernels::{Channels, StoredWeight, dequantize};
 
-/// Rows of output features that a workgroup computes.
-const TILE_COLUMNS: usize = 64;
 /// Inputs that it takes at a time.
 const TILE_DEPTH: usize = 16;
 /// With fewer workgroups a GPU stands idle.
@@ -160,21 +158,14 @@ impl Product {
             self.taps() * self.inputs * self.columns(),
             self.inputs,
         );
-        let columns = match self.geglu {
-            true => self.out.div_ceil(TILE_COLUMNS / 2),
-            false => self.out.div_ceil(TILE_COLUMNS),
-        };
-        let mut tile_rows = 64;
-        if rows.div_ceil(tile_rows) * columns < ENOUGH_WORKGROUPS {
-            tile_rows = 32;
+        let mut kernel = Gemm::new(operand.storage, self.columns());
+        let columns = self.columns().div_ceil(kernel.tile_columns);
+        if rows.div_ceil(kernel.tile_rows) * columns < ENOUGH_WORKGROUPS {
+            kernel.tile_rows /= 2;
         }
-        let row_tiles = rows.div_ceil(tile_rows);
+        let row_tiles = rows.div_ceil(kernel.tile_rows);
         let steps = self.taps() * self.inputs.div_ceil(TILE_DEPTH);
         let splits = self.splits(row_tiles * columns, steps);
-        let kernel = Gemm {
-            storage: operand.storage,
-            tile_rows,
-        };
         let bias = bias.map(floats);
         let shift = shift.map(|shift| (shift.start, shift.tokens.dims()[2], floats(shift.tokens)));
         let (shift_start, shift_row) = shift
@@ -327,17 +318,41 @@ impl Operand {
     }
 }
 
-/// A tile of `tile_rows` pixels and 64 features a workgroup of 128 invocations, 4 or 8 pixels and 4
-/// features each. Both operands of 16 inputs at a time stand in workgroup memory as vectors along
-/// the inputs; an invocation's rows and columns are interleaved with its neighbours', so that these
-/// read neighbouring vectors. `table.md` has what a GPU compiler makes of it.
+/// A tile of `tile_rows` pixels and `tile_columns` features a workgroup of 128 invocations, 4 or 8
+/// pixels and 4 features each. Both operands of 16 inputs at a time stand in workgroup memory as
+/// vectors along the inputs; an invocation's rows and columns are interleaved with its neighbours', so
+/// that these read neighbouring vectors. `table.md` has what a GPU compiler makes of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in crate::kernels) struct Gemm {
     pub(in crate::kernels) storage: Storage,
     pub(in crate::kernels) tile_rows: usize,
+    pub(in crate::kernels) tile_columns: usize,
 }
 
 impl Gemm {
+    /// For so many features. Where they are few, a tile is narrow and high.
+    pub(in crate::kernels) fn new(storage: Storage, features: usize) -> Self {
+        let (tile_rows, tile_columns) = match features {
+            ..=32 => (128, 32),
+            _ => (64, 64),
+        };
+        Self {
+            storage,
+            tile_rows,
+            tile_columns,
+        }
+    }
+
+    /// Invocations that are beside each other in a tile.
+    fn across(&self) -> usize {
+        self.tile_columns / 4
+    }
+
+    /// Invocations that are below each other in a tile.
+    fn down(&self) -> usize {
+        Self::INVOCATIONS as usize / self.across()
+    }
+
     /// Code that brings what each invocation loads of the weights into workgroup memory.
     fn load_weights(&self) -> String {
         // How many vectors a load gives, and the load.
@@ -349,14 +364,14 @@ impl Gemm {
             for (var i = 0u; i < 4u; i++) {
                 if (inside && channel + part * 4u + i < inputs) { v[i] = weight[at + i]; }
             }
-            tile_b[part * 64u + column] = v;",
+            tile_b[part * WIDEu + column] = v;",
             ),
             Storage::F32 => (
                 1,
                 "let at = ((row * taps + tap) * inputs + channel) / 4u + part;
             var v = vec4<f32>(0.0);
             if (inside && channel + part * 4u < inputs) { v = weight[at]; }
-            tile_b[part * 64u + column] = v;",
+            tile_b[part * WIDEu + column] = v;",
             ),
             Storage::F16 => (
                 1,
@@ -366,7 +381,7 @@ impl Gemm {
                 let w = weight[at];
                 v = vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y));
             }
-            tile_b[part * 64u + column] = v;",
+            tile_b[part * WIDEu + column] = v;",
             ),
             Storage::Q8 => (
                 1,
@@ -377,7 +392,7 @@ impl Gemm {
                 let levels = vec4<f32>(vec4<u32>(w, w >> 8u, w >> 16u, w >> 24u) & vec4<u32>(255u));
                 v = (levels - 128.0) * scale_of(at);
             }
-            tile_b[part * 64u + column] = v;",
+            tile_b[part * WIDEu + column] = v;",
             ),
             Storage::Q4 => (
                 2,
@@ -392,15 +407,22 @@ impl Gemm {
                 low = (vec4<f32>(l) - 8.0) * scale;
                 high = (vec4<f32>(h) - 8.0) * scale;
             }
-            tile_b[part * 128u + column] = low;
-            tile_b[part * 128u + 64u + column] = high;",
+            tile_b[part * 2u * WIDEu + column] = low;
+            tile_b[(part * 2u + 1u) * WIDEu + column] = high;",
             ),
         };
+        let wide = self.tile_columns;
+        let code = code.replace("WIDEu", &format!("{wide}u"));
         let parts = TILE_DEPTH / 4 / vectors;
-        let loads = TILE_COLUMNS * parts / Self::INVOCATIONS as usize;
+        let all = wide * parts;
         let load = |index: usize| {
+            // Of a narrow tile with vectors in pairs, half of the invocations load something.
+            let some = match all < Self::INVOCATIONS as usize {
+                true => format!("if (invocation < {all}u) "),
+                false => String::new(),
+            };
             format!(
-                "        {{
+                "        {some}{{
             let load = invocation + {}u;
             let column = load / {parts}u;
             let part = load % {parts}u;
@@ -411,7 +433,7 @@ impl Gemm {
                 index * Self::INVOCATIONS as usize
             )
         };
-        (0..loads).map(load).collect()
+        each(all.div_ceil(Self::INVOCATIONS as usize), load)
     }
 
     /// How many vectors of the input an invocation loads.
@@ -445,8 +467,11 @@ impl Wgsl for Gemm {
     }
 
     fn body(&self) -> String {
-        let tile_rows = self.tile_rows;
-        let rows_each = tile_rows / 8;
+        let (tile_rows, wide) = (self.tile_rows, self.tile_columns);
+        let (across, down) = (self.across(), self.down());
+        let rows_each = tile_rows / down;
+        // Half of a gated tile is gates.
+        let half = wide / 2;
         let loads = self.input_loads();
         let pixels = each(loads, |load| {
             format!(
@@ -489,12 +514,12 @@ impl Wgsl for Gemm {
         let sums = each(rows_each, |i| {
             format!("    var sum_{i} = vec4<f32>(0.0);\n")
         });
-        let columns_b = (0..4).map(|j| format!("tile_b[k * 64u + tx + {}u]", j * 16));
+        let columns_b = (0..4).map(|j| format!("tile_b[k * {wide}u + tx + {}u]", j * across));
         let columns_b = columns_b.collect::<Vec<_>>().join(", ");
         let products = each(rows_each, |i| {
             format!(
                 "            sum_{i} += tile_a[k * {tile_rows}u + ty + {}u] * b;\n",
-                i * 8
+                i * down
             )
         });
         let next = each(rows_each - 1, |i| format!("sum_{i} = sum_{}; ", i + 1));
@@ -512,7 +537,7 @@ impl Wgsl for Gemm {
         format!(
             "\
 var<workgroup> tile_a: array<vec4<f32>, {}>;
-var<workgroup> tile_b: array<vec4<f32>, 256>;
+var<workgroup> tile_b: array<vec4<f32>, {}>;
 
 {GELU}
 {scale_of}
@@ -583,8 +608,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
     let tile_column = number % column_tiles;
     let first_row = number / column_tiles * {tile_rows}u;
     let split = workgroup.z;
-    let tx = invocation % 16u;
-    let ty = invocation / 16u;
+    let tx = invocation % {across}u;
+    let ty = invocation / {across}u;
 {pixels}{sums}
     let steps_a_tap = (inputs + 15u) / 16u;
     let first_step = split * info(15u);
@@ -608,12 +633,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
         }}
     }}
     // A loop over the rows of sums, which move up: a compiler takes long for what is written out.
-    for (var row = first_row + ty; row < min(first_row + {tile_rows}u, rows); row += 8u) {{
+    for (var row = first_row + ty; row < min(first_row + {tile_rows}u, rows); row += {down}u) {{
         for (var j = 0u; j < 4u; j++) {{
             if ((flags & 8u) == 0u) {{
-                store(row, tile_column * 64u + tx + j * 16u, sum_0[j], split);
+                store(row, tile_column * {wide}u + tx + j * {across}u, sum_0[j], split);
             }} else if (j < 2u) {{
-                store_gated(row, tile_column * 32u + tx + j * 16u, sum_0[j], sum_0[j + 2u]);
+                store_gated(row, tile_column * {half}u + tx + j * {across}u, sum_0[j], sum_0[j + 2u]);
             }}
         }}
         {next}
@@ -621,12 +646,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
 }}
 ",
             tile_rows * 4,
+            wide * 4,
         )
         .replace(
             "weight_row(column)",
-            "select(tile_column * 64u + column, \
-             select(tile_column * 32u + column, columns / 2u + tile_column * 32u + column - 32u, column >= 32u), \
-             (flags & 8u) != 0u)",
+            &format!(
+                "select(tile_column * {wide}u + column, \
+                 tile_column * {half}u + select(column, columns / 2u + column - {half}u, column >= {half}u), \
+                 (flags & 8u) != 0u)"
+            ),
         )
     }
 }
