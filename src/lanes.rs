@@ -289,7 +289,8 @@ mod portable {
     }
 
     macro_rules! lane_by_lane {
-        ($($name:ident $(<$shift:ident>)? ($($argument:ident: $kind:ty),*) -> $result:ty = $value:expr;)*) => {$(
+        ($($(#[$meta:meta])? $name:ident $(<$shift:ident>)? ($($argument:ident: $kind:ty),*) -> $result:ty = $value:expr;)*) => {$(
+            $(#[$meta])?
             #[inline(always)]
             pub fn $name$(<const $shift: u32>)?($($argument: $kind),*) -> $result {
                 let lane = |index: usize| {
@@ -317,6 +318,7 @@ mod portable {
         high_bits(word: Words) -> Numbers = (word >> 8) as i32 as f32;
         byte_at<SHIFT>(word: Words) -> Numbers = (word >> SHIFT & 0xff) as i32 as f32;
         or_shifted<SHIFT>(word: Words, bytes: Words) -> Words = word | bytes << SHIFT;
+        #[cfg(feature = "diffusion")]
         power_of_two(exponent: Words) -> Numbers = f32::from_bits(exponent << 23);
     }
 }
@@ -400,6 +402,7 @@ mod simd128 {
         f32x4_convert_i32x4(v128_and(u32x4_shr(words, SHIFT), i32x4_splat(0xff)))
     }
 
+    #[cfg(feature = "diffusion")]
     #[inline(always)]
     pub fn power_of_two(exponents: Words) -> Numbers {
         u32x4_shl(exponents, 23)
