@@ -14,6 +14,7 @@ mod concat;
 mod dequantize;
 #[cfg(feature = "gpu")]
 mod device;
+mod flex;
 mod gemm;
 mod group_norm;
 mod layer_norm;

@@ -8,8 +8,11 @@ use burn::tensor::Tensor;
 #[cfg(feature = "gpu")]
 use super::is_gpu;
 
-/// Some rows of `[batch, channels, height, width]`.
+/// Some rows of `[batch, channels, height, width]`; all of them are the map itself.
 pub fn slice_rows(x: Tensor<4>, rows: Range<usize>) -> Tensor<4> {
+    if rows.len() == x.dims()[2] {
+        return x;
+    }
     #[cfg(feature = "gpu")]
     if is_gpu(&x.device()) {
         let x = x.permute([0, 2, 3, 1]).slice_dim(1, rows);
@@ -18,8 +21,11 @@ pub fn slice_rows(x: Tensor<4>, rows: Range<usize>) -> Tensor<4> {
     x.slice_dim(2, rows)
 }
 
-/// One map below the other.
-pub fn concat_rows(maps: Vec<Tensor<4>>) -> Tensor<4> {
+/// One map below the other; a single one is itself, and not a copy.
+pub fn concat_rows(mut maps: Vec<Tensor<4>>) -> Tensor<4> {
+    if maps.len() == 1 {
+        return maps.remove(0);
+    }
     #[cfg(feature = "gpu")]
     if maps.first().is_some_and(|map| is_gpu(&map.device())) {
         let maps = maps.into_iter().map(|map| map.permute([0, 2, 3, 1]));

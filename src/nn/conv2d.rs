@@ -160,12 +160,8 @@ impl Conv2d {
     }
 
     fn convolve(&self, x: Tensor<4>, geometry: ConvGeometry) -> Tensor<4> {
-        let ConvRows {
-            x,
-            geometry,
-            addends,
-        } = self.conv_rows(x, geometry, None, None);
-        kernels::conv2d(x, self.weight.stored(), self.outputs(), geometry, addends)
+        let map = self.conv_rows(x, geometry, None, None);
+        kernels::conv2d(map, self.weight.stored(), self.outputs())
     }
 
     fn conv_rows(

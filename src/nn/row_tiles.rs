@@ -103,7 +103,8 @@ impl RowTiles {
 
     /// Some of the map's rows as a map.
     pub fn cut(&self, rows: Range<usize>) -> Self {
-        let parts = self.parts(rows).into_iter().map(whole_or_slice);
+        let parts = self.parts(rows).into_iter();
+        let parts = parts.map(|(tile, rows)| slice_rows(tile, rows));
         parts.collect::<Vec<_>>().into()
     }
 
@@ -139,7 +140,7 @@ impl RowTiles {
 
     /// The whole map.
     pub fn concat(self) -> Tensor<4> {
-        concat(self.tiles)
+        concat_rows(self.tiles)
     }
 }
 
@@ -150,20 +151,6 @@ pub fn chunk_rows(row_bytes: usize, height: usize) -> usize {
     match row_bytes * height <= TILE_BYTES {
         true => height,
         false => (TILE_BYTES / 2 / row_bytes.max(1)).clamp(1, height),
-    }
-}
-
-fn whole_or_slice((tile, rows): (Tensor<4>, Range<usize>)) -> Tensor<4> {
-    match rows.len() == tile.dims()[2] {
-        true => tile,
-        false => slice_rows(tile, rows),
-    }
-}
-
-fn concat(mut tiles: Vec<Tensor<4>>) -> Tensor<4> {
-    match tiles.len() {
-        1 => tiles.remove(0),
-        _ => concat_rows(tiles),
     }
 }
 

@@ -84,10 +84,7 @@ impl BenchDevice {
         bias: JsValue,
         stored: JsValue,
     ) -> JsResult<BenchRun> {
-        let layer = self
-            .weighted(weight, bias, stored)
-            .and_then(|weights| Linear::load(&weights))
-            .map_err(error_to_js)?;
+        let layer = self.weighted(weight, bias, stored, Linear::load)?;
         let x: Tensor<3> = self.tensor(&x);
         Ok(BenchRun::new(move || layer.forward(x.clone())))
     }
@@ -100,10 +97,7 @@ impl BenchDevice {
         bias: JsValue,
         stored: JsValue,
     ) -> JsResult<BenchRun> {
-        let layer = self
-            .weighted(weight, bias, stored)
-            .and_then(|weights| Conv2d::load(&weights))
-            .map_err(error_to_js)?;
+        let layer = self.weighted(weight, bias, stored, Conv2d::load)?;
         let x: Tensor<4> = self.tensor(&x);
         Ok(BenchRun::new(move || layer.forward(x.clone())))
     }
@@ -116,10 +110,9 @@ impl BenchDevice {
         bias: JsValue,
         groups: usize,
     ) -> JsResult<BenchRun> {
-        let layer = self
-            .weighted(weight, bias, "f32".into())
-            .and_then(|weights| GroupNorm::load(&weights, groups, NORM_EPSILON))
-            .map_err(error_to_js)?;
+        let layer = self.weighted(weight, bias, "f32".into(), |weights| {
+            GroupNorm::load(weights, groups, NORM_EPSILON)
+        })?;
         let x: Tensor<4> = self.tensor(&x);
         Ok(BenchRun::new(move || layer.forward_silu(x.clone())))
     }
@@ -202,11 +195,19 @@ impl BenchDevice {
         to_device(&tensor_from_js(value), &self.device)
     }
 
-    fn weighted(&self, weight: JsValue, bias: JsValue, stored: JsValue) -> Result<Weights> {
+    /// The layer that `load` makes of a weight, kept as in [`Self::linear`], and a bias.
+    fn weighted<L>(
+        &self,
+        weight: JsValue,
+        bias: JsValue,
+        stored: JsValue,
+        load: impl FnOnce(&Weights) -> Result<L>,
+    ) -> JsResult<L> {
         let weights = Weights::new(&self.device);
-        StoredTensor::new(weight, stored)?.put(&weights, "weight")?;
+        let put =
+            StoredTensor::new(weight, stored).and_then(|tensor| tensor.put(&weights, "weight"));
         weights.insert("bias", tensor_from_js(&bias));
-        Ok(weights)
+        put.and_then(|()| load(&weights)).map_err(error_to_js)
     }
 
     /// The tensors of a pack whose names begin with any of `parts`.

@@ -1,11 +1,8 @@
-use burn::backend::Flex;
-use burn::backend::tensor::FloatTensor;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, TensorData, module};
-#[cfg(feature = "cli")]
-use rayon::prelude::*;
 
 use super::AttentionMask;
+use crate::kernels::flex::{contiguous, for_each_chunk};
 use crate::lanes::Lanes;
 
 /// What the scores of a run of queries may take, in bytes: a processor's cache holds them.
@@ -47,17 +44,8 @@ pub(super) fn attention(
 /// The softmax over the last axis of `scores` times `scale`.
 fn softmax(scores: Tensor<4>, scale: f32) -> Tensor<4> {
     let (shape, device) = (scores.dims(), scores.device());
-    let memory: FloatTensor<Flex> = scores
-        .try_into_primitive::<Flex>()
-        .expect("the caller asked where the tensor is")
-        .to_contiguous();
-    let mut values = memory.storage::<f32>().to_vec();
-    drop(memory);
-    let row = |row: &mut [f32]| softmax_row(row, scale);
-    #[cfg(feature = "cli")]
-    values.par_chunks_mut(shape[3]).for_each(row);
-    #[cfg(not(feature = "cli"))]
-    values.chunks_mut(shape[3]).for_each(row);
+    let mut values = contiguous(scores).storage::<f32>().to_vec();
+    for_each_chunk(&mut values, shape[3], |_, row| softmax_row(row, scale));
     Tensor::from_data(TensorData::new(values, shape), &device)
 }
 

@@ -2,10 +2,9 @@ use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::TensorData;
 use half::f16;
-#[cfg(feature = "cli")]
-use rayon::prelude::*;
 
 use super::Unpack;
+use crate::kernels::flex::for_each_chunk;
 
 impl Unpack for Flex {
     fn dequantize_words(
@@ -40,30 +39,17 @@ fn dequantize<const BITS: u32, const LEVELS: usize>(
     group: usize,
 ) -> Vec<f32> {
     let mut values = vec![0f32; words.len() * LEVELS];
-    let dequantize_group = |(index, (values, words)): (usize, (&mut [f32], &[i32]))| {
+    for_each_chunk(&mut values, group, |index, values| {
         let half = (scales[index / 2] as u32 >> (index % 2 * 16)) as u16;
         let scale = f16::from_bits(half).to_f32();
         let (values, _) = values.as_chunks_mut::<LEVELS>();
-        for (values, word) in values.iter_mut().zip(words) {
+        for (values, word) in values.iter_mut().zip(&words[index * group / LEVELS..]) {
             for (index, value) in values.iter_mut().enumerate() {
                 let level = *word as u32 >> (index as u32 * BITS) & ((1 << BITS) - 1);
                 *value = (level as i32 - (1 << (BITS - 1))) as f32 * scale;
             }
         }
-    };
-    #[cfg(feature = "cli")]
-    values
-        .par_chunks_mut(group)
-        .zip(words.par_chunks(group / LEVELS))
-        .enumerate()
-        .with_min_len(1 << 10)
-        .for_each(dequantize_group);
-    #[cfg(not(feature = "cli"))]
-    values
-        .chunks_mut(group)
-        .zip(words.chunks(group / LEVELS))
-        .enumerate()
-        .for_each(dequantize_group);
+    });
     values
 }
 

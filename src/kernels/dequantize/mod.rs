@@ -63,43 +63,35 @@ impl StoredWeight {
     /// The values of `weights`, an even number of them each, one behind the other. `None` if they
     /// are stored in different ways or the scales of one fill no word.
     pub fn concat(weights: &[&Self]) -> Option<Self> {
-        match weights.first()? {
-            Self::F32(_) => {
-                let parts = weights.iter().map(|weight| match weight {
-                    Self::F32(values) => Some(values.as_ref().clone()),
-                    _ => None,
-                });
-                Some(Self::F32(Box::new(joined(parts.collect::<Option<_>>()?))))
-            }
-            Self::F16(_) => {
-                let parts = weights.iter().map(|weight| match weight {
-                    Self::F16(words) => Some(words.as_ref().clone()),
-                    _ => None,
-                });
-                let parts = parts.collect::<Option<_>>()?;
-                Some(Self::F16(Box::new(joined_words(parts))))
-            }
-            Self::Quantized(first) => {
-                let parts = weights.iter().map(|weight| match weight {
-                    Self::Quantized(part) => Some(part.as_ref()),
-                    _ => None,
-                });
-                let parts: Vec<_> = parts.collect::<Option<_>>()?;
-                let alike = |part: &&QuantizedWeight| {
+        let first = weights.first()?;
+        if !weights.iter().all(|weight| weight.is_stored_like(first)) {
+            return None;
+        }
+        let (mut numbers, mut words, mut scales) = (Vec::new(), Vec::new(), Vec::new());
+        for weight in weights {
+            match weight {
+                Self::F32(values) => numbers.push(values.as_ref().clone()),
+                Self::F16(halves) => words.push(halves.as_ref().clone()),
+                Self::Quantized(part) => {
                     let groups = part.words.dims()[0] * 32 / part.bits / part.group;
-                    (part.bits, part.group) == (first.bits, first.group) && groups.is_multiple_of(2)
-                };
-                parts.iter().all(alike).then(|| {
-                    let words = parts.iter().map(|part| part.words.clone());
-                    let scales = parts.iter().map(|part| part.scales.clone());
-                    Self::Quantized(Box::new(QuantizedWeight {
-                        words: joined_words(words.collect()),
-                        scales: joined_words(scales.collect()),
-                        ..first.as_ref().clone()
-                    }))
-                })
+                    if !groups.is_multiple_of(2) {
+                        return None;
+                    }
+                    words.push(part.words.clone());
+                    scales.push(part.scales.clone());
+                }
             }
         }
+        Some(match first {
+            Self::F32(_) => Self::F32(Box::new(joined(numbers))),
+            Self::F16(_) => Self::F16(Box::new(joined_words(words))),
+            Self::Quantized(first) => Self::Quantized(Box::new(QuantizedWeight {
+                words: joined_words(words),
+                scales: joined_words(scales),
+                bits: first.bits,
+                group: first.group,
+            })),
+        })
     }
 }
 

@@ -2,7 +2,7 @@ use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, activation, module};
 
 use super::{Addends, ConvGeometry, ConvRows, Enlarged};
-use crate::kernels::{StoredWeight, dequantize};
+use crate::kernels::{StoredWeight, concat_rows, dequantize};
 
 pub(super) fn linear(
     x: Tensor<3>,
@@ -42,11 +42,7 @@ pub(super) fn conv2d_by_rows(
     weight: &StoredWeight,
     rows: &mut dyn Iterator<Item = ConvRows>,
 ) -> Tensor<4> {
-    let mut rows: Vec<Tensor<4>> = rows.map(|rows| conv2d(rows, weight, out)).collect();
-    match rows.len() {
-        1 => rows.remove(0),
-        _ => Tensor::cat(rows, 2),
-    }
+    concat_rows(rows.map(|rows| conv2d(rows, weight, out)).collect())
 }
 
 fn conv2d(rows: ConvRows, weight: &StoredWeight, out: usize) -> Tensor<4> {

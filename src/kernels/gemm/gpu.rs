@@ -20,7 +20,7 @@ pub(super) fn linear(
     addends: Addends<3>,
 ) -> Tensor<3> {
     let product = Product::of_rows(&x, out, false);
-    let addends = Operands {
+    let addends = AddendBuffers {
         bias: addends.bias,
         shift: addends.shift,
         residual: addends.residual.map(floats),
@@ -34,7 +34,7 @@ pub(super) fn linear_geglu(
     out: usize,
     bias: Option<Tensor<1>>,
 ) -> Tensor<3> {
-    let addends = Operands {
+    let addends = AddendBuffers {
         bias,
         shift: None,
         residual: None,
@@ -75,7 +75,7 @@ pub(super) fn conv2d_by_rows(
             out_area: height * width,
             out_start: top * width,
         };
-        let addends = Operands {
+        let addends = AddendBuffers {
             bias: addends.bias,
             shift: addends.shift,
             residual: addends.residual.map(channels_last),
@@ -90,7 +90,7 @@ pub(super) fn conv2d_by_rows(
 }
 
 /// What is added to a product, as the kernel takes it.
-struct Operands {
+struct AddendBuffers {
     bias: Option<Tensor<1>>,
     shift: Option<Channels>,
     /// With the channels last.
@@ -137,7 +137,7 @@ impl Product {
     }
 
     /// The product of tokens.
-    fn of_tokens(&self, x: Tensor<3>, weight: &StoredWeight, addends: Operands) -> Tensor<3> {
+    fn of_tokens(&self, x: Tensor<3>, weight: &StoredWeight, addends: AddendBuffers) -> Tensor<3> {
         let x = floats(x);
         let out = empty(&x, [self.batch, self.out_area, self.out]);
         self.compute(x, weight, addends, &out);
@@ -145,10 +145,16 @@ impl Product {
     }
 
     /// Writes into `out`, which has the channels last.
-    fn compute(&self, x: CubeTensor, weight: &StoredWeight, addends: Operands, out: &CubeTensor) {
+    fn compute(
+        &self,
+        x: CubeTensor,
+        weight: &StoredWeight,
+        addends: AddendBuffers,
+        out: &CubeTensor,
+    ) {
         let [height, width] = self.output;
         let rows = self.batch * height * width;
-        let Operands {
+        let AddendBuffers {
             bias,
             shift,
             residual,

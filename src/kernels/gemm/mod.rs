@@ -131,34 +131,22 @@ pub fn linear_geglu(
     cpu::linear_geglu(x, weight, out, bias)
 }
 
-/// Convolves `[batch, in, height, width]` and adds `addends`; `weight` is `[out, height, width,
-/// in]`.
-pub fn conv2d(
-    x: Tensor<4>,
-    weight: &StoredWeight,
-    out: usize,
-    geometry: ConvGeometry,
-    addends: Addends<4>,
-) -> Tensor<4> {
-    let [batch, _, height, width] = x.dims();
-    let [out_height, out_width] = geometry.output([height, width]);
-    let shape = [batch, out, out_height, out_width];
-    let whole = ConvRows {
-        x,
-        geometry,
-        addends,
-    };
-    conv2d_by_rows(shape, weight, [whole].into_iter())
-}
-
-/// What some rows of a convolution's output are made of; see [`conv2d`].
+/// What a convolution's output, or some rows of it, is made of.
 pub struct ConvRows {
-    /// What they see of the input.
+    /// What they see of the input, `[batch, in, height, width]`.
     pub x: Tensor<4>,
     /// The convolution's geometry for that.
     pub geometry: ConvGeometry,
     /// What is added.
     pub addends: Addends<4>,
+}
+
+/// Convolves a map; `weight` is `[out, height, width, in]`.
+pub fn conv2d(map: ConvRows, weight: &StoredWeight, out: usize) -> Tensor<4> {
+    let [batch, _, height, width] = map.x.dims();
+    let [out_height, out_width] = map.geometry.output([height, width]);
+    let shape = [batch, out, out_height, out_width];
+    conv2d_by_rows(shape, weight, [map].into_iter())
 }
 
 /// As [`conv2d`], for an output of `shape` whose `rows` are made one lot after the other, from the
@@ -344,7 +332,15 @@ mod tests {
                         residual: Some(residual.clone().to_device(device)),
                         residual_top: 2,
                     };
-                    conv2d(x.clone().to_device(device), &weight, out, geometry, addends)
+                    conv2d(
+                        ConvRows {
+                            x: x.clone().to_device(device),
+                            geometry,
+                            addends,
+                        },
+                        &weight,
+                        out,
+                    )
                 });
                 assert_near(cpu, gpu, 1e-5);
             }

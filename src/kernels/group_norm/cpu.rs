@@ -1,12 +1,12 @@
 use std::ops::Range;
 
-use burn::backend::Flex;
-use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Tensor, TensorData};
 #[cfg(feature = "cli")]
 use rayon::prelude::*;
 
 use super::GroupNormParameters;
+use crate::kernels::flex::{contiguous, for_each_chunk};
+use crate::kernels::{concat_rows, slice_rows};
 use crate::lanes::Lanes;
 
 /// Numbers that are added up as `f32` before they join the others.
@@ -17,7 +17,7 @@ pub(super) fn scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParameters)
     let groups = parameters.groups;
     let mut moments = vec![Moments::default(); batch * groups];
     for tile in tiles {
-        let tile = memory(tile.clone());
+        let tile = contiguous(tile.clone());
         let values = tile.storage::<f32>();
         let group = values.len() / moments.len();
         #[cfg(feature = "cli")]
@@ -30,7 +30,7 @@ pub(super) fn scale_shift(tiles: &[Tensor<4>], parameters: &GroupNormParameters)
         }
     }
     let (weight, bias) = (&parameters.weight, &parameters.bias);
-    let (weight, bias) = (memory(weight.clone()), memory(bias.clone()));
+    let (weight, bias) = (contiguous(weight.clone()), contiguous(bias.clone()));
     let (weight, bias) = (weight.storage::<f32>(), bias.storage::<f32>());
     let mut result = Vec::with_capacity(batch * 2 * channels);
     for moments in moments.chunks(groups) {
@@ -57,23 +57,15 @@ pub(super) fn apply_to_rows(
     scale_shift: Tensor<3>,
     silu: bool,
 ) -> Tensor<4> {
-    let rows = maps
-        .into_iter()
-        .map(|(map, rows)| match rows.len() == map.dims()[2] {
-            true => map,
-            false => map.slice_dim(2, rows),
-        });
-    let mut rows: Vec<Tensor<4>> = rows.collect();
-    let x = match rows.len() {
-        1 => rows.remove(0),
-        _ => Tensor::cat(rows, 2),
-    };
+    let rows = maps.into_iter().map(|(map, rows)| slice_rows(map, rows));
+    let x = concat_rows(rows.collect());
     let (shape, device) = (x.dims(), x.device());
     let [_, channels, height, width] = shape;
-    let (x, scale_shift) = (memory(x), memory(scale_shift));
+    let (x, scale_shift) = (contiguous(x), contiguous(scale_shift));
     let (x, scale_shift) = (x.storage::<f32>(), scale_shift.storage::<f32>());
     let mut out = vec![0f32; x.len()];
-    let apply = |(plane, (out, x)): (usize, (&mut [f32], &[f32]))| {
+    let area = height * width;
+    for_each_chunk(&mut out, area, |plane, out| {
         let at = plane / channels * 2 * channels + plane % channels;
         let (scale, shift) = (scale_shift[at], scale_shift[at + channels]);
         let of = |x: Lanes| {
@@ -83,7 +75,7 @@ pub(super) fn apply_to_rows(
                 false => value,
             }
         };
-        let (fours, rest) = x.as_chunks::<4>();
+        let (fours, rest) = x[plane * area..][..area].as_chunks::<4>();
         let (out_fours, out_rest) = out.as_chunks_mut::<4>();
         for (out, x) in out_fours.iter_mut().zip(fours) {
             *out = of(Lanes::new(*x)).to_array();
@@ -91,28 +83,8 @@ pub(super) fn apply_to_rows(
         for (out, x) in out_rest.iter_mut().zip(rest) {
             [*out, ..] = of(Lanes::splat(*x)).to_array();
         }
-    };
-    let area = height * width;
-    #[cfg(feature = "cli")]
-    out.par_chunks_mut(area)
-        .zip(x.par_chunks(area))
-        .enumerate()
-        .with_min_len(BLOCK.div_ceil(area))
-        .for_each(apply);
-    #[cfg(not(feature = "cli"))]
-    out.chunks_mut(area)
-        .zip(x.chunks(area))
-        .enumerate()
-        .for_each(apply);
+    });
     Tensor::from_data(TensorData::new(out, shape), &device)
-}
-
-/// A tensor's numbers in the order of its axes.
-fn memory<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> {
-    let tensor = tensor.try_into_primitive::<Flex>();
-    tensor
-        .expect("the caller asked where the tensor is")
-        .to_contiguous()
 }
 
 /// How many numbers there are, their mean and the sum of their squared deviations.

@@ -1,0 +1,38 @@
+//! The numbers of tensors on the CPU, for what is computed there without Burn's operations.
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Tensor;
+#[cfg(feature = "cli")]
+use rayon::prelude::*;
+
+/// Numbers that are worth a task of their own, where there are threads.
+#[cfg(feature = "cli")]
+const TASK: usize = 1 << 15;
+
+/// A tensor's memory, in the order of its axes.
+pub(super) fn contiguous<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> {
+    let tensor = tensor.try_into_primitive::<Flex>();
+    tensor
+        .expect("the caller asked where the tensor is")
+        .to_contiguous()
+}
+
+/// Calls `make` with each chunk of `length` numbers and its index, on all threads that there are.
+pub(super) fn for_each_chunk(
+    values: &mut [f32],
+    length: usize,
+    make: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    #[cfg(feature = "cli")]
+    values
+        .par_chunks_mut(length)
+        .enumerate()
+        .with_min_len(TASK.div_ceil(length))
+        .for_each(|(index, chunk)| make(index, chunk));
+    #[cfg(not(feature = "cli"))]
+    values
+        .chunks_mut(length)
+        .enumerate()
+        .for_each(|(index, chunk)| make(index, chunk));
+}
