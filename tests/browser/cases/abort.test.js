@@ -82,4 +82,5 @@ test("a signal that has already fired, and one that fires while the model loads"
     assert.equal(failure.code, "aborted");
     assert.equal(failure.name, "AbortError");
   }
+  assert.equal(page.workers().length, 1, "an engine that was not made leaves no worker");
 });

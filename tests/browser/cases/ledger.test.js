@@ -5,7 +5,7 @@ import { after, test } from "node:test";
 import { packFullSize } from "../lib/full-size.js";
 import { scratch } from "../lib/native.js";
 import { open } from "../lib/open.js";
-import { memoryUse } from "../lib/page.js";
+import { ledger, memoryUse } from "../lib/page.js";
 
 const pack = packFullSize(scratch({ after }));
 
@@ -23,12 +23,11 @@ const generate = (page, options) =>
 
 /** What a picture of 512 x 512 takes, beside what only the first one does. */
 async function counted(page, options) {
-  const [worker] = page.workers();
   const size = { width: 512, height: 512 };
   await generate(page, { ...size, ...options });
-  const before = await worker.evaluate(() => ledger());
+  const before = await ledger(page);
   await generate(page, { ...size, ...options });
-  return difference(await worker.evaluate(() => ledger()), before);
+  return difference(await ledger(page), before);
 }
 
 const difference = (a, b) => Object.fromEntries(Object.keys(a).map((name) => [name, a[name] - b[name]]));

@@ -25,6 +25,9 @@ export const memoryUse = (page) => engineWorker(page).evaluate(() => memoryUse()
 /** What lib/worker/messages.js has noted in the worker of the page's only engine. */
 export const messageTypes = (page) => engineWorker(page).evaluate(() => messageTypes());
 
+/** What lib/worker/ledger.js has counted in the worker of the page's only engine. */
+export const ledger = (page) => engineWorker(page).evaluate(() => ledger());
+
 const engineWorker = (page) => page.workers().find((worker) => worker.url().endsWith("/internal/worker/engine.js"));
 
 /** How alike two lists of numbers are: 1 is the same direction. */

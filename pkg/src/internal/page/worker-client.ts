@@ -59,7 +59,6 @@ export class WorkerClient {
     options: CallOptions,
   ): Promise<Calls[Type]["answer"]> {
     const { signal } = options;
-    if (signal?.aborted) throw abortError(signal.reason);
     const reading = new AbortController();
     const abort = (): void => {
       reading.abort(signal?.reason);
@@ -68,6 +67,7 @@ export class WorkerClient {
     };
     signal?.addEventListener("abort", abort);
     try {
+      if (signal?.aborted) throw abortError(signal.reason);
       return await new Promise((resolve, reject) => {
         if (this.closed) throw this.#closing.signal.reason;
         this.#pending = { resolve, reject, options, reading };
