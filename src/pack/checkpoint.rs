@@ -218,10 +218,6 @@ impl Checkpoint {
         let unet = &self.configs["unet"];
         let inputs = unet.get("in_channels").and_then(Value::as_u64).unwrap_or(4);
         let context = unet.get("cross_attention_dim").and_then(Value::as_u64);
-        let prediction = self
-            .config("scheduler")
-            .and_then(|config| config.get("prediction_type"))
-            .and_then(Value::as_str);
         let family = if has_second_text_encoder
             || unet
                 .get("addition_embed_type")
@@ -230,7 +226,7 @@ impl Checkpoint {
             "SDXL"
         } else if inputs == 9 {
             "an inpainting model"
-        } else if context == Some(1024) || prediction.is_some_and(|kind| kind != "epsilon") {
+        } else if context == Some(1024) {
             "Stable Diffusion 2"
         } else {
             return Ok(());
