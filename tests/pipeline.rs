@@ -179,6 +179,22 @@ fn v_prediction_in_k_diffusion() {
     follows_run(&Case::load("fast/vpred_dpmpp_2m_karras_kdiff"), source);
 }
 
+/// Networks with blocks removed: one layer a block, no middle, three levels and four.
+#[test]
+#[ignore = "needs the whole of the golden data in GLASSINE_GOLDEN"]
+fn distilled_networks_make_the_pictures_that_diffusers_makes() {
+    for name in ["small", "tiny"] {
+        let source = changed_model(&format!("distilled-{name}"), |folder| {
+            std::fs::remove_dir_all(folder.join("unet")).unwrap();
+            model::copy_folder(
+                &golden(&format!("distilled/{name}/unet")),
+                &folder.join("unet"),
+            );
+        });
+        follows_run(&Case::load(&format!("distilled/{name}")), source);
+    }
+}
+
 /// A consistency model that was distilled with guidance is told the scale, and sees no negative prompt.
 #[test]
 fn guidance_by_embedding() {
