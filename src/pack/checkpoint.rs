@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::architecture::Architecture;
 use super::component::{Component, unsupported_family};
 use super::lora::Lora;
 use super::single_file;
@@ -187,6 +188,32 @@ impl Checkpoint {
         all.flat_map(|component| self.tensors(component))
             .map(|(_, info)| info.byte_len())
             .sum()
+    }
+
+    /// What the checkpoint is made of.
+    pub(super) fn architecture(&self) -> Architecture {
+        let configs = self.configs.iter();
+        let shapes = Component::ALL.into_iter().flat_map(|component| {
+            let own = self.tensors(component);
+            own.map(move |(name, info)| {
+                (format!("{}.{name}", component.name()), info.shape.clone())
+            })
+        });
+        Architecture {
+            configs: configs
+                .map(|(name, config)| (name.to_string(), config.clone()))
+                .collect(),
+            shapes: shapes.collect(),
+        }
+    }
+
+    /// Refuses a checkpoint that lacks a tensor or is of another architecture.
+    ///
+    /// # Errors
+    /// `model_damaged` or `model_unsupported`.
+    pub fn check(&self) -> Result<()> {
+        let outcome = self.architecture().check();
+        outcome.map_err(|(component, flaw)| flaw.into_error(&self.path, &component))
     }
 
     /// One tensor by canonical name, as `f32`.

@@ -25,7 +25,10 @@ pub fn inspect(path: &Path) -> Result<String> {
         return Ok(describe_pack(&Manifest::parse(&json)?));
     }
     match Checkpoint::open(path) {
-        Ok(checkpoint) => Ok(describe_checkpoint(&checkpoint)),
+        Ok(checkpoint) => {
+            checkpoint.check()?;
+            Ok(describe_checkpoint(&checkpoint))
+        }
         // A single file that is no checkpoint may still be one of its companions.
         Err(error) if path.is_file() => {
             let file = SafetensorsFile::open(path)?;

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use half::f16;
 use serde::Deserialize;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::adapter::{Adapter, AdapterKind};
+use super::architecture::Flaw;
 use super::checkpoint::Checkpoint;
 use super::component::{Component, sd15_scheduler};
 use super::control_net;
@@ -16,7 +17,7 @@ use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry};
 use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
-use crate::text::clip_vocabulary;
+use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
 use crate::weights::{Dtype, SafetensorsFile, write_safetensors};
 use crate::weights::{HostTensor, StoredType, TensorEntry};
@@ -165,6 +166,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             adapters.push((*kind, Adapter::open(files, *kind, path, &checkpoint)?));
         }
         let parts = open_parts(options, files, &checkpoint)?;
+        check(&checkpoint, &adapters, &parts)?;
         let part_bytes = parts.iter().map(|(_, _, file)| file.tensor_bytes());
         let adapter_bytes = adapters.iter().map(|(_, adapter)| adapter.tensor_bytes());
         let total_bytes =
@@ -183,8 +185,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             shards: Vec::new(),
             tensors: BTreeMap::new(),
         };
-        let merges = checkpoint.merges().unwrap_or(clip_vocabulary::merges());
-        packer.add_tokenizer(merges).await?;
+        packer.add_tokenizer(merges(&checkpoint)).await?;
         packer.add_checkpoint(&mut checkpoint).await?;
         for (kind, adapter) in &mut adapters {
             packer.add_adapter(*kind, adapter, &mut checkpoint).await?;
@@ -409,6 +410,41 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         self.store.write(MANIFEST_FILE, json).await?;
         Ok(manifest)
     }
+}
+
+/// Refuses models that cannot be run, before anything is written.
+fn check(
+    checkpoint: &Checkpoint,
+    adapters: &[(AdapterKind, Adapter)],
+    parts: &[(&'static str, Value, SafetensorsFile)],
+) -> Result<()> {
+    let mut whole = checkpoint.architecture();
+    let mut paths: BTreeMap<String, &Path> = BTreeMap::new();
+    for (kind, adapter) in adapters {
+        let component = format!("layers.{}", kind.as_str());
+        whole.configs.insert(component.clone(), json!({}));
+        whole.shapes.extend(adapter.shapes());
+        paths.insert(component, adapter.path());
+    }
+    for (component, config, file) in parts {
+        whole.configs.insert(component.to_string(), config.clone());
+        let shapes = file.tensors().iter();
+        let shapes = shapes.map(|(name, info)| (format!("{component}.{name}"), info.shape.clone()));
+        whole.shapes.extend(shapes);
+        paths.insert(component.to_string(), file.path());
+    }
+    let path_of = |component: &str| *paths.get(component).unwrap_or(&checkpoint.path());
+    let refused =
+        |(component, flaw): (String, Flaw)| flaw.into_error(path_of(&component), &component);
+    whole.check().map_err(refused)?;
+    let tokenizer = Tokenizer::from_merges(merges(checkpoint))?;
+    let vocabulary = whole.check_vocabulary(&tokenizer);
+    vocabulary.map_err(|flaw| refused(("text_encoder".into(), flaw)))
+}
+
+/// `merges.txt` of the checkpoint's tokenizer, or CLIP's.
+fn merges(checkpoint: &Checkpoint) -> &[u8] {
+    checkpoint.merges().unwrap_or(clip_vocabulary::merges())
 }
 
 /// The companion files that `options` name, each with its component and config.

@@ -137,10 +137,10 @@ impl NoiseSchedule {
                 "the scheduler config has thresholding set".into(),
             ));
         }
-        if config.clip_sample && !(config.clip_sample_range > 0.0) {
+        let range = config.clip_sample_range;
+        if config.clip_sample && (range.is_nan() || range <= 0.0) {
             return Err(unsupported(format!(
-                "the scheduler config has a clip_sample_range of {}",
-                config.clip_sample_range
+                "the scheduler config has a clip_sample_range of {range}"
             )));
         }
         let mut betas = betas(config)?;

@@ -35,7 +35,7 @@ pub enum Heads {
 }
 
 impl Heads {
-    fn at(&self, level: usize) -> Result<usize> {
+    pub(crate) fn at(&self, level: usize) -> Result<usize> {
         match self {
             Self::Same(heads) => Some(*heads),
             Self::PerLevel(heads) => heads.get(level).copied(),
