@@ -191,7 +191,8 @@ impl Manifest {
         let has = |layer: &usize| {
             let layer = format!("text_encoder.text_model.encoder.layers.{layer}.");
             let mut from = self.tensors.range(layer.clone()..);
-            from.next().is_some_and(|(name, _)| name.starts_with(&layer))
+            from.next()
+                .is_some_and(|(name, _)| name.starts_with(&layer))
         };
         let layers = (0..).take_while(has).count();
         if (1..=layers).contains(&clip_skip) {
@@ -200,7 +201,9 @@ impl Manifest {
         Err(Error::new(
             ErrorCode::BadOption,
             format!("clip skip {clip_skip} is not possible"),
-            format!("the text encoder has {layers} layers: 1 ends at the last, {layers} at the first"),
+            format!(
+                "the text encoder has {layers} layers: 1 ends at the last, {layers} at the first"
+            ),
         ))
     }
 

@@ -66,7 +66,10 @@ impl<'a> Conditioning<'a> {
             let (text, tags) = take_tags(prompt);
             let there = match loras {
                 [] => "no LoRA was given".into(),
-                loras => format!("{} were given, and work as strongly as said there", loras.join(", ")),
+                loras => format!(
+                    "{} were given, and work as strongly as said there",
+                    loras.join(", ")
+                ),
             };
             warnings.extend(tags.iter().map(|tag| match tag.kind.as_str() {
                 "lora" | "lyco" => format!("{tag} in the {what} has no effect: {there}"),
@@ -152,7 +155,11 @@ impl<'a> Conditioning<'a> {
             main,
             padding: padding.transpose()?,
             clip_skip: self.clip_skip,
-            embeddings: texts.used.iter().map(|place| self.embeddings[*place].name().into()).collect(),
+            embeddings: texts
+                .used
+                .iter()
+                .map(|place| self.embeddings[*place].name().into())
+                .collect(),
             warnings,
         })
     }
@@ -173,10 +180,15 @@ fn check_length(what: &str, prompt: &str) -> Result<()> {
 /// Refuses parts of `AND` that cannot be added. A warning where a prompt without `AND` has a weight.
 fn check_parts(parts: &[PromptPart], guidance: f32) -> Result<Option<String>> {
     let bad = |message: String, hint: &str| Err(Error::new(ErrorCode::BadOption, message, hint));
-    let heavy = parts.iter().find(|part| part.weight.abs() > MAX_PART_WEIGHT);
+    let heavy = parts
+        .iter()
+        .find(|part| part.weight.abs() > MAX_PART_WEIGHT);
     if let Some(part) = heavy {
         return bad(
-            format!("a prompt that ends in :{} has that weight, which is not possible", part.weight),
+            format!(
+                "a prompt that ends in :{} has that weight, which is not possible",
+                part.weight
+            ),
             "use -100 to 100, or write a comma behind the number if it is text",
         );
     }
@@ -202,7 +214,10 @@ fn check_parts(parts: &[PromptPart], guidance: f32) -> Result<Option<String>> {
 fn check_embeddings(embeddings: &[Embedding], manifest: &Manifest, room: usize) -> Result<()> {
     const TABLE: &str = "text_encoder.text_model.embeddings.token_embedding.weight";
     check_names(embeddings)?;
-    let width = manifest.tensors.get(TABLE).and_then(|entry| entry.shape.last());
+    let width = manifest
+        .tensors
+        .get(TABLE)
+        .and_then(|entry| entry.shape.last());
     let width = width.copied().unwrap_or(0);
     embeddings
         .iter()
@@ -258,7 +273,11 @@ impl Texts {
             [] => "none was given".into(),
             names => format!("{} were given", names.join(", ")),
         };
-        let unknown: BTreeSet<_> = self.prompts.iter().flat_map(|prompt| &prompt.unknown).collect();
+        let unknown: BTreeSet<_> = self
+            .prompts
+            .iter()
+            .flat_map(|prompt| &prompt.unknown)
+            .collect();
         let unknown = unknown
             .into_iter()
             .map(|name| format!("there is no embedding {name:?}: {there}"));
@@ -276,7 +295,8 @@ fn common_chunks(chunks: &[usize]) -> Option<usize> {
     let longest = chunks.iter().copied().max()?;
     let divides_all = |length: &usize| chunks.iter().all(|chunks| length.is_multiple_of(*chunks));
     let multiples = (1..).map(|times| times * longest);
-    let possible = multiples.take_while(|length| *length == longest || *length <= MAX_COMMON_CHUNKS);
+    let possible =
+        multiples.take_while(|length| *length == longest || *length <= MAX_COMMON_CHUNKS);
     possible.into_iter().find(divides_all)
 }
 

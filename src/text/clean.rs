@@ -67,7 +67,11 @@ fn clean_line(line: &str, entities: bool) -> String {
             true => unescape(&line),
             false => line.clone(),
         };
-        let plain: String = unescaped.chars().map(from_control).flat_map(plain).collect();
+        let plain: String = unescaped
+            .chars()
+            .map(from_control)
+            .flat_map(plain)
+            .collect();
         let cleaned: String = without_terminal_escapes(&plain)
             .chars()
             .filter(|character| !is_unwanted(*character))
@@ -102,7 +106,10 @@ fn entity(name: &str) -> Option<String> {
     if let Some(number) = name.strip_prefix('#') {
         return numbered(number);
     }
-    if name.is_empty() || name.len() > LONGEST_ENTITY || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if name.is_empty()
+        || name.len() > LONGEST_ENTITY
+        || !name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
         return None;
     }
     let named = |name: &str| {
@@ -113,7 +120,9 @@ fn entity(name: &str) -> Option<String> {
     let capitals = || {
         let small = name.to_ascii_lowercase();
         let all = name == small.to_ascii_uppercase();
-        named(&small).filter(|_| all).map(|text| text.to_uppercase())
+        named(&small)
+            .filter(|_| all)
+            .map(|text| text.to_uppercase())
     };
     named(name).or_else(capitals)
 }
@@ -146,7 +155,9 @@ fn from_control(character: char) -> char {
 
 /// A ligature's letters, the usual form of a half- or full-width character, a straight quote.
 fn plain(character: char) -> impl Iterator<Item = char> {
-    let ligature = LIGATURES.iter().find(|(ligature, _)| *ligature == character);
+    let ligature = LIGATURES
+        .iter()
+        .find(|(ligature, _)| *ligature == character);
     let letters = ligature.map_or("", |(_, letters)| letters);
     let single = match character {
         _ if ligature.is_some() => None,
@@ -206,10 +217,22 @@ mod tests {
             ("ＦＵＬＬ　ｗｉｄｔｈ！ Ｕﾀｰﾝ", "full width! uターン"),
             ("ﬁsh ﬂuﬃest ĳs ŉ Ǆ", "fish fluffiest ijs 'n dž"),
             ("\u{feff}cat\u{0} dog\u{7f}", "cat dog"),
-            ("cat &amp; dog &amp;amp; &quot;x&quot; &#39;", "cat & dog & \"x\" '"),
-            ("&eacute; &EACUTE; &SZLIG; &nTILDE; &hearts;", "é é ss &ntilde; ♥"),
-            ("&#233; &#xE9; &#X2019; &#147; &#0; &#55296;", "é é ' \" \u{fffd} \u{fffd}"),
-            ("this&not that &bogus; &; &#; &#x;", "this&not that &bogus; &; &#; &#x;"),
+            (
+                "cat &amp; dog &amp;amp; &quot;x&quot; &#39;",
+                "cat & dog & \"x\" '",
+            ),
+            (
+                "&eacute; &EACUTE; &SZLIG; &nTILDE; &hearts;",
+                "é é ss &ntilde; ♥",
+            ),
+            (
+                "&#233; &#xE9; &#X2019; &#147; &#0; &#55296;",
+                "é é ' \" \u{fffd} \u{fffd}",
+            ),
+            (
+                "this&not that &bogus; &; &#; &#x;",
+                "this&not that &bogus; &; &#; &#x;",
+            ),
             ("a <b> &amp; c", "a <b> &amp; c"),
             ("&amp;\n<b> &amp;\n&amp;", "&\n<b> &amp;\n&amp;"),
             ("\u{1b}[36;44mblue\u{1b}[0m", "blue"),

@@ -76,7 +76,16 @@ mod tests {
 
     #[test]
     fn only_the_word_divides_and_only_a_number_weighs() {
-        for prompt in ["a and b", "SAND", "AND_", "a (b:1.2)", "a:b", "a:", "a:1e3", "a:inf"] {
+        for prompt in [
+            "a and b",
+            "SAND",
+            "AND_",
+            "a (b:1.2)",
+            "a:b",
+            "a:",
+            "a:1e3",
+            "a:inf",
+        ] {
             check(prompt, &[(prompt, 1.0)]);
         }
         check("a:1.2.3", &[("a:1.2.3", 1.0)]);

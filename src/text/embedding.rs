@@ -152,9 +152,8 @@ impl File {
     fn open(files: &dyn Files, path: &Path) -> Result<Self> {
         let mut start = [0; 4];
         let opened = files.open(path);
-        let is_torch = opened.is_ok_and(|mut file| {
-            file.read_at(0, &mut start).is_ok() && TorchFile::is_one(&start)
-        });
+        let is_torch = opened
+            .is_ok_and(|mut file| file.read_at(0, &mut start).is_ok() && TorchFile::is_one(&start));
         Ok(match is_torch {
             true => Self::Torch(TorchFile::open_in(files, path)?),
             false => Self::Safetensors(SafetensorsFile::open_in(files, path)?),
@@ -226,7 +225,10 @@ const HINT: &str = "pass a textual inversion for Stable Diffusion 1.5";
 fn refusal(path: &Path, reason: &str, hint: &str) -> Error {
     Error::new(
         ErrorCode::ModelUnsupported,
-        format!("{} cannot be used as an embedding: {reason}", path.display()),
+        format!(
+            "{} cannot be used as an embedding: {reason}",
+            path.display()
+        ),
         hint,
     )
 }
@@ -249,9 +251,15 @@ pub(super) struct Vocabulary<'a> {
 
 impl<'a> Vocabulary<'a> {
     pub fn new(embeddings: &'a [Embedding]) -> Self {
-        let words = embeddings.iter().enumerate().flat_map(|(place, embedding)| {
-            embedding.words.iter().map(move |word| (word.as_str(), place))
-        });
+        let words = embeddings
+            .iter()
+            .enumerate()
+            .flat_map(|(place, embedding)| {
+                embedding
+                    .words
+                    .iter()
+                    .map(move |word| (word.as_str(), place))
+            });
         let mut words: Vec<_> = words.collect();
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
         Self { words }

@@ -199,10 +199,7 @@ mod tests {
             &[("a ", 2.0), ("red", 3.0), (" b", 1.0)],
         );
         check("[(red)] apple", &[("red apple", 1.0)]);
-        check(
-            "(a [b) c]",
-            &[("a ", 1.1), ("b", 1.0), (" c", 1.0 / 1.1)],
-        );
+        check("(a [b) c]", &[("a ", 1.1), ("b", 1.0), (" c", 1.0 / 1.1)]);
     }
 
     #[test]
@@ -236,8 +233,8 @@ mod tests {
         for inner in ["a:b", "a:", "a:1e3", "a:inf", "a:1.2.3", "a:+", "a:--1"] {
             check(&format!("({inner})"), &[(inner, 1.1)]);
         }
-        let huge = format!("a:{}", "9".repeat(50));
-        check(&format!("({huge})"), &[(&huge, 1.1)]);
+        let infinite = format!("a:{}", "9".repeat(400));
+        check(&format!("({infinite})"), &[(&infinite, 1.1)]);
         check("(:1.5)", &[]);
         check("a:1.5)", &[("a:1.5)", 1.0)]);
     }
@@ -255,9 +252,8 @@ mod tests {
     fn break_divides_wherever_it_is_a_word() {
         let pieces = |prompt: &str| -> Vec<String> {
             let pieces = WeightedText::parse(prompt);
-            let text = |parts: &Vec<WeightedText>| {
-                parts.iter().map(|part| part.text.as_str()).collect()
-            };
+            let text =
+                |parts: &Vec<WeightedText>| parts.iter().map(|part| part.text.as_str()).collect();
             pieces.iter().map(text).collect()
         };
         assert_eq!(pieces("one BREAK two"), ["one", "two"]);

@@ -91,7 +91,7 @@ impl TextEncoder {
             Tensor::from_data(TensorData::new(tokens, shape), &self.positions.device());
         let positions = self.positions.clone().narrow(0, 0, length);
         let mut hidden = tokens + positions.unsqueeze();
-        for layer in &self.layers[..=self.layers.len() - clip_skip] {
+        for layer in &self.layers[..self.layers.len() + 1 - clip_skip] {
             hidden = layer.forward(hidden);
         }
         self.final_norm.forward(hidden)

@@ -103,7 +103,11 @@ impl Prompt {
 
     /// The prompt's features; `clip_skip` is as in [`TextEncoder::forward`].
     pub async fn encode(&self, encoder: &TextEncoder, clip_skip: usize) -> Result<TextFeatures> {
-        let rows: Vec<_> = self.chunks.iter().map(|chunk| chunk.tokens.clone()).collect();
+        let rows: Vec<_> = self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.tokens.clone())
+            .collect();
         let features = encoder.forward(&rows, clip_skip);
         let [chunks, length, hidden] = features.dims();
         let mut values = host_values(features.into_data_async().await)?;

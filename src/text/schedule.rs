@@ -39,8 +39,8 @@ impl PromptSchedule {
     /// ```
     /// # use glassine::internals::text::PromptSchedule;
     /// let prompt = PromptSchedule::parse("a [red:blue:0.5] house").unwrap();
-    /// assert_eq!(prompt.at(1, 4), "a red house");
-    /// assert_eq!(prompt.at(2, 4), "a blue house");
+    /// assert_eq!(prompt.at(2, 4), "a red house");
+    /// assert_eq!(prompt.at(3, 4), "a blue house");
     /// ```
     pub fn parse(prompt: &str) -> Result<Self> {
         let mut parser = Parser {
@@ -61,10 +61,11 @@ impl PromptSchedule {
         Ok(Self(nodes))
     }
 
-    /// The text at `step`, counted from 0, of so many `steps`.
+    /// The text at `step`, counted from 0, of so many `steps`. Prompts count steps from 1, and the
+    /// web UIs take the first two for step 1: what holds until step 2 is there at 0, 1 and 2.
     pub fn at(&self, step: usize, steps: usize) -> String {
         let mut text = String::new();
-        write(&self.0, step + 1, steps, &mut text);
+        write(&self.0, step.max(1), steps, &mut text);
         text
     }
 }
@@ -259,12 +260,13 @@ fn enclosed(opening: char, inner: Vec<Node>, closing: char) -> Vec<Node> {
 mod tests {
     use super::PromptSchedule;
 
-    /// Fails unless `prompt` is `expected` at every one of its steps.
+    /// Fails unless `prompt` is `expected` at every one of its steps, counted from 1.
     fn check(prompt: &str, expected: &[&str]) {
         let schedule = PromptSchedule::parse(prompt).unwrap();
         let steps = expected.len();
-        let texts: Vec<_> = (0..steps).map(|step| schedule.at(step, steps)).collect();
+        let texts: Vec<_> = (1..=steps).map(|step| schedule.at(step, steps)).collect();
         assert_eq!(texts, expected, "{prompt}");
+        assert_eq!(schedule.at(0, steps), expected[0], "{prompt}");
     }
 
     #[test]

@@ -67,14 +67,24 @@ mod tests {
     fn tags_are_taken_out_of_the_text() {
         let (text, tags) = take_tags("a <lora:My style:0.8:0.5>house<hypernet:x>, <3 <b>");
         assert_eq!(text, "a house, <3 <b>");
-        let names: Vec<_> = tags.iter().map(|tag| (tag.kind.as_str(), tag.name())).collect();
+        let names: Vec<_> = tags
+            .iter()
+            .map(|tag| (tag.kind.as_str(), tag.name()))
+            .collect();
         assert_eq!(names, [("lora", "My style"), ("hypernet", "x")]);
         assert_eq!(tags[0].to_string(), "<lora:My style:0.8:0.5>");
     }
 
     #[test]
     fn what_is_no_tag_stays() {
-        for text in ["a < b : c > d", "<lora:", "<:x>", "<lora:>", "<<", "a <lora>"] {
+        for text in [
+            "a < b : c > d",
+            "<lora:",
+            "<:x>",
+            "<lora:>",
+            "<<",
+            "a <lora>",
+        ] {
             assert_eq!(take_tags(text), (text.to_string(), vec![]), "{text}");
         }
     }

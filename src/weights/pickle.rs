@@ -371,9 +371,8 @@ impl Machine<'_> {
             Value::Int(number) => u64::try_from(number).ok(),
             _ => None,
         };
-        let numbers = |id: Id| -> Option<Vec<u64>> {
-            self.items(id).ok()?.iter().map(number).collect()
-        };
+        let numbers =
+            |id: Id| -> Option<Vec<u64>> { self.items(id).ok()?.iter().map(number).collect() };
         let offset = number(&arguments[1])?;
         let (sizes, strides) = (numbers(arguments[2])?, numbers(arguments[3])?);
         if sizes.len() != strides.len() || sizes.len() > 8 {

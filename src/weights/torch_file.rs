@@ -103,7 +103,9 @@ impl TorchFile {
             return Err(wrong("is empty"));
         }
         let axes = || tensor.shape.iter().zip(&tensor.strides);
-        let last: u64 = axes().map(|(size, stride)| (*size as u64 - 1) * stride).sum();
+        let last: u64 = axes()
+            .map(|(size, stride)| (*size as u64 - 1) * stride)
+            .sum();
         let mut bytes = vec![0; (last as usize + 1) * tensor.dtype.size()];
         self.file
             .read_at(tensor.start, &mut bytes)
@@ -127,12 +129,18 @@ fn refused(path: &Path, refusal: Refusal) -> Error {
     match refusal {
         Refusal::Damaged(reason) => Error::new(
             ErrorCode::ModelDamaged,
-            format!("{} is not a sound file of PyTorch's: {reason}", path.display()),
+            format!(
+                "{} is not a sound file of PyTorch's: {reason}",
+                path.display()
+            ),
             "fetch it again, or take it as .safetensors",
         ),
         Refusal::Foreign(name) => Error::new(
             ErrorCode::ModelUnsupported,
-            format!("{} asks Python for {name}, which is not run", path.display()),
+            format!(
+                "{} asks Python for {name}, which is not run",
+                path.display()
+            ),
             "take the model as .safetensors",
         ),
     }
@@ -193,7 +201,11 @@ fn placed(
 /// An archive: `NAME/data.pkl`, and `NAME/data/KEY` for each storage.
 fn from_archive(file: &mut dyn ReadAt) -> std::result::Result<Tensors, Refusal> {
     let length = file.length().map_err(damaged)?;
-    let reader = Reader { file, position: 0, length };
+    let reader = Reader {
+        file,
+        position: 0,
+        length,
+    };
     let mut archive = ZipArchive::new(reader).map_err(damaged)?;
     let mut entries = BTreeMap::new();
     for index in 0..archive.len() {
@@ -210,7 +222,9 @@ fn from_archive(file: &mut dyn ReadAt) -> std::result::Result<Tensors, Refusal> 
         let start = start.ok_or_else(|| damaged(format!("{name} in it has a wrong size")))?;
         entries.insert(name, (index, start, size));
     }
-    let pickle = entries.keys().find_map(|name| name.strip_suffix("data.pkl"));
+    let pickle = entries
+        .keys()
+        .find_map(|name| name.strip_suffix("data.pkl"));
     let folder = pickle
         .ok_or_else(|| damaged("it holds no data.pkl"))?
         .to_string();
@@ -269,7 +283,9 @@ fn from_pickles(
         let Value::Text(key) = keys.value(*key) else {
             return Err(damaged("a storage has no name"));
         };
-        let used = tensors.iter().find(|(_, tensor)| tensor.storage.key == *key);
+        let used = tensors
+            .iter()
+            .find(|(_, tensor)| tensor.storage.key == *key);
         let (_, used) = used.ok_or_else(|| damaged(format!("nothing uses storage {key}")))?;
         let mut count = [0; 8];
         file.read_at(at, &mut count).map_err(damaged)?;
