@@ -4,7 +4,7 @@ mod support;
 
 use burn::tensor::Device;
 use glassine::ErrorCode;
-use glassine::internals::text::TextEncoder;
+use glassine::internals::text::{TextEncoder, Token};
 use glassine::internals::unet::Unet;
 use glassine::internals::weights::Weights;
 use glassine::pack::{FolderSource, Lora, Pack, Precision};
@@ -38,7 +38,8 @@ fn outputs(pack: &Pack<FolderSource>, case: &Case) -> [Vec<f32>; 2] {
     let manifest = pack.manifest();
     let text = manifest.text_encoder().unwrap();
     let text = TextEncoder::load(&text, &weights.at("text_encoder")).unwrap();
-    let features = text.forward(&[case.tensor("token_ids").row(0).u32()]);
+    let ids = case.tensor("token_ids").row(0).u32();
+    let features = text.forward(&[ids.into_iter().map(Token::Id).collect()], 1);
     let unet = Unet::load(&manifest.unet().unwrap(), &weights.at("unet"), None).unwrap();
     let timestep = case.number("/timestep") as f32;
     let epsilon = unet.forward(

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use glassine::internals::text::{
-    Prompt, TextEncoder, TextEncoderConfig, Tokenizer, WeightedText, clip_vocabulary,
+    Prompt, PromptPart, PromptSchedule, TextEncoder, TextEncoderConfig, Tokenizer, WeightedText,
+    clean, clip_vocabulary, take_tags,
 };
 use glassine::internals::weights::{HostTensor, RowChunk, StoredType, TensorEntry, Weights};
 use libfuzzer_sys::fuzz_target;
@@ -15,28 +16,33 @@ use libfuzzer_sys::fuzz_target;
 const LENGTH: usize = 77;
 
 fuzz_target!(|prompt: &str| {
-    let parts = WeightedText::parse(prompt);
-    assert!(parts.iter().all(|part| !part.text.is_empty()));
-    assert!(
-        parts
-            .windows(2)
-            .all(|pair| pair[0].weight != pair[1].weight)
-    );
+    let pieces = WeightedText::parse(prompt);
+    let parts = || pieces.iter().flatten();
+    assert!(parts().all(|part| !part.text.is_empty() && part.weight.is_finite()));
 
     let tokenizer = tokenizer();
     let ids = tokenizer.encode_padded(prompt, LENGTH);
     assert_eq!((ids.len(), ids[0]), (LENGTH, tokenizer.start_id()));
+    assert_eq!(clean(&clean(prompt)), clean(prompt));
 
-    let tokens: usize = parts
-        .iter()
-        .map(|part| tokenizer.encode(&part.text).len())
-        .sum();
-    let texts = [prompt.to_string(), String::new()];
-    let prompts = Prompt::batch(&texts, tokenizer, LENGTH);
-    let chunks = tokens.div_ceil(LENGTH - 2).max(1);
-    // The encoder also panics at ids beyond the vocabulary.
-    let features = ENCODER.with(|encoder| Prompt::encode(&prompts, encoder));
-    assert_eq!(features.dims(), [2, chunks * LENGTH, 1]);
+    let (text, _) = take_tags(prompt);
+    for part in PromptPart::split(&text) {
+        // What is too deep or too long is an error.
+        let Ok(schedule) = PromptSchedule::parse(&part.text) else {
+            return;
+        };
+        for step in 0..3 {
+            let text = schedule.at(step, 3);
+            let Ok(prompt) = Prompt::new(&text, tokenizer, LENGTH, &[]) else {
+                return;
+            };
+            // The encoder also panics at ids beyond the vocabulary.
+            let encode = |encoder: &TextEncoder| pollster::block_on(prompt.encode(encoder, 1));
+            let features = ENCODER.with(encode).expect("features");
+            assert_eq!(features.tokens, prompt.chunks() * LENGTH);
+            assert!(features.values.iter().all(|value| value.is_finite()));
+        }
+    }
 });
 
 thread_local! {

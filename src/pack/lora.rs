@@ -96,6 +96,12 @@ impl Lora {
         }
     }
 
+    /// What prompts call it: the file's name without its ending.
+    pub fn name(&self) -> String {
+        let stem = self.file.path().file_stem();
+        stem.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// Refuses a file with layers that are not among `names`, which are tensors of a pack.
     ///
     /// # Errors

@@ -74,6 +74,15 @@ pub struct Defaults {
     pub guidance: f32,
     /// Sampler name.
     pub sampler: String,
+    /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
+    #[serde(default = "Defaults::last_layer")]
+    pub clip_skip: usize,
+}
+
+impl Defaults {
+    fn last_layer() -> usize {
+        1
+    }
 }
 
 /// One shard: a safetensors file.
@@ -175,6 +184,30 @@ impl Manifest {
     /// Sum of the shards' lengths in bytes.
     pub fn total_bytes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.bytes).sum()
+    }
+
+    /// Refuses to end the text encoder at a layer that it does not have.
+    ///
+    /// # Errors
+    /// `bad_option`.
+    pub fn check_clip_skip(&self, clip_skip: usize) -> Result<()> {
+        let has = |layer: &usize| {
+            let layer = format!("text_encoder.text_model.encoder.layers.{layer}.");
+            let mut from = self.tensors.range(layer.clone()..);
+            from.next()
+                .is_some_and(|(name, _)| name.starts_with(&layer))
+        };
+        let layers = (0..).take_while(has).count();
+        if (1..=layers).contains(&clip_skip) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::BadOption,
+            format!("clip skip {clip_skip} is not possible"),
+            format!(
+                "the text encoder has {layers} layers: 1 ends at the last, {layers} at the first"
+            ),
+        ))
     }
 
     /// The config of the text encoder.

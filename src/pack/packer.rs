@@ -64,6 +64,9 @@ pub struct PackOptions {
     /// Default sampler of the model.
     #[serde(default)]
     pub default_sampler: SamplerName,
+    /// Default layer at which the text encoder ends: 1 is the last.
+    #[serde(default = "default_clip_skip")]
+    pub default_clip_skip: usize,
 }
 
 fn default_steps() -> usize {
@@ -74,11 +77,17 @@ fn default_guidance() -> f32 {
     PackOptions::DEFAULT_GUIDANCE
 }
 
+fn default_clip_skip() -> usize {
+    PackOptions::DEFAULT_CLIP_SKIP
+}
+
 impl PackOptions {
     /// Steps that suit Stable Diffusion 1.5.
     pub const DEFAULT_STEPS: usize = 20;
     /// Guidance scale that suits Stable Diffusion 1.5.
     pub const DEFAULT_GUIDANCE: f32 = 7.0;
+    /// The text encoder's last layer, at which Stable Diffusion 1.5 was trained.
+    pub const DEFAULT_CLIP_SKIP: usize = 1;
 
     /// The checkpoint `model` alone, in the default precision.
     pub fn new(model: impl Into<PathBuf>) -> Self {
@@ -96,6 +105,7 @@ impl PackOptions {
             default_steps: Self::DEFAULT_STEPS,
             default_guidance: Self::DEFAULT_GUIDANCE,
             default_sampler: SamplerName::default(),
+            default_clip_skip: Self::DEFAULT_CLIP_SKIP,
         }
     }
 
@@ -395,6 +405,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
                 steps: options.default_steps,
                 guidance: options.default_guidance,
                 sampler: options.default_sampler.to_string(),
+                clip_skip: options.default_clip_skip,
             },
             components: self.components,
             preview: Vec::new(),

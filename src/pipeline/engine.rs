@@ -1,9 +1,10 @@
 use burn::tensor::Device;
 
+use super::conditioning::Conditioning;
 use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny};
-use super::memory::estimate_memory;
+use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
 use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, check_passes};
@@ -25,6 +26,8 @@ pub struct Engine<S> {
     tokenizer: Tokenizer,
     networks: Networks,
     memory_limit: Option<u64>,
+    /// The names of the LoRAs that are merged.
+    loras: Vec<String>,
 }
 
 /// How a model is loaded. Made by `default()`; the fields are then set one by one.
@@ -35,7 +38,7 @@ pub struct LoadOptions {
     pub loras: Vec<Lora>,
     /// What the device's memory may be used for, in bytes; as much as there is if left out. Where
     /// all networks and the work together would take more, one is loaded at a time. See
-    /// [`estimate_memory`].
+    /// [`estimate_memory`](super::estimate_memory).
     pub memory_limit: Option<u64>,
 }
 
@@ -48,6 +51,10 @@ pub struct Generation {
     pub latent: Latent,
     /// Intermediate tensors, if they were asked for.
     pub dump: Dump,
+    /// The names of the embeddings that the prompts name.
+    pub embeddings: Vec<String>,
+    /// What the request says that has no effect, in words for its author.
+    pub warnings: Vec<String>,
 }
 
 impl<S: PackSource> Engine<S> {
@@ -67,6 +74,7 @@ impl<S: PackSource> Engine<S> {
         let pack = Pack::open(source).await?;
         #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
         kernels::warm_up(&device, &pack.manifest().weight_bits());
+        let loras = options.loras.iter().map(Lora::name).collect();
         for lora in options.loras {
             pack.apply(lora)?;
         }
@@ -75,6 +83,7 @@ impl<S: PackSource> Engine<S> {
             pack,
             networks: Networks::new(device),
             memory_limit: options.memory_limit,
+            loras,
         })
     }
 
@@ -89,7 +98,7 @@ impl<S: PackSource> Engine<S> {
             Stage::Unet(mode.adapter(manifest)),
             Stage::Decoders,
         ];
-        self.limit_memory(mode, width, height)?;
+        self.limit_memory(mode, width, height, GUIDED)?;
         let stages = match self.networks.one_at_a_time {
             true => &all[..1],
             false => &all,
@@ -97,10 +106,10 @@ impl<S: PackSource> Engine<S> {
         self.networks.require(stages, &self.pack, observer).await
     }
 
-    /// Decides whether all networks may be loaded at once for a picture of that size.
-    fn limit_memory(&mut self, mode: Mode, width: usize, height: usize) -> Result<()> {
-        let manifest = self.pack.manifest();
-        let estimate = estimate_memory(manifest, Some(mode), Some(width), Some(height))?;
+    /// Decides whether all networks may be loaded at once for a picture of that size, of each of
+    /// whose frames the UNet sees so many `rows`.
+    fn limit_memory(&mut self, mode: Mode, width: usize, height: usize, rows: usize) -> Result<()> {
+        let estimate = estimate(self.pack.manifest(), mode, width, height, rows)?;
         let too_much = |limit: u64| estimate.all_loaded > limit;
         self.networks.one_at_a_time = self.memory_limit.is_some_and(too_much);
         Ok(())
@@ -152,6 +161,8 @@ impl<S: PackSource> Engine<S> {
             layers: decoded.layers,
             latent: sampled.latent,
             dump,
+            embeddings: sampled.embeddings,
+            warnings: sampled.warnings,
         })
     }
 
@@ -162,7 +173,10 @@ impl<S: PackSource> Engine<S> {
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
         let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
-        self.limit_memory(plan.mode, plan.width, plan.height)?;
+        let manifest = self.pack.manifest();
+        let conditioning = Conditioning::read(request, &plan, manifest, &self.loras)?;
+        let rows = conditioning.rows().max(GUIDED);
+        self.limit_memory(plan.mode, plan.width, plan.height, rows)?;
         let init = match &request.init {
             Some(Init::Latent(latent)) => Some(latent.clone()),
             Some(Init::Picture(picture)) => {
@@ -172,13 +186,13 @@ impl<S: PackSource> Engine<S> {
             None => None,
         };
         let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), init)?;
+        let prompts = sampling.prompts(conditioning, &self.tokenizer)?;
         let pack = &self.pack;
         self.networks
             .require(&[Stage::TextEncoder], pack, observer)
             .await?;
         let text_encoder = self.networks.text_encoder();
-        let context = sampling.encode(&self.tokenizer, text_encoder, observer);
-        let context = context.await?;
+        let features = sampling.encode(prompts, text_encoder, observer).await?;
 
         let mut stages = vec![Stage::Unet(plan.mode.adapter(pack.manifest()))];
         stages.extend(request.control.as_ref().map(|_| Stage::ControlNet));
@@ -202,7 +216,7 @@ impl<S: PackSource> Engine<S> {
             ControlNetRun::new(network, control, &picture, &self.networks.device)
         });
         sampling
-            .run(&self.networks, &context, steering, observer)
+            .run(&self.networks, features, steering, observer)
             .await
     }
 
@@ -227,7 +241,8 @@ impl<S: PackSource> Engine<S> {
                 format!("use sides that are multiples of 8 up to {MAX_SIDE}"),
             ));
         }
-        self.limit_memory(Mode::default_for(self.pack.manifest()), width, height)?;
+        let mode = Mode::default_for(self.pack.manifest());
+        self.limit_memory(mode, width, height, GUIDED)?;
         self.require_encoders(observer).await?;
         encode(picture, gain, true, &self.networks, self.scaling_factor()?).await
     }
@@ -278,7 +293,7 @@ impl<S: PackSource> Engine<S> {
         let [_, _, height, width] = latent.values.shape[..] else {
             unreachable!("the latent was checked")
         };
-        self.limit_memory(latent.mode, width * 8, height * 8)?;
+        self.limit_memory(latent.mode, width * 8, height * 8, GUIDED)?;
         let stage = match vae {
             VaeKind::Full => Stage::Decoders,
             VaeKind::Tiny => Stage::TinyDecoder,

@@ -28,6 +28,20 @@ pub fn estimate_memory(
     let mode = mode.unwrap_or_else(|| Mode::default_for(manifest));
     let width = width.unwrap_or(manifest.defaults.width);
     let height = height.unwrap_or(manifest.defaults.height);
+    estimate(manifest, mode, width, height, GUIDED)
+}
+
+/// Rows that the UNet sees for each frame with guidance: of the prompt and of the negative prompt.
+pub(super) const GUIDED: usize = 2;
+
+/// As [`estimate_memory`], where the UNet sees so many `rows` for each frame.
+pub(super) fn estimate(
+    manifest: &Manifest,
+    mode: Mode,
+    width: usize,
+    height: usize,
+    rows: usize,
+) -> Result<MemoryEstimate> {
     if width.max(height) > MAX_SIDE {
         return Err(Error::new(
             ErrorCode::BadOption,
@@ -36,7 +50,7 @@ pub fn estimate_memory(
         ));
     }
     let pixels = (width * height) as u64;
-    let rows = 2 * mode.roles().len() as u64;
+    let rows = (rows * mode.roles().len()) as u64;
     let weights = |stage: Stage| -> u64 {
         let tensors = manifest.tensors.iter();
         let here = tensors.filter(|(name, _)| stage.wants(name));

@@ -1,5 +1,6 @@
 //! From a request to transparent layers: text, diffusion, VAE and transparency decoder in turn.
 
+mod conditioning;
 mod control;
 mod decode;
 mod encode;
@@ -29,4 +30,5 @@ pub use vae_kind::VaeKind;
 pub use crate::kernels::gpu_device;
 pub use crate::pack::{Mode, Role};
 pub use crate::sampling::{Convention, SamplerName};
+pub use crate::text::Embedding;
 pub use crate::weights::HostTensor;

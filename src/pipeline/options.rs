@@ -46,8 +46,10 @@ macro_rules! options {
 }
 
 options! {
-    /// What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
-    /// `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+    /// What the picture shows, as the web UIs read it: `(word:1.2)` and `(word)`, which is 1.1, count
+    /// more, `[word]` counts less, `[before:after:when]` and `[one|another]` change while sampling,
+    /// `BREAK` and `AND` divide; a backslash makes a bracket text. The other prompts are read likewise,
+    /// but without `AND`.
     prompt: String = "string";
     /// What it is to keep away from; used where guidance is not 1.
     negative_prompt: String = "string";
@@ -59,6 +61,8 @@ options! {
     background_prompt: String = "string";
     /// What the blended picture shows, in front of the main prompt.
     blended_prompt: String = "string";
+    /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
+    clip_skip: usize = "number";
     /// How much of `init` is given up, above 0 and at most 1; 0.7 if left out.
     strength: f64 = "number";
     /// How strongly `control` steers, 0 to 10; 1 if left out.
@@ -130,6 +134,7 @@ impl RequestOptions {
             foreground_prompt: self.foreground_prompt.unwrap_or_default(),
             background_prompt: self.background_prompt.unwrap_or_default(),
             blended_prompt: self.blended_prompt.unwrap_or_default(),
+            clip_skip: self.clip_skip,
             foreground: pictures.foreground,
             background: pictures.background,
             init: pictures.init.map(Init::Picture),

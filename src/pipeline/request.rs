@@ -3,6 +3,7 @@ use super::vae_kind::VaeKind;
 use crate::image::Picture;
 use crate::pack::{Manifest, Mode};
 use crate::sampling::{Convention, SamplerName};
+use crate::text::Embedding;
 use crate::transparency::OFFSET_GAIN;
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
@@ -34,8 +35,9 @@ impl Init {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Request {
-    /// What the picture shows. All prompts may be long and have
-    /// [weights](crate::text::WeightedText).
+    /// What the picture shows, as the web UIs read it: `(word:1.2)`, `[word]`, `BREAK`, `AND`,
+    /// `[before:after:when]`, `[one|another]`, names of embeddings. So are the other prompts, but that
+    /// `AND` divides this one alone.
     pub prompt: String,
     /// What it is to keep away from; used where guidance is not 1.
     pub negative_prompt: String,
@@ -47,6 +49,10 @@ pub struct Request {
     pub background_prompt: String,
     /// What the blended picture shows, in front of the main prompt.
     pub blended_prompt: String,
+    /// Words that the prompts may use beside their own.
+    pub embeddings: Vec<Embedding>,
+    /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
+    pub clip_skip: Option<usize>,
     /// The given foreground of mode `fg2bg`, of the output's size.
     pub foreground: Option<Picture>,
     /// The given background of mode `bg2fg`, of the output's size.
@@ -102,6 +108,8 @@ impl Request {
             foreground_prompt: String::new(),
             background_prompt: String::new(),
             blended_prompt: String::new(),
+            embeddings: Vec::new(),
+            clip_skip: None,
             foreground: None,
             background: None,
             init: None,
@@ -138,6 +146,7 @@ pub(super) struct ResolvedRequest {
     /// the scale instead.
     pub has_negative_rows: bool,
     pub sampler: SamplerName,
+    pub clip_skip: usize,
     fit: bool,
 }
 
@@ -180,6 +189,7 @@ impl ResolvedRequest {
                 Some(sampler) => sampler,
                 None => defaults.sampler.parse()?,
             },
+            clip_skip: request.clip_skip.unwrap_or(defaults.clip_skip),
             fit: request.fit,
         };
         let multiple = match mode {
@@ -187,6 +197,7 @@ impl ResolvedRequest {
             _ => size_multiple,
         };
         plan.check(request, multiple)?;
+        manifest.check_clip_skip(plan.clip_skip)?;
         request.vae.check(mode, manifest)?;
         if let Some(control) = &request.control {
             control.check(manifest)?;

@@ -2,15 +2,16 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
+use super::conditioning::{Conditioning, StepFeatures, StepPrompts};
 use super::control::ControlNetRun;
-use super::guidance::guided;
+use super::guidance::Guidance;
 use super::networks::Networks;
 use super::observer::{Event, Observer};
 use super::request::{Request, ResolvedRequest};
 use crate::pack::Manifest;
-use crate::pack::{Mode, Role};
+use crate::pack::Mode;
 use crate::sampling::{ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
-use crate::text::{Prompt, TextEncoder, Tokenizer};
+use crate::text::{TextEncoder, Tokenizer};
 use crate::unet::{Residuals, TextContext};
 use crate::weights::HostTensor;
 use crate::weights::host::{host_values, to_device};
@@ -38,6 +39,10 @@ pub struct Sampled {
     pub latent: Latent,
     /// Intermediate tensors, if they were asked for.
     pub dump: Dump,
+    /// The names of the embeddings that the prompts name.
+    pub embeddings: Vec<String>,
+    /// What the request says that has no effect, in words for its author.
+    pub warnings: Vec<String>,
 }
 
 /// A generation on its way from prompts to a finished latent.
@@ -71,47 +76,30 @@ impl<'a> Sampling<'a> {
         })
     }
 
-    /// The first half: runs the text encoder. Gives text features for the rows of a batch: the
-    /// negative prompt for every frame, if there is guidance, then each frame's own prompt. They are
-    /// read back, so that no work is left that needs the text encoder, which may be freed now.
+    /// What the prompts are at each step that is run, in tokens.
+    pub fn prompts(
+        &self,
+        conditioning: Conditioning<'_>,
+        tokenizer: &Tokenizer,
+    ) -> Result<StepPrompts> {
+        conditioning.tokenize(tokenizer, self.sampler.steps(), self.request.dump)
+    }
+
+    /// The first half: runs the text encoder, which may be freed afterwards.
     pub async fn encode(
         &mut self,
-        tokenizer: &Tokenizer,
+        prompts: StepPrompts,
         encoder: &TextEncoder,
         observer: &mut impl Observer,
-    ) -> Result<HostTensor> {
+    ) -> Result<StepFeatures> {
         if !observer.report(Event::Encoding).await {
             return Err(aborted());
         }
-        let request = self.request;
-        let roles = self.plan.mode.roles();
-        let guided = self.plan.has_negative_rows;
-        let mut texts = vec![request.prompt.clone()];
-        texts.extend(roles.iter().map(|role| frame_prompt(request, *role)));
-        texts.extend(guided.then(|| request.negative_prompt.clone()));
-        let length = self.manifest.text_encoder()?.max_position_embeddings;
-        let prompts = Prompt::batch(&texts, tokenizer, length);
-        let (main, rest) = prompts.split_at(1);
-        let (frames, negative) = rest.split_at(roles.len());
-        let encode = |prompts: &[Prompt]| Prompt::encode(prompts, encoder);
-        let positive = encode(frames);
-        let negative = guided.then(|| encode(negative));
-        if request.dump {
-            keep_features("text.cond", &encode(main), &mut self.dump).await?;
-            if roles.len() > 1 {
-                keep_features("text.cond.frames", &positive, &mut self.dump).await?;
-            }
-            if let Some(negative) = &negative {
-                keep_features("text.uncond", negative, &mut self.dump).await?;
-            }
+        let features = prompts.encode(encoder).await?;
+        if self.request.dump {
+            features.keep(&mut self.dump);
         }
-        let context = match negative {
-            Some(negative) => Tensor::cat(vec![negative.repeat_dim(0, roles.len()), positive], 0),
-            None => positive,
-        };
-        let shape = context.dims();
-        let values = host_values(context.into_data_async().await)?;
-        Ok(HostTensor::new(shape, values))
+        Ok(features)
     }
 
     /// The second half: runs the UNet, step by step. `steering` is the ControlNet at work, if there
@@ -119,12 +107,12 @@ impl<'a> Sampling<'a> {
     pub async fn run(
         mut self,
         networks: &Networks,
-        context: &HostTensor,
+        prompts: StepFeatures,
         steering: Option<ControlNetRun<'_>>,
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
         let (request, plan) = (self.request, self.plan);
-        let context = &TextContext::from(to_device(context, &networks.device));
+        let mut contexts = Vec::new();
         let frames = plan.mode.roles().len();
         let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
         let mut draw = frame_noise(request.seed, &shape);
@@ -156,24 +144,31 @@ impl<'a> Sampling<'a> {
             if step == steps {
                 break;
             }
+            if prompts.changes_at(step) {
+                contexts = prompts.contexts(step, &networks.device);
+            }
             let input = self.sampler.model_input(step);
-            let predicted = predict(
-                input,
-                &latent,
-                &shape,
-                context,
-                networks,
-                |batch, timesteps| {
-                    let steering = steering.as_ref()?;
-                    steering.residuals((step, steps), batch, timesteps, context)
-                },
-            );
-            let output = guided(
-                predicted.await?,
-                &shape,
-                plan.guidance,
-                request.guidance_rescale,
-            )?;
+            let mut predicted = Vec::new();
+            for context in &contexts {
+                let rows = predict(
+                    input,
+                    &latent,
+                    &shape,
+                    context,
+                    networks,
+                    |batch, timesteps| {
+                        let steering = steering.as_ref()?;
+                        steering.residuals((step, steps), batch, timesteps, context)
+                    },
+                );
+                predicted.extend(rows.await?);
+            }
+            let guidance = Guidance {
+                scale: plan.guidance,
+                weights: prompts.weights(),
+                rescale: request.guidance_rescale,
+            };
+            let output = guidance.apply(predicted, &shape)?;
             let wanted = request.preview_every;
             if wanted.is_some_and(|every| (step + 1).is_multiple_of(every)) {
                 let denoised = self.sampler.denoised(step, &latent, &output);
@@ -192,8 +187,13 @@ impl<'a> Sampling<'a> {
             mode: plan.mode,
             seed: request.seed,
         };
-        let dump = self.dump;
-        Ok(Sampled { latent, dump })
+        let (embeddings, warnings) = prompts.notes();
+        Ok(Sampled {
+            latent,
+            dump: self.dump,
+            embeddings,
+            warnings,
+        })
     }
 }
 
@@ -212,26 +212,6 @@ fn frame_noise(seed: u64, shape: &[usize]) -> impl FnMut() -> Vec<f32> + use<> {
 
 pub(super) fn aborted() -> Error {
     Error::new(ErrorCode::Aborted, "the work was aborted", "")
-}
-
-/// The text that steers a frame: what was said of it in particular, then the main prompt.
-fn frame_prompt(request: &Request, role: Role) -> String {
-    let own = match role {
-        Role::Foreground => &request.foreground_prompt,
-        Role::Background => &request.background_prompt,
-        Role::Blended => &request.blended_prompt,
-        Role::Image => "",
-    };
-    match own {
-        "" => request.prompt.clone(),
-        own => format!("{own}, {}", request.prompt),
-    }
-}
-
-async fn keep_features(name: &str, features: &Tensor<3>, dump: &mut Dump) -> Result<()> {
-    let values = host_values(features.to_data_async().await)?;
-    dump.insert(name.into(), HostTensor::new(features.dims(), values));
-    Ok(())
 }
 
 /// The UNet's output for every row of the batch that `context` is for.

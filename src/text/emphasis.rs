@@ -1,39 +1,49 @@
 //! How a prompt says which of its words count more or less, as the web UIs write it:
 //! `(word:1.2)` counts 1.2 times, `(word)` 1.1 times and `[word]` 1/1.1 times. Brackets within
-//! brackets multiply, and a backslash makes a bracket text.
+//! brackets multiply, and a backslash makes a bracket text. `BREAK` ends a chunk.
+
+use super::words::find_word;
 
 /// The factor of a bracket without a number; square brackets divide by it.
-const BRACKET_FACTOR: f32 = 1.1;
+const BRACKET_FACTOR: f64 = 1.1;
+
+/// The largest weight, and below 0 the smallest. What many brackets multiply to would be infinite.
+const MAX_WEIGHT: f64 = 1e4;
+
+/// The word after which text begins in a chunk of its own.
+const BREAK: &str = "BREAK";
 
 /// A part of a prompt and how much it counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedText {
     /// The text, without brackets and weights.
     pub text: String,
-    /// The factor on its features, 1 outside brackets.
-    pub weight: f32,
+    /// The factor on its features, 1 outside brackets; from -10,000 to 10,000.
+    pub weight: f64,
 }
 
 impl WeightedText {
-    /// Takes a prompt apart. Neighbours have different weights.
+    /// Takes a prompt apart: the pieces between the words `BREAK`, and the parts of each.
+    /// Neighbours have different weights.
     ///
     /// Every prompt has a reading: a bracket without its partner, such as that of `:)`, is text,
-    /// and so is a backslash before anything but a bracket or a backslash.
+    /// and a backslash before anything but a bracket or a backslash is left out.
     ///
     /// ```
     /// # use glassine::internals::text::WeightedText;
-    /// let parts = WeightedText::parse("a (red:1.3) apple :)");
-    /// let parts: Vec<_> = parts.iter().map(|part| (part.text.as_str(), part.weight)).collect();
+    /// let pieces = WeightedText::parse("a (red:1.3) apple :) BREAK hill");
+    /// let parts: Vec<_> = pieces[0].iter().map(|part| (part.text.as_str(), part.weight)).collect();
     /// assert_eq!(parts, [("a ", 1.0), ("red", 1.3), (" apple :)", 1.0)]);
+    /// assert_eq!(pieces[1][0].text, "hill");
     /// ```
-    pub fn parse(prompt: &str) -> Vec<Self> {
+    pub fn parse(prompt: &str) -> Vec<Vec<Self>> {
         let mut reader = Reader::default();
         let mut characters = prompt.chars().peekable();
         while let Some(character) = characters.next() {
             match character {
                 '\\' => {
                     let escaped = characters.next_if(|next| "()[]\\".contains(*next));
-                    reader.text(escaped.unwrap_or(character));
+                    escaped.into_iter().for_each(|escaped| reader.text(escaped));
                 }
                 '(' | '[' => reader.open(character),
                 ')' => reader.close('(', character),
@@ -76,7 +86,7 @@ impl Reader {
         self.goes_on = false;
     }
 
-    /// `opening` is the partner of `bracket`. Brackets in between that wait for theirs are text.
+    /// `opening` is the partner of `bracket`. Brackets in between go on waiting for theirs.
     fn close(&mut self, opening: char, bracket: char) {
         let partner = self
             .open
@@ -85,8 +95,7 @@ impl Reader {
         let Some(partner) = partner else {
             return self.text(bracket);
         };
-        let (_, first) = self.open[partner];
-        self.open.truncate(partner);
+        let (_, first) = self.open.remove(partner);
         let factor = match opening {
             '(' => self.take_number(first).unwrap_or(BRACKET_FACTOR),
             _ => 1.0 / BRACKET_FACTOR,
@@ -99,13 +108,13 @@ impl Reader {
     }
 
     /// Removes the `:number` that the text after the bracket of part `first` ends with.
-    fn take_number(&mut self, first: usize) -> Option<f32> {
+    fn take_number(&mut self, first: usize) -> Option<f64> {
         let (last, earlier) = self.parts.split_last_mut()?;
         let (before, number) = last.text.rsplit_once(':')?;
         // `parse` alone would also read `inf` and `1e3`.
         let plain = |character: char| character.is_ascii_digit() || "+-.".contains(character);
         let number = number.trim();
-        let weight: f32 = number.parse().ok().filter(|_| number.chars().all(plain))?;
+        let weight: f64 = number.parse().ok().filter(|_| number.chars().all(plain))?;
         if earlier.len() <= first || !weight.is_finite() {
             return None;
         }
@@ -113,15 +122,32 @@ impl Reader {
         Some(weight)
     }
 
-    fn finish(self) -> Vec<WeightedText> {
-        let mut merged: Vec<WeightedText> = Vec::new();
-        for part in self.parts.into_iter().filter(|part| !part.text.is_empty()) {
-            match merged.last_mut() {
-                Some(last) if last.weight == part.weight => last.text += &part.text,
-                _ => merged.push(part),
+    fn finish(self) -> Vec<Vec<WeightedText>> {
+        let mut pieces: Vec<Vec<WeightedText>> = vec![Vec::new()];
+        for mut part in self.parts {
+            part.weight = part.weight.clamp(-MAX_WEIGHT, MAX_WEIGHT);
+            while let Some(position) = find_word(&part.text, BREAK) {
+                let after = part.text[position + BREAK.len()..].trim_start().to_string();
+                part.text.truncate(position);
+                part.text.truncate(part.text.trim_end().len());
+                append(&mut pieces, part.clone());
+                pieces.push(Vec::new());
+                part.text = after;
             }
+            append(&mut pieces, part);
         }
-        merged
+        pieces
+    }
+}
+
+/// Adds a part to the last of `pieces`.
+fn append(pieces: &mut [Vec<WeightedText>], part: WeightedText) {
+    let Some(piece) = pieces.last_mut().filter(|_| !part.text.is_empty()) else {
+        return;
+    };
+    match piece.last_mut() {
+        Some(last) if last.weight == part.weight => last.text += &part.text,
+        _ => piece.push(part),
     }
 }
 
@@ -130,8 +156,10 @@ mod tests {
     use super::WeightedText;
 
     /// Fails unless `prompt` has these parts, up to rounding of the weights.
-    fn check(prompt: &str, expected: &[(&str, f32)]) {
-        let parts = WeightedText::parse(prompt);
+    fn check(prompt: &str, expected: &[(&str, f64)]) {
+        let pieces = WeightedText::parse(prompt);
+        assert_eq!(pieces.len(), 1, "{prompt}");
+        let parts = &pieces[0];
         let texts: Vec<_> = parts.iter().map(|part| part.text.as_str()).collect();
         let expected_texts: Vec<_> = expected.iter().map(|(text, _)| *text).collect();
         assert_eq!(texts, expected_texts, "{prompt}");
@@ -171,6 +199,7 @@ mod tests {
             &[("a ", 2.0), ("red", 3.0), (" b", 1.0)],
         );
         check("[(red)] apple", &[("red apple", 1.0)]);
+        check("(a [b) c]", &[("a ", 1.1), ("b", 1.0), (" c", 1.0 / 1.1)]);
     }
 
     #[test]
@@ -178,7 +207,7 @@ mod tests {
         check(r"\(red\)", &[("(red)", 1.0)]);
         check(r"(\(red\):1.5)", &[("(red)", 1.5)]);
         check(r"\[a\] \\", &[(r"[a] \", 1.0)]);
-        check(r"\a \", &[(r"\a \", 1.0)]);
+        check(r"\a \:\", &[("a :", 1.0)]);
     }
 
     #[test]
@@ -196,7 +225,7 @@ mod tests {
             check(prompt, if prompt.is_empty() { &[] } else { &whole });
         }
         check("((red) apple", &[("(", 1.0), ("red", 1.1), (" apple", 1.0)]);
-        check("(a [b) c]", &[("a [b", 1.1), (" c]", 1.0)]);
+        check("(a [b) c", &[("a [b", 1.1), (" c", 1.0)]);
     }
 
     #[test]
@@ -204,9 +233,32 @@ mod tests {
         for inner in ["a:b", "a:", "a:1e3", "a:inf", "a:1.2.3", "a:+", "a:--1"] {
             check(&format!("({inner})"), &[(inner, 1.1)]);
         }
-        let huge = format!("a:{}", "9".repeat(50));
-        check(&format!("({huge})"), &[(&huge, 1.1)]);
+        let infinite = format!("a:{}", "9".repeat(400));
+        check(&format!("({infinite})"), &[(&infinite, 1.1)]);
         check("(:1.5)", &[]);
         check("a:1.5)", &[("a:1.5)", 1.0)]);
+    }
+
+    #[test]
+    fn weights_have_a_limit() {
+        let deep = format!("{}red{}", "(".repeat(1000), ")".repeat(1000));
+        check(&deep, &[("red", 1e4)]);
+        check("(red:-99999999)", &[("red", -1e4)]);
+        let light = format!("{}red{}", "[".repeat(1000), "]".repeat(1000));
+        check(&light, &[("red", 0.0)]);
+    }
+
+    #[test]
+    fn break_divides_wherever_it_is_a_word() {
+        let pieces = |prompt: &str| -> Vec<String> {
+            let pieces = WeightedText::parse(prompt);
+            let text =
+                |parts: &Vec<WeightedText>| parts.iter().map(|part| part.text.as_str()).collect();
+            pieces.iter().map(text).collect()
+        };
+        assert_eq!(pieces("one BREAK two"), ["one", "two"]);
+        assert_eq!(pieces("BREAK (a BREAK b:1.2),BREAK"), ["", "a", "b,", ""]);
+        assert_eq!(pieces("a BREAK\nBREAK b"), ["a", "", "b"]);
+        assert_eq!(pieces("break BREAKS DAYBREAK"), ["break BREAKS DAYBREAK"]);
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +36,16 @@ fn clip_positions() -> usize {
     77
 }
 
-/// CLIP's text transformer: token ids to features.
+/// What stands at a place of the text encoder's input.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Token {
+    /// A token of the vocabulary.
+    Id(u32),
+    /// A vector of an [`Embedding`](super::Embedding), as wide as the encoder's features.
+    Vector(Arc<[f32]>),
+}
+
+/// CLIP's text transformer: tokens to features.
 pub struct TextEncoder {
     tokens: EmbeddingTable,
     positions: Tensor<2>,
@@ -56,26 +67,31 @@ impl TextEncoder {
         })
     }
 
-    /// Features `[batch, tokens, hidden]` of equally long rows of token ids, after the final norm.
-    pub fn forward(&self, ids: &[Vec<u32>]) -> Tensor<3> {
-        self.forward_skipping(ids, 0)
+    /// How many layers there are.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
     }
 
-    /// As [`TextEncoder::forward`] without the last `skipped` layers ("clip skip 2" skips one).
-    pub fn forward_skipping(&self, ids: &[Vec<u32>], skipped: usize) -> Tensor<3> {
-        let length = ids.first().map_or(0, Vec::len);
-        let row = |id: &u32| {
-            self.tokens
-                .row(*id as usize)
-                .expect("an id of the vocabulary")
+    /// Features `[batch, tokens, hidden]` of equally long rows of tokens, after the last but
+    /// `clip_skip - 1` layer and the final norm: 1 runs all layers, 2 all but the last.
+    ///
+    /// Panics at an id beyond the vocabulary, a vector of another width, and if no layer is left.
+    pub fn forward(&self, rows: &[Vec<Token>], clip_skip: usize) -> Tensor<3> {
+        let length = rows.first().map_or(0, Vec::len);
+        let values = |token: &Token| match token {
+            Token::Id(id) => {
+                let row = self.tokens.row(*id as usize);
+                row.expect("an id of the vocabulary")
+            }
+            Token::Vector(vector) => vector.to_vec(),
         };
-        let tokens: Vec<f32> = ids.iter().flatten().flat_map(row).collect();
-        let shape = [ids.len(), length, self.tokens.columns()];
+        let tokens: Vec<f32> = rows.iter().flatten().flat_map(values).collect();
+        let shape = [rows.len(), length, self.tokens.columns()];
         let tokens: Tensor<3> =
             Tensor::from_data(TensorData::new(tokens, shape), &self.positions.device());
         let positions = self.positions.clone().narrow(0, 0, length);
         let mut hidden = tokens + positions.unsqueeze();
-        for layer in &self.layers[..self.layers.len() - skipped] {
+        for layer in &self.layers[..self.layers.len() + 1 - clip_skip] {
             hidden = layer.forward(hidden);
         }
         self.final_norm.forward(hidden)

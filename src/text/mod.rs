@@ -1,13 +1,26 @@
-//! From a prompt to the features that steer the UNet: CLIP's tokenizer and text encoder.
+//! From a prompt to the features that steer the UNet: the web UIs' grammar of prompts, CLIP's
+//! tokenizer and text encoder.
 
+mod clean;
+mod composition;
+mod embedding;
 mod emphasis;
 mod encoder;
 mod prompt;
+mod schedule;
+mod tags;
 mod tokenizer;
+mod words;
 
+pub use clean::clean;
+pub use composition::PromptPart;
+pub use embedding::Embedding;
+pub(crate) use embedding::check_names;
 pub use emphasis::WeightedText;
-pub use encoder::{TextEncoder, TextEncoderConfig};
-pub use prompt::Prompt;
+pub use encoder::{TextEncoder, TextEncoderConfig, Token};
+pub use prompt::{Prompt, TextFeatures};
+pub use schedule::PromptSchedule;
+pub use tags::{Tag, take_tags};
 pub use tokenizer::Tokenizer;
 
 pub mod clip_vocabulary;

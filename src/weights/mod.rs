@@ -7,8 +7,10 @@ mod entry;
 mod files;
 pub(crate) mod host;
 mod on_device;
+mod pickle;
 mod quantize;
 pub(crate) mod safetensors;
+mod torch_file;
 pub(crate) mod weight;
 
 pub use entry::{RowChunk, StoredType, TensorEntry};
@@ -17,4 +19,5 @@ pub use host::HostTensor;
 pub use on_device::Weights;
 pub use quantize::{Quantization, Quantized, dequantize, quantize};
 pub use safetensors::{Dtype, SafetensorsFile, TensorInfo, write_safetensors};
+pub use torch_file::{TorchFile, TorchTensor};
 pub use weight::{EmbeddingTable, Weight};

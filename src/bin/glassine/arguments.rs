@@ -80,6 +80,9 @@ pub struct Pack {
     /// The sampler that suits the model: lcm or tcd where a LoRA of that kind is merged into it.
     #[arg(long, default_value_t)]
     pub default_sampler: SamplerName,
+    /// The text encoder's layer that suits the model: 1 is the last, 2 the last but one.
+    #[arg(long, default_value_t = PackOptions::DEFAULT_CLIP_SKIP)]
+    pub default_clip_skip: usize,
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,
@@ -93,7 +96,11 @@ pub struct Generate {
     /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
-    /// What the picture shows; (word:1.2) or (word) count more, [word] counts less.
+    /// A textual inversion, called NAME in prompts or after its file; may be given several times.
+    #[arg(long = "embedding", value_name = "FILE[:NAME]")]
+    pub embeddings: Vec<String>,
+    /// What the picture shows; (word:1.2) or (word) count more, [word] counts less, [one:other:0.5]
+    /// changes at half of the steps, [one|other] at each, BREAK and AND divide.
     #[arg(long)]
     pub prompt: String,
     /// What it is to keep away from.
@@ -111,6 +118,9 @@ pub struct Generate {
     /// What the blended picture shows, in front of the prompt.
     #[arg(long, default_value = "")]
     pub blended_prompt: String,
+    /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
+    #[arg(long)]
+    pub clip_skip: Option<usize>,
     /// The foreground that mode fg2bg paints a background for.
     #[arg(long)]
     pub foreground: Option<PathBuf>,

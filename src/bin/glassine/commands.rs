@@ -6,7 +6,7 @@ use glassine::compose::{Scene, flatten, to_ora, to_psd};
 use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
-    Control, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
+    Control, Embedding, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
 };
 use glassine::{Error, ErrorCode, Result};
 
@@ -60,6 +60,7 @@ async fn pack(arguments: Pack) -> Result<()> {
     options.default_steps = arguments.default_steps;
     options.default_guidance = arguments.default_guidance;
     options.default_sampler = arguments.default_sampler;
+    options.default_clip_skip = arguments.default_clip_skip;
     let progress = Progress::new();
     let show = async |event: LoadEvent| {
         progress.show("packing", event.loaded_bytes, event.total_bytes);
@@ -77,6 +78,15 @@ fn split_lora(lora: &str) -> (PathBuf, f32) {
     (file.into(), strength)
 }
 
+/// `FILE` or `FILE:NAME`.
+fn open_embedding(embedding: &str) -> Result<Embedding> {
+    let whole = Path::new(embedding);
+    match embedding.rsplit_once(':') {
+        Some((file, name)) if !whole.is_file() => Embedding::open(Path::new(file), Some(name)),
+        _ => Embedding::open(whole, None),
+    }
+}
+
 async fn generate(arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
     let request = request(&arguments)?;
@@ -90,6 +100,12 @@ async fn generate(arguments: Generate) -> Result<()> {
     options.loras = loras;
     let mut engine = Engine::open(source, device, options).await?;
     let generation = engine.generate(&request, &mut progress).await?;
+    for warning in &generation.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if !generation.embeddings.is_empty() {
+        eprintln!("embeddings: {}", generation.embeddings.join(", "));
+    }
     if let Some(path) = &arguments.dump {
         files::write_tensors(path, &generation.dump)?;
     }
@@ -109,6 +125,12 @@ fn request(arguments: &Generate) -> Result<Request> {
         request.foreground_prompt = arguments.fg_prompt.clone();
         request.background_prompt = arguments.bg_prompt.clone();
         request.blended_prompt = arguments.blended_prompt.clone();
+        request.embeddings = arguments
+            .embeddings
+            .iter()
+            .map(|embedding| open_embedding(embedding))
+            .collect::<Result<_>>()?;
+        request.clip_skip = arguments.clip_skip;
         request.foreground = picture(&arguments.foreground)?;
         request.background = picture(&arguments.background)?;
         request.init = match &arguments.init {

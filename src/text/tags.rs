@@ -1,0 +1,91 @@
+//! `<lora:name:0.8>`: what the web UIs let a prompt say of files beside the model.
+
+/// A tag of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// What it names: `lora`, ...
+    pub kind: String,
+    /// What follows the first colon.
+    pub argument: String,
+}
+
+impl Tag {
+    /// What the tag names, without strengths.
+    pub fn name(&self) -> &str {
+        let name = self.argument.split(':').next();
+        name.unwrap_or_default().trim()
+    }
+}
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "<{}:{}>", self.kind, self.argument)
+    }
+}
+
+/// The prompt without its tags, and the tags in order.
+pub fn take_tags(prompt: &str) -> (String, Vec<Tag>) {
+    let (mut text, mut tags) = (String::new(), Vec::new());
+    let mut rest = prompt;
+    while let Some(position) = rest.find('<') {
+        let (before, from) = rest.split_at(position);
+        text += before;
+        match tag_at(from) {
+            Some((tag, length)) => {
+                tags.push(tag);
+                rest = &from[length..];
+            }
+            None => {
+                text.push('<');
+                rest = &from[1..];
+            }
+        }
+    }
+    (text + rest, tags)
+}
+
+/// The tag that `text` begins with, and its length.
+fn tag_at(text: &str) -> Option<(Tag, usize)> {
+    let (inner, _) = text.strip_prefix('<')?.split_once('>')?;
+    let (kind, argument) = inner.split_once(':')?;
+    let is_kind = |character: char| character.is_alphanumeric() || character == '_';
+    if kind.is_empty() || argument.is_empty() || !kind.chars().all(is_kind) {
+        return None;
+    }
+    let tag = Tag {
+        kind: kind.into(),
+        argument: argument.into(),
+    };
+    Some((tag, inner.len() + 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::take_tags;
+
+    #[test]
+    fn tags_are_taken_out_of_the_text() {
+        let (text, tags) = take_tags("a <lora:My style:0.8:0.5>house<hypernet:x>, <3 <b>");
+        assert_eq!(text, "a house, <3 <b>");
+        let names: Vec<_> = tags
+            .iter()
+            .map(|tag| (tag.kind.as_str(), tag.name()))
+            .collect();
+        assert_eq!(names, [("lora", "My style"), ("hypernet", "x")]);
+        assert_eq!(tags[0].to_string(), "<lora:My style:0.8:0.5>");
+    }
+
+    #[test]
+    fn what_is_no_tag_stays() {
+        for text in [
+            "a < b : c > d",
+            "<lora:",
+            "<:x>",
+            "<lora:>",
+            "<<",
+            "a <lora>",
+        ] {
+            assert_eq!(take_tags(text), (text.to_string(), vec![]), "{text}");
+        }
+    }
+}
