@@ -20,6 +20,7 @@ from transformers import CLIPTokenizer
 REPOSITORY = Path(__file__).resolve().parents[2]
 CASES = [
     "controlnet",
+    "edit/soft_ddim",
     "fast/lcm4_guidance_embedding",
     "fast/tcd4_lora",
     "fast/vpred_ddim_trailing_zsnr",
@@ -43,7 +44,6 @@ CASES = [
     "pipeline/i2i_64x64_ddim",
     "pipeline/i2i_64x64_dpmpp_2m_karras_kdiff",
     "pipeline/t2i_128x64_ddim",
-    "pipeline/t2i_128x64_dpmpp_2m_karras_diffusers",
     "pipeline/t2i_64x64_ddim",
     "pipeline/t2i_64x64_dpmpp_2m_karras_kdiff",
     "pipeline/t2i_nocfg_ddim",
@@ -77,6 +77,8 @@ CASES = [
 FILES = [
     "controlnet/model/config.json",
     "controlnet/model/diffusion_pytorch_model.safetensors",
+    "edit/soft_ddim/init.png",
+    "edit/soft_ddim/mask.png",
     "fast/lcm4_guidance_embedding/cond_proj.safetensors",
     "fast/vpred_ddim_trailing_zsnr/scheduler_config.json",
     "fast/vpred_euler_trailing_zsnr/scheduler_config.json",

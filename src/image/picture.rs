@@ -64,41 +64,6 @@ impl Picture {
         })
     }
 
-    /// The picture scaled and cropped around its centre to `width` x `height`, which keeps its
-    /// proportions. Colours are weighted by alpha, so that hidden ones do not bleed in.
-    pub fn fitted(&self, width: usize, height: usize) -> Self {
-        // In [0, 1], outside of which resizing cuts values off.
-        let premultiplied = self.rgba.chunks_exact(4).flat_map(|pixel| {
-            let alpha = f32::from(pixel[3]) / 255.0;
-            [0, 1, 2]
-                .map(|channel| f32::from(pixel[channel]) / 255.0 * alpha)
-                .into_iter()
-                .chain([alpha])
-        });
-        let (own_width, own_height) = (self.width as u32, self.height as u32);
-        let buffer = image::Rgba32FImage::from_raw(own_width, own_height, premultiplied.collect());
-        let picture = image::DynamicImage::from(buffer.expect("four values a pixel"));
-        let picture = without_far_ends(picture, width, height);
-        let filter = image::imageops::FilterType::Triangle;
-        let resized = picture.resize_to_fill(width as u32, height as u32, filter);
-        let rgba = resized.into_rgba32f().into_raw();
-        let straight = rgba.chunks_exact(4).flat_map(|pixel| {
-            let alpha = pixel[3].clamp(0.0, 1.0);
-            let color = |value: f32| (value / alpha.max(1e-6) * 255.0).round() as u8;
-            [
-                color(pixel[0]),
-                color(pixel[1]),
-                color(pixel[2]),
-                (alpha * 255.0).round() as u8,
-            ]
-        });
-        Self {
-            width,
-            height,
-            rgba: straight.collect(),
-        }
-    }
-
     /// Planes of red, green and blue in [-1, 1] on mid-grey, `(2 · colour - 1) · alpha`: what the
     /// VAE and the hint encoder see of a transparent picture.
     pub fn on_grey(&self) -> Vec<f32> {
@@ -182,27 +147,4 @@ fn decode(bytes: &[u8]) -> std::result::Result<image::DynamicImage, String> {
         }
     }
     reader()?.decode().map_err(to_text)
-}
-
-/// `picture` without what lies far outside of the part that fills `width` x `height`: scaled with
-/// the rest, the ends of a long strip would take gigabytes before they are cropped.
-fn without_far_ends(
-    picture: image::DynamicImage,
-    width: usize,
-    height: usize,
-) -> image::DynamicImage {
-    /// How many times the length that is needed is kept.
-    const KEPT: u64 = 4;
-    let (own_width, own_height) = (picture.width(), picture.height());
-    let kept = |own: u32, other: u32, side: usize, other_side: usize| {
-        let needed = (u64::from(other) * side as u64).div_ceil(other_side as u64);
-        u64::from(own).min(KEPT * needed) as u32
-    };
-    let kept_width = kept(own_width, own_height, width, height);
-    let kept_height = kept(own_height, own_width, height, width);
-    if (kept_width, kept_height) == (own_width, own_height) {
-        return picture;
-    }
-    let (left, top) = (own_width - kept_width, own_height - kept_height);
-    picture.crop_imm(left / 2, top / 2, kept_width, kept_height)
 }

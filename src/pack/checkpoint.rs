@@ -243,7 +243,6 @@ impl Checkpoint {
 
     fn refuse_other_families(&self, has_second_text_encoder: bool) -> Result<()> {
         let unet = &self.configs["unet"];
-        let inputs = unet.get("in_channels").and_then(Value::as_u64).unwrap_or(4);
         let context = unet.get("cross_attention_dim").and_then(Value::as_u64);
         let family = if has_second_text_encoder
             || unet
@@ -251,8 +250,6 @@ impl Checkpoint {
                 .is_some_and(Value::is_string)
         {
             "SDXL"
-        } else if inputs == 9 {
-            "an inpainting model"
         } else if context == Some(1024) {
             "Stable Diffusion 2"
         } else {

@@ -52,7 +52,13 @@ fn unusable(config: &Value, file: &SafetensorsFile, base: &Checkpoint) -> Option
     if inputs != Some(&3) || order.is_some_and(|order| order != "rgb") {
         return Some("its control picture is not RGB".into());
     }
-    let copied = ["conv_in.", "time_embedding.", "down_blocks.", "mid_block."];
+    // An inpainting model's first convolution has more inputs.
+    let copied = [
+        "conv_in.bias",
+        "time_embedding.",
+        "down_blocks.",
+        "mid_block.",
+    ];
     let is_copied = |name: &str| copied.iter().any(|start| name.starts_with(start));
     let mut skips = 1;
     for (name, info) in base.tensors(Component::Unet) {

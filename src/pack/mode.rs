@@ -44,6 +44,11 @@ impl Mode {
 
     /// What `manifest`'s pack lacks for this mode; `None` if it can be served.
     pub fn missing_part(self, manifest: &Manifest) -> Option<String> {
+        let inpaints = manifest.unet().is_ok_and(|unet| unet.is_inpainting());
+        if inpaints && self != Self::Opaque {
+            let part = "a model that is not for inpainting, which repaints opaque pictures";
+            return Some(part.into());
+        }
         if self.is_transparent() && !manifest.has("transparency_decoder") {
             let file = "layer_sd15_vae_transparent_decoder.safetensors";
             let option = "--transparency-decoder";

@@ -2,6 +2,7 @@ use burn::tensor::Tensor;
 
 use super::networks::{Networks, Stage};
 use super::observer::{Event, Observer};
+use super::repaint::Repaint;
 use super::sample::{Dump, Latent, aborted};
 use crate::Result;
 use crate::image::Picture;
@@ -30,6 +31,17 @@ pub struct Decoded {
     pub layers: Vec<Layer>,
     /// `pixel` and `rgba`, if they were asked for.
     pub dump: Dump,
+}
+
+impl Decoded {
+    /// Puts the layer back into the picture that was repainted, if one was.
+    pub fn repainted(&mut self, repaint: Option<&Repaint>) {
+        if let Some(repaint) = repaint {
+            for layer in &mut self.layers {
+                layer.picture = repaint.finish(&layer.picture);
+            }
+        }
+    }
 }
 
 /// Runs what `stage` loaded, decoders or TAESD's, frame by frame.

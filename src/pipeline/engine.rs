@@ -7,8 +7,9 @@ use super::encode::{Encoded, encode, encode_tiny};
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
+use super::repaint::Repaint;
 use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, check_passes};
-use super::sample::{Dump, Latent, Sampled, Sampling};
+use super::sample::{Dump, Latent, Sampled, Sampling, Start};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
@@ -146,7 +147,7 @@ impl<S: PackSource> Engine<S> {
         observer: &mut impl Observer,
     ) -> Result<Generation> {
         let sampled = self.sample(request, observer).await?;
-        let decoded = self
+        let mut decoded = self
             .decode(
                 &sampled.latent,
                 request.vae,
@@ -155,6 +156,7 @@ impl<S: PackSource> Engine<S> {
                 observer,
             )
             .await?;
+        decoded.repainted(sampled.repaint.as_ref());
         let mut dump = sampled.dump;
         dump.extend(decoded.dump);
         Ok(Generation {
@@ -177,15 +179,8 @@ impl<S: PackSource> Engine<S> {
         let conditioning = Conditioning::read(request, &plan, manifest, &self.loras)?;
         let rows = conditioning.rows().max(GUIDED);
         self.limit_memory(plan.mode, plan.width, plan.height, rows)?;
-        let init = match &request.init {
-            Some(Init::Latent(latent)) => Some(latent.clone()),
-            Some(Init::Picture(picture)) => {
-                let picture = plan.fitted(picture);
-                Some(self.encode_init(&picture, request, &plan, observer).await?)
-            }
-            None => None,
-        };
-        let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), init)?;
+        let start = self.start(request, &plan, observer).await?;
+        let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), start)?;
         let prompts = sampling.prompts(conditioning, &self.tokenizer)?;
         let pack = &self.pack;
         self.networks
@@ -245,6 +240,42 @@ impl<S: PackSource> Engine<S> {
         self.limit_memory(mode, width, height, GUIDED)?;
         self.require_encoders(observer).await?;
         encode(picture, gain, true, &self.networks, self.scaling_factor()?).await
+    }
+
+    /// Encodes what `request` starts from.
+    async fn start(
+        &mut self,
+        request: &Request,
+        plan: &ResolvedRequest,
+        observer: &mut impl Observer,
+    ) -> Result<Start> {
+        let repaint = Repaint::new(request, (plan.width, plan.height))?;
+        let picture = match (&request.init, &repaint) {
+            (None, _) => return Ok(Start::default()),
+            (Some(Init::Latent(latent)), _) => {
+                return Ok(Start {
+                    init: Some(latent.clone()),
+                    ..Start::default()
+                });
+            }
+            (Some(Init::Picture(_)), Some(repaint)) => repaint.part(plan.width, plan.height),
+            (Some(Init::Picture(picture)), None) => plan.fitted(picture),
+        };
+        let init = self.encode_init(&picture, request, plan, observer).await?;
+        let hidden = match &repaint {
+            Some(repaint) if self.pack.manifest().unet()?.is_inpainting() => {
+                let (networks, factor) = (&self.networks, self.scaling_factor()?);
+                let hidden = repaint.hidden(&picture);
+                let encoded = encode(&hidden, 0.0, false, networks, factor);
+                Some(encoded.await?.latent)
+            }
+            _ => None,
+        };
+        Ok(Start {
+            init: Some(init),
+            repaint,
+            hidden,
+        })
     }
 
     async fn encode_init(

@@ -63,8 +63,15 @@ options! {
     blended_prompt: String = "string";
     /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
     clip_skip: usize = "number";
-    /// How much of `init` is given up, above 0 and at most 1; 0.7 if left out.
+    /// How much of `init` is given up, above 0 and at most 1; if left out 0.7, and 1 with a `mask`.
     strength: f64 = "number";
+    /// Repaint the part of `init` that is masked and so many pixels around it, at the output's size;
+    /// `init` may then have any size.
+    mask_crop: usize = "number";
+    /// Width in pixels of a soft edge inside of the mask, 0 to 256; 0 if left out.
+    mask_softness: usize = "number";
+    /// Keep the alpha of `init` where it is repainted, in mode `single`.
+    keep_alpha: bool = "boolean";
     /// How strongly `control` steers, 0 to 10; 1 if left out.
     control_scale: f32 = "number";
     /// The part of the steps that goes by before `control` steers, from 0; 0 if left out.
@@ -111,6 +118,8 @@ pub struct RequestPictures {
     pub background: Option<Picture>,
     /// What to start from instead of noise alone.
     pub init: Option<Picture>,
+    /// Where `init` is repainted.
+    pub mask: Option<Picture>,
     /// What the model's ControlNet sees.
     pub control: Option<Picture>,
 }
@@ -148,7 +157,11 @@ impl RequestOptions {
                 }
             }),
             fit: self.fit.unwrap_or(default.fit),
-            strength: self.strength.unwrap_or(default.strength),
+            strength: self.strength,
+            mask: pictures.mask,
+            mask_crop: self.mask_crop,
+            mask_softness: self.mask_softness.unwrap_or(default.mask_softness),
+            keep_alpha: self.keep_alpha.unwrap_or(default.keep_alpha),
             mode: self.mode,
             width: self.width,
             height: self.height,

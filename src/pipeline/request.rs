@@ -63,9 +63,19 @@ pub struct Request {
     pub control: Option<Control>,
     /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
     pub fit: bool,
-    /// How much of `init` is given up, above 0 and at most 1. (f64, since it decides a whole number
-    /// of steps.)
-    pub strength: f64,
+    /// How much of `init` is given up, above 0 and at most 1; 0.7 if left out, and 1 with a mask.
+    /// (f64, since it decides a whole number of steps.)
+    pub strength: Option<f64>,
+    /// Where `init`, a picture, is repainted: grey times alpha, of the same size. White repaints, black
+    /// keeps, and between is each place's own strength. In modes `single` and `opaque`.
+    pub mask: Option<Picture>,
+    /// Repaint the part of the picture that is masked and so many pixels around it, at the output's
+    /// size. The picture may then have any size.
+    pub mask_crop: Option<usize>,
+    /// Width in pixels of a soft edge inside of the mask.
+    pub mask_softness: usize,
+    /// Keep the picture's alpha where it is repainted, in mode `single`.
+    pub keep_alpha: bool,
     /// Gain on the transparency encoder's offset for `init`.
     pub offset_gain: f32,
     /// Width in pixels, a multiple of [`Engine::size_multiple`](super::Engine::size_multiple).
@@ -115,7 +125,11 @@ impl Request {
             init: None,
             control: None,
             fit: false,
-            strength: 0.7,
+            strength: None,
+            mask: None,
+            mask_crop: None,
+            mask_softness: 0,
+            keep_alpha: false,
             offset_gain: OFFSET_GAIN,
             mode: None,
             width: None,
@@ -132,6 +146,23 @@ impl Request {
             preview_every: None,
             dump: false,
         }
+    }
+}
+
+impl Request {
+    /// The picture that it starts from, if it does from one.
+    pub(super) fn init_picture(&self) -> Option<&Picture> {
+        match &self.init {
+            Some(Init::Picture(picture)) => Some(picture),
+            _ => None,
+        }
+    }
+
+    /// How much of `init` is given up; `None` where there is none.
+    pub(super) fn resolved_strength(&self) -> Option<f64> {
+        let usual = if self.mask.is_some() { 1.0 } else { 0.7 };
+        let strength = self.strength.unwrap_or(usual);
+        self.init.is_some().then_some(strength)
     }
 }
 
@@ -176,12 +207,20 @@ impl ResolvedRequest {
             ));
         }
         let defaults = &manifest.defaults;
+        check_mask(request, mode, manifest)?;
+        // Without a crop, a picture is repainted as a whole.
+        let whole = request.init_picture();
+        let whole = whole.filter(|_| request.mask.is_some() && request.mask_crop.is_none());
         let guidance = request.guidance.unwrap_or(defaults.guidance);
         let embedded = manifest.unet()?.time_cond_proj_dim.is_some();
         let plan = Self {
             mode,
-            width: request.width.unwrap_or(defaults.width),
-            height: request.height.unwrap_or(defaults.height),
+            width: request
+                .width
+                .unwrap_or(whole.map_or(defaults.width, |whole| whole.width)),
+            height: request
+                .height
+                .unwrap_or(whole.map_or(defaults.height, |whole| whole.height)),
             steps: request.steps.unwrap_or(defaults.steps),
             guidance,
             has_negative_rows: guidance != 1.0 && !embedded,
@@ -288,7 +327,9 @@ impl ResolvedRequest {
             .flatten()
             .chain(control);
         let given = pictures.map(|picture| (picture.width, picture.height, self.fit));
-        let init = request.init.iter().map(|init| {
+        // With a crop, the picture that is repainted may have any size.
+        let init = request.init.iter().filter(|_| request.mask_crop.is_none());
+        let init = init.map(|init| {
             let (width, height) = init.size();
             // A latent cannot be scaled or cropped.
             (width, height, self.fit && matches!(init, Init::Picture(_)))
@@ -308,3 +349,73 @@ impl ResolvedRequest {
         Ok(())
     }
 }
+
+/// A mask goes with a picture, in the modes of one frame; what belongs to a mask goes with one.
+fn check_mask(request: &Request, mode: Mode, manifest: &Manifest) -> Result<()> {
+    let bad = |message: &str, hint: &str| Err(Error::new(ErrorCode::BadOption, message, hint));
+    let inpaints = manifest.unet()?.is_inpainting();
+    if request.mask.is_none() {
+        let without = [
+            (
+                inpaints,
+                "this model repaints pictures and was given no mask",
+            ),
+            (
+                request.mask_crop.is_some(),
+                "a crop around the mask was asked for without a mask",
+            ),
+            (
+                request.mask_softness > 0,
+                "a soft edge of the mask was asked for without a mask",
+            ),
+            (
+                request.keep_alpha,
+                "keeping the alpha was asked for without a mask",
+            ),
+        ];
+        let needs = without.iter().find(|(is_there, _)| *is_there);
+        return needs.map_or(Ok(()), |(_, message)| {
+            bad(
+                message,
+                "give a picture to start from, and a mask that is white where to repaint",
+            )
+        });
+    }
+    if !matches!(mode, Mode::Single | Mode::Opaque) {
+        return bad(
+            &format!("mode {mode} cannot repaint by a mask"),
+            "use mode single or opaque",
+        );
+    }
+    if request.keep_alpha && mode != Mode::Single {
+        return bad(
+            "mode opaque has no alpha to keep",
+            "use mode single, or leave it out",
+        );
+    }
+    match &request.init {
+        None => bad(
+            "a mask was given without a picture",
+            "give the picture to repaint as init",
+        ),
+        Some(Init::Latent(_)) => bad(
+            "a latent cannot be repainted by a mask",
+            "give a picture to start from",
+        ),
+        Some(Init::Picture(_)) if request.fit => bad(
+            "a picture that is repainted cannot be fitted to another size",
+            "leave that out, or repaint a crop around the mask",
+        ),
+        Some(Init::Picture(_)) if request.mask_softness > MAX_SOFTNESS => bad(
+            &format!(
+                "a soft edge of {} pixels is not possible",
+                request.mask_softness
+            ),
+            &format!("use 0 to {MAX_SOFTNESS}; 8 is usual"),
+        ),
+        Some(Init::Picture(_)) => Ok(()),
+    }
+}
+
+/// The widest soft edge of a mask, in pixels.
+const MAX_SOFTNESS: usize = 256;

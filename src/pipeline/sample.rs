@@ -7,10 +7,11 @@ use super::control::ControlNetRun;
 use super::guidance::Guidance;
 use super::networks::Networks;
 use super::observer::{Event, Observer};
+use super::repaint::{Hold, Repaint};
 use super::request::{Request, ResolvedRequest};
 use crate::pack::Manifest;
 use crate::pack::Mode;
-use crate::sampling::{ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
+use crate::sampling::{Convention, ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
 use crate::text::{TextEncoder, Tokenizer};
 use crate::unet::{Residuals, TextContext};
 use crate::weights::HostTensor;
@@ -37,6 +38,8 @@ pub struct Latent {
 pub struct Sampled {
     /// The finished latent.
     pub latent: Latent,
+    /// What is repainted, if something is: how the decoded picture is [finished](Repaint::finish).
+    pub repaint: Option<Repaint>,
     /// Intermediate tensors, if they were asked for.
     pub dump: Dump,
     /// The names of the embeddings that the prompts name.
@@ -51,9 +54,19 @@ pub(super) struct Sampling<'a> {
     plan: &'a ResolvedRequest,
     manifest: &'a Manifest,
     sampler: Box<dyn Sampler>,
-    /// Latent of the initial picture, one frame.
-    init: Option<HostTensor>,
+    start: Start,
     dump: Dump,
+}
+
+/// What a generation starts from beside noise.
+#[derive(Default)]
+pub(super) struct Start {
+    /// Latent of the initial picture, one frame.
+    pub init: Option<HostTensor>,
+    /// What of it is repainted.
+    pub repaint: Option<Repaint>,
+    /// For an inpainting UNet, the latent of the picture without what is repainted.
+    pub hidden: Option<HostTensor>,
 }
 
 impl<'a> Sampling<'a> {
@@ -61,17 +74,17 @@ impl<'a> Sampling<'a> {
         request: &'a Request,
         plan: &'a ResolvedRequest,
         manifest: &'a Manifest,
-        init: Option<HostTensor>,
+        start: Start,
     ) -> Result<Self> {
         let schedule = NoiseSchedule::new(&manifest.config("scheduler")?)?;
-        let strength = init.as_ref().map(|_| request.strength);
+        let strength = request.resolved_strength();
         let convention = request.convention;
         Ok(Self {
             request,
             plan,
             manifest,
             sampler: sampler(plan.sampler, convention, &schedule, plan.steps, strength)?,
-            init,
+            start,
             dump: Dump::new(),
         })
     }
@@ -121,7 +134,10 @@ impl<'a> Sampling<'a> {
             .noise
             .as_ref()
             .map_or(drawn, |noise| noise.data.clone());
-        let init = self.init.as_ref().map(|init| init.data.repeat(frames));
+        let init = self.start.init.as_ref();
+        let init = init.map(|init| init.data.repeat(frames));
+        let (hold, beside) = self.held(init.as_deref(), &noise);
+        let init = init.filter(|_| !self.starts_from_noise_alone());
         let mut latent = self.sampler.start(&noise, init.as_deref());
         let mut keep = |name: String, values: &[f32]| {
             if request.dump {
@@ -155,6 +171,7 @@ impl<'a> Sampling<'a> {
                     &latent,
                     &shape,
                     context,
+                    beside.as_ref(),
                     networks,
                     |batch, timesteps| {
                         let steering = steering.as_ref()?;
@@ -177,6 +194,9 @@ impl<'a> Sampling<'a> {
                 preview = Some(super::preview::preview(&denoised, map, networks).await?);
             }
             latent = self.sampler.step(step, &latent, &output, &mut draw);
+            if let Some(hold) = &hold {
+                hold.apply(&mut latent, step, &*self.sampler);
+            }
             keep(format!("latent.step.{step}"), &latent);
         }
         keep("latent.final".into(), &latent);
@@ -190,10 +210,45 @@ impl<'a> Sampling<'a> {
         let (embeddings, warnings) = prompts.notes();
         Ok(Sampled {
             latent,
+            repaint: self.start.repaint,
             dump: self.dump,
             embeddings,
             warnings,
         })
+    }
+}
+
+impl Sampling<'_> {
+    /// What is repainted from the ground up, in diffusers' pipeline.
+    fn starts_from_noise_alone(&self) -> bool {
+        let convention = self.plan.sampler.resolve(self.request.convention);
+        let diffusers = convention.is_ok_and(|convention| convention == Convention::Diffusers);
+        let wholly = self.request.resolved_strength() == Some(1.0);
+        self.start.repaint.is_some() && wholly && diffusers
+    }
+
+    /// What keeps a part of the latent as it is: cells that are held or, for an inpainting UNet, what it
+    /// sees beside the latent, `[1, 5, height/8, width/8]`.
+    fn held(&self, init: Option<&[f32]>, noise: &[f32]) -> (Option<Hold>, Option<HostTensor>) {
+        let (Some(repaint), Some(init)) = (&self.start.repaint, init) else {
+            return (None, None);
+        };
+        let (width, height) = (self.plan.width / 8, self.plan.height / 8);
+        let mask = repaint.cells(width, height);
+        match &self.start.hidden {
+            Some(hidden) => {
+                let is_free = |value: &f32| f32::from(*value > 0.0);
+                let values = mask.iter().map(is_free).chain(hidden.data.iter().copied());
+                (
+                    None,
+                    Some(HostTensor::new([1, 5, height, width], values.collect())),
+                )
+            }
+            None => {
+                let (init, noise) = (init.to_vec(), noise.to_vec());
+                (Some(Hold { init, mask, noise }), None)
+            }
+        }
     }
 }
 
@@ -214,12 +269,14 @@ pub(super) fn aborted() -> Error {
     Error::new(ErrorCode::Aborted, "the work was aborted", "")
 }
 
-/// The UNet's output for every row of the batch that `context` is for.
+/// The UNet's output for every row of the batch that `context` is for. What it sees `beside` the latent
+/// is the same for all.
 async fn predict(
     input: ModelInput,
     latent: &[f32],
     shape: &[usize],
     context: &TextContext,
+    beside: Option<&HostTensor>,
     networks: &Networks,
     residuals: impl FnOnce(&Tensor<4>, &[f32]) -> Option<Residuals>,
 ) -> Result<Vec<f32>> {
@@ -230,7 +287,15 @@ async fn predict(
     let batch = HostTensor::new(batched, scaled.repeat(rows / shape[0]));
     let batch = to_device(&batch, &networks.device);
     let timesteps = vec![input.timestep; rows];
-    let predicted = match residuals(&batch, &timesteps) {
+    let residuals = residuals(&batch, &timesteps);
+    let batch = match beside {
+        Some(beside) => {
+            let beside = to_device(beside, &networks.device).repeat_dim(0, rows);
+            Tensor::cat(vec![batch, beside], 1)
+        }
+        None => batch,
+    };
+    let predicted = match residuals {
         Some(residuals) => {
             let unet = networks.unet();
             unet.forward_controlled(batch, &timesteps, context, residuals)

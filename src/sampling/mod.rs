@@ -91,7 +91,7 @@ impl SamplerName {
     }
 
     /// `convention` if this sampler exists in it; its default for `None`.
-    fn resolve(self, convention: Option<Convention>) -> Result<Convention> {
+    pub(crate) fn resolve(self, convention: Option<Convention>) -> Result<Convention> {
         let supported = self.conventions();
         let convention = convention.unwrap_or(supported[0]);
         if supported.contains(&convention) {

@@ -22,6 +22,23 @@ pub struct UnetConfig {
     /// Width of the guidance embedding of a UNet that was distilled with guidance (Meng et al. 2023).
     #[serde(default)]
     pub time_cond_proj_dim: Option<usize>,
+    /// Channels that it sees: those of a latent, or with mask and masked picture beside it 9.
+    #[serde(default = "latent_channels")]
+    pub in_channels: usize,
+}
+
+impl UnetConfig {
+    /// Whether the UNet sees a mask and what the mask leaves of a picture.
+    pub fn is_inpainting(&self) -> bool {
+        self.in_channels == INPAINTING_CHANNELS
+    }
+}
+
+/// Of a latent, a mask and another latent.
+pub(crate) const INPAINTING_CHANNELS: usize = 4 + 1 + 4;
+
+fn latent_channels() -> usize {
+    4
 }
 
 /// Number of attention heads, the same at all levels or one for each.

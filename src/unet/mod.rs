@@ -13,6 +13,7 @@ mod transformer;
 
 use burn::tensor::{Device, Tensor};
 
+pub(crate) use config::INPAINTING_CHANNELS;
 pub use config::{Heads, UnetConfig};
 pub use context::TextContext;
 pub use control_net::{ControlNet, Residuals};

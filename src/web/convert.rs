@@ -156,6 +156,7 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
         foreground: picture("foreground")?,
         background: picture("background")?,
         init: picture("init")?,
+        mask: picture("mask")?,
         control: picture("control")?,
     };
     let options: RequestOptions = serde_wasm_bindgen::from_value(value).map_err(|error| {

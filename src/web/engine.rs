@@ -187,8 +187,10 @@ impl WasmEngine {
         let mut observer = self.observer(report);
         let started = Date::now();
         let sampled = self.engine.sample(&request, &mut observer).await;
-        let latent = sampled.map_err(|error| self.thrown.or(error))?.latent;
+        let sampled = sampled.map_err(|error| self.thrown.or(error))?;
+        let latent = sampled.latent;
         let sampled_at = Date::now();
+        let repaint = sampled.repaint.as_ref();
         let decoded = self
             .engine
             .decode(
@@ -199,7 +201,10 @@ impl WasmEngine {
                 &mut observer,
             )
             .await
-            .map(|decoded| layers_to_js(&decoded.layers));
+            .map(|mut decoded| {
+                decoded.repainted(repaint);
+                layers_to_js(&decoded.layers)
+            });
         let layers = decoded.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
         Ok(object([
             ("layers", layers),

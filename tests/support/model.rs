@@ -57,19 +57,24 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Writes the tensors of two safetensors files as one, in f32, to `out`.
-pub fn join_safetensors(one: &Path, other: &Path, out: &Path) {
-    let files = [one, other].map(Tensors::load);
-    let tensors = files.iter().flat_map(|file| {
-        let entry = |name: &str| {
+/// Adds the tensors of another safetensors file to those of `path`, or puts them in the place of those
+/// of the same names; all in f32.
+pub fn replace_tensors(path: &Path, other: &Path) {
+    let mut tensors = BTreeMap::new();
+    for file in [path, other].map(Tensors::load) {
+        for name in file.names() {
             let tensor = file.get(name);
-            let values = tensor.f32().into_iter();
-            let bytes = values.flat_map(f32::to_le_bytes).collect();
-            (name.to_string(), Dtype::F32, tensor.shape.clone(), bytes)
-        };
-        file.names().map(entry).collect::<Vec<_>>()
-    });
-    std::fs::write(out, write_safetensors(&tensors.collect::<Vec<_>>())).expect("a joined file");
+            let bytes: Vec<u8> = tensor
+                .f32()
+                .into_iter()
+                .flat_map(f32::to_le_bytes)
+                .collect();
+            tensors.insert(name.to_string(), (tensor.shape.clone(), bytes));
+        }
+    }
+    let tensors = tensors.into_iter();
+    let tensors = tensors.map(|(name, (shape, bytes))| (name, Dtype::F32, shape, bytes));
+    std::fs::write(path, write_safetensors(&tensors.collect::<Vec<_>>())).expect("a changed file");
 }
 
 fn whole_table(reduced: &Tensors) -> Vec<u8> {

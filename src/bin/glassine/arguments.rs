@@ -130,9 +130,23 @@ pub struct Generate {
     /// A picture, or a latent that `encode` wrote, to start from.
     #[arg(long)]
     pub init: Option<PathBuf>,
-    /// How much of --init is given up, above 0 and at most 1.
-    #[arg(long, default_value_t = 0.7)]
-    pub strength: f64,
+    /// How much of --init is given up, above 0 and at most 1; if left out 0.7, and 1 with --mask.
+    #[arg(long)]
+    pub strength: Option<f64>,
+    /// Where --init is repainted, in modes single and opaque: white repaints, black keeps, and grey is
+    /// between; transparent counts as black.
+    #[arg(long)]
+    pub mask: Option<PathBuf>,
+    /// Repaint the part of --init that is masked and so many pixels around it, at --width x --height;
+    /// --init may then have any size.
+    #[arg(long, value_name = "PX")]
+    pub mask_crop: Option<usize>,
+    /// Width of a soft edge inside of --mask; 8 is usual.
+    #[arg(long, default_value_t = 0, value_name = "PX")]
+    pub mask_softness: usize,
+    /// Keep the alpha of --init where it is repainted, in mode single.
+    #[arg(long)]
+    pub keep_alpha: bool,
     /// Gain on the transparency encoder's offset for --init.
     #[arg(long, default_value_t = OFFSET_GAIN)]
     pub offset_gain: f32,
@@ -285,7 +299,8 @@ mod tests {
             rgba: vec![0; 4],
         });
         let defaults = [
-            ("strength", request.strength.to_string()),
+            ("mask_softness", request.mask_softness.to_string()),
+            ("guidance_rescale", request.guidance_rescale.to_string()),
             ("offset_gain", request.offset_gain.to_string()),
             ("seed", request.seed.to_string()),
             ("vae", request.vae.to_string()),

@@ -154,6 +154,10 @@ fn request(arguments: &Generate) -> Result<Request> {
         });
         request.fit = arguments.fit;
         request.strength = arguments.strength;
+        request.mask = picture(&arguments.mask)?;
+        request.mask_crop = arguments.mask_crop;
+        request.mask_softness = arguments.mask_softness;
+        request.keep_alpha = arguments.keep_alpha;
         request.offset_gain = arguments.offset_gain;
         request.mode = arguments.mode;
         request.width = arguments.width;

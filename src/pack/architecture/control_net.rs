@@ -1,6 +1,6 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::place::{Checked, Place, ensure};
+use super::place::{Checked, Place, ensure, only};
 use super::unet::{UnetSummary, check_contracting};
 use crate::unet::UnetConfig;
 
@@ -14,6 +14,7 @@ pub fn check(
     place: &Place,
     unet: &UnetSummary,
 ) -> Checked<()> {
+    only(config, "in_channels", &[json!(4)])?;
     let own = check_contracting(config, settings, place)?;
     let fits = (&own.skips, own.middle, own.context) == (&unet.skips, unet.middle, unet.context);
     ensure(fits, || format!("{} is for another UNet", place.name()))?;

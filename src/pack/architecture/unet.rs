@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::place::{Checked, Flaw, Place, agrees, ensure, only};
 use super::skips::{Skips, check_resampler, count_resnets};
-use crate::unet::UnetConfig;
+use crate::unet::{INPAINTING_CHANNELS, UnetConfig};
 
 /// Channels of a latent.
 const LATENT: usize = 4;
@@ -96,7 +96,11 @@ pub fn check_contracting(
 }
 
 fn check_config(config: &Value) -> Checked<()> {
-    only(config, "in_channels", &[json!(LATENT)])?;
+    only(
+        config,
+        "in_channels",
+        &[json!(LATENT), json!(INPAINTING_CHANNELS)],
+    )?;
     only(config, "act_fn", &[json!("silu"), json!("swish")])?;
     only(config, "resnet_time_scale_shift", &[json!("default")])?;
     only(config, "time_embedding_type", &[json!("positional")])?;
@@ -155,7 +159,7 @@ fn way_down<'a>(
     ensure(epsilon > 0.0 && epsilon.is_finite(), || {
         format!("its config has norm_eps {epsilon}")
     })?;
-    let mut channels = place.conv("conv_in", LATENT, 3)?;
+    let mut channels = place.conv("conv_in", settings.in_channels, 3)?;
     let mut walk = Walk {
         settings,
         config,
