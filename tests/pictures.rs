@@ -650,3 +650,50 @@ fn an_animated_png_is_refused() {
     let animated = with_chunks(&still, &[(b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0])]);
     assert_refused(&animated, "animation");
 }
+
+#[test]
+fn broken_profiles_and_chunks_do_not_panic() {
+    let rgb = png(&[51, 204, 77], image::ExtendedColorType::Rgb8);
+    let inks = four_channels([153, 255, 255, 204], 0);
+    let in_png = |profile: &[u8]| with_chunks(&rgb, &[(b"iCCP", iccp(profile))]);
+    let in_jpeg = |profile: &[u8]| {
+        let segment = [b"ICC_PROFILE\0\x01\x01".as_slice(), profile].concat();
+        with_segments(&inks, &[(0xe2, segment)])
+    };
+    for (profile, file) in [
+        (display_p3(), &in_png as &dyn Fn(&[u8]) -> Vec<u8>),
+        (ink_profile(8), &in_jpeg),
+        (ink_profile(16), &in_jpeg),
+    ] {
+        // Tables are long, and alike.
+        for at in (0..profile.len().min(400)).chain([profile.len() - 1]) {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut broken = profile.clone();
+                broken[at] = value;
+                let picture = Picture::from_file(&file(&broken)).unwrap();
+                assert_eq!(picture.rgba[3], 255);
+            }
+            assert_eq!(
+                Picture::from_file(&file(&profile[..at])).unwrap().rgba[3],
+                255
+            );
+        }
+    }
+    for data in [
+        vec![],
+        vec![0; 3],
+        vec![0; 4],
+        vec![0xff; 4],
+        vec![0; 32],
+        vec![0xff; 32],
+    ] {
+        for name in [
+            b"gAMA", b"cHRM", b"cICP", b"sRGB", b"eXIf", b"iCCP", b"acTL",
+        ] {
+            let usual = (b"gAMA", gama(45_455));
+            let file = with_chunks(&rgb, &[usual, (name, data.clone())]);
+            // Whether it is a picture at all, others decide.
+            let _ = Picture::from_file(&file);
+        }
+    }
+}
