@@ -5,9 +5,8 @@
 //! layout and depth of samples: all of them would add 80 KB to what a page downloads, this adds 5.
 
 use moxcms::{
-    Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace,
-    LutStore, LutType, LutWarehouse, MatrixCoefficients, ParametricCurve, ProfileClass,
-    ToneReprCurve, TransferCharacteristics, XyY,
+    Chromaticity, ColorPrimaries, ColorProfile, DataColorSpace, LutStore, LutType, LutWarehouse,
+    ProfileClass, ToneReprCurve, XyY,
 };
 
 /// What the samples of a file are.
@@ -73,24 +72,25 @@ impl ToSrgb {
 
     /// By the numbers of ITU-T H.273 in a PNG's cICP chunk; `None` if they say nothing that is known.
     pub(super) fn from_cicp(primaries: u8, transfer: u8, max: u16) -> Option<Self> {
-        let profile = ColorProfile::new_from_cicp(CicpProfile {
-            color_primaries: CicpColorPrimaries::try_from(primaries).ok()?,
-            transfer_characteristics: TransferCharacteristics::try_from(transfer).ok()?,
-            matrix_coefficients: MatrixCoefficients::Identity,
-            full_range: true,
-        });
-        Some(Self::new(curves(&profile, max)?, max))
+        let power = |exponent: f32| sampled(max, |value| value.powf(exponent));
+        let light = match transfer {
+            1 | 6 | 11 | 14 | 15 => sampled(max, linear_from_bt709),
+            4 => power(2.2),
+            5 => power(2.8),
+            8 => power(1.0),
+            13 => sampled(max, linear_from_srgb),
+            _ => return None,
+        };
+        let mut known = PRIMARIES.iter();
+        let (_, points) = known.find(|(numbers, _)| numbers.contains(&primaries))?;
+        Self::from_light(light, Some(*points), max)
     }
 
     /// By a PNG's gAMA chunk, and its cHRM chunk if it has one: white, red, green and blue.
     ///
     /// A gamma within 5 % of 1/2.2 means sRGB's own curve, as it does to libpng, and not the power, which
     /// differs in the shadows.
-    pub(super) fn from_gamma(
-        gamma: f32,
-        primaries: Option<[[f32; 2]; 4]>,
-        max: u16,
-    ) -> Option<Self> {
+    pub(super) fn from_gamma(gamma: f32, points: Option<[[f32; 2]; 4]>, max: u16) -> Option<Self> {
         let light = if (gamma * 2.2 - 1.0).abs() < 0.05 {
             sampled(max, linear_from_srgb)
         } else if gamma > 0.0 {
@@ -98,7 +98,12 @@ impl ToSrgb {
         } else {
             return None;
         };
-        let matrix = match primaries {
+        Self::from_light(light, points, max)
+    }
+
+    /// By the light of the samples of all channels, and the chromaticities of white, red, green and blue.
+    fn from_light(light: Vec<f32>, points: Option<[[f32; 2]; 4]>, max: u16) -> Option<Self> {
+        let matrix = match points {
             Some([[x, y], red, green, blue]) => {
                 let chromaticity = |[x, y]: [f32; 2]| Chromaticity::new(x, y);
                 let white = XyY::new(f64::from(x), f64::from(y), 1.0);
@@ -174,11 +179,19 @@ fn lights(curve: &ToneReprCurve, max: u16) -> Option<Vec<f32>> {
             }
         },
         ToneReprCurve::Parametric(parameters) => {
-            if parameters.is_empty() {
-                return None;
-            }
-            let curve = ParametricCurve::new(parameters)?;
-            sampled(max, |value| curve.eval(value))
+            // A power of a line above `d`, a line below it.
+            let [g, a, b, c, d, e, f] = match parameters[..] {
+                [g] => [g, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+                [g, a, b] => [g, a, b, 0.0, -b / a, 0.0, 0.0],
+                [g, a, b, c] => [g, a, b, 0.0, -b / a, c, c],
+                [g, a, b, c, d] => [g, a, b, c, d, 0.0, 0.0],
+                [g, a, b, c, d, e, f] => [g, a, b, c, d, e, f],
+                _ => return None,
+            };
+            sampled(max, |value| match value >= d {
+                true => (a * value + b).powf(g) + e,
+                false => c * value + f,
+            })
         }
     })
 }
@@ -195,6 +208,39 @@ fn linear_from_srgb(value: f32) -> f32 {
         ((value + 0.055) / 1.055).powf(2.4)
     }
 }
+
+fn linear_from_bt709(value: f32) -> f32 {
+    if value < 0.081_243 {
+        value / 4.5
+    } else {
+        ((value + 0.099_297) / 1.099_297).powf(1.0 / 0.45)
+    }
+}
+
+const D65: [f32; 2] = [0.3127, 0.329];
+const ILLUMINANT_C: [f32; 2] = [0.31, 0.316];
+
+/// The primaries of H.273 by their numbers: the chromaticities of white, red, green and blue.
+const PRIMARIES: [(&[u8], [[f32; 2]; 4]); 9] = [
+    (&[1], [D65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]]),
+    (
+        &[4],
+        [ILLUMINANT_C, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08]],
+    ),
+    (&[5], [D65, [0.64, 0.33], [0.29, 0.6], [0.15, 0.06]]),
+    (&[6, 7], [D65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]]),
+    (
+        &[8],
+        [ILLUMINANT_C, [0.681, 0.319], [0.243, 0.692], [0.145, 0.049]],
+    ),
+    (&[9], [D65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046]]),
+    (
+        &[11],
+        [[0.314, 0.351], [0.68, 0.32], [0.265, 0.69], [0.15, 0.06]],
+    ),
+    (&[12], [D65, [0.68, 0.32], [0.265, 0.69], [0.15, 0.06]]),
+    (&[22], [D65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077]]),
+];
 
 const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
