@@ -64,11 +64,29 @@ impl Picture {
         });
         let (own_width, own_height) = (self.width as u32, self.height as u32);
         let buffer = image::Rgba32FImage::from_raw(own_width, own_height, premultiplied.collect());
-        let picture = image::DynamicImage::from(buffer.expect("four values a pixel"));
+        let picture = buffer.expect("four values a pixel");
         let picture = without_far_ends(picture, width, height);
+        let (own_width, own_height) = picture.dimensions();
+        let ratio = f64::max(
+            width as f64 / f64::from(own_width),
+            height as f64 / f64::from(own_height),
+        );
+        let filled =
+            |own: u32, side: usize| (f64::from(own) * ratio).round().max(side as f64) as u32;
+        let (filled_width, filled_height) = (filled(own_width, width), filled(own_height, height));
         let filter = image::imageops::FilterType::Triangle;
-        let resized = picture.resize_to_fill(width as u32, height as u32, filter);
-        let rgba = resized.into_rgba32f().into_raw();
+        let resized = image::imageops::resize(&picture, filled_width, filled_height, filter);
+        let middle = [
+            filled_width as usize - width,
+            filled_height as usize - height,
+        ];
+        let [left, top] = middle.map(|rest| rest / 2);
+        let rows = resized.chunks_exact(4 * filled_width as usize);
+        let rows = rows.skip(top).take(height);
+        let rgba: Vec<f32> = rows
+            .flat_map(|row| &row[4 * left..4 * (left + width)])
+            .copied()
+            .collect();
         let straight = rgba.chunks_exact(4).flat_map(|pixel| {
             let alpha = pixel[3].clamp(0.0, 1.0);
             let color = |value: f32| (value / alpha.max(1e-6) * 255.0).round() as u8;
@@ -151,10 +169,10 @@ impl Picture {
 /// `picture` without what lies far outside of the part that fills `width` x `height`: scaled with
 /// the rest, the ends of a long strip would take gigabytes before they are cropped.
 fn without_far_ends(
-    picture: image::DynamicImage,
+    picture: image::Rgba32FImage,
     width: usize,
     height: usize,
-) -> image::DynamicImage {
+) -> image::Rgba32FImage {
     /// How many times the length that is needed is kept.
     const KEPT: u64 = 4;
     let (own_width, own_height) = (picture.width(), picture.height());
@@ -168,5 +186,5 @@ fn without_far_ends(
         return picture;
     }
     let (left, top) = (own_width - kept_width, own_height - kept_height);
-    picture.crop_imm(left / 2, top / 2, kept_width, kept_height)
+    image::imageops::crop_imm(&picture, left / 2, top / 2, kept_width, kept_height).to_image()
 }

@@ -27,7 +27,7 @@ pub enum Command {
     Decode(Decode),
     /// Turn a scene of layers into a picture, or into a file of layers for other programs.
     Compose {
-        /// A scene file; its image paths are relative to it.
+        /// A scene file; its image paths are relative to it, and name files in its folder.
         scene: PathBuf,
         /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
         #[arg(long)]

@@ -221,6 +221,7 @@ async fn encode(arguments: Encode) -> Result<()> {
     let mut outputs = Outputs::default();
     outputs.add(&arguments.out, &["safetensors"])?;
     outputs.spare(&arguments.model)?;
+    outputs.spare(&arguments.picture)?;
     let picture = files::read_picture(&arguments.picture)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
@@ -241,6 +242,7 @@ async fn decode(arguments: Decode) -> Result<()> {
     let mut progress = Progress::new();
     let mut outputs = Outputs::default();
     outputs.add(&arguments.out, &["png"])?;
+    outputs.spare(&arguments.latent)?;
     let values = files::read_tensor(&arguments.latent, &["latent", "latent.final"])?;
     let source = FolderSource::new(arguments.model);
     let device = device(arguments.device).await?;
