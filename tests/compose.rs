@@ -1129,3 +1129,35 @@ fn wrong_pictures_are_rejected() {
     let error = flatten(&scene, |_| Err::<Picture, Error>(missing())).expect_err("no picture");
     assert_eq!(error.code, ErrorCode::Io);
 }
+
+#[test]
+fn half_a_character_in_a_scene_file_is_u_fffd() {
+    let name = |json: &str| {
+        let json = format!(
+            r#"{{"width": 1, "height": 1, "layers": [{{"image": "a.png", "name": "{json}"}}]}}"#
+        );
+        let scene = Scene::from_json(&json).unwrap();
+        // It is written as what it was read as.
+        let again = Scene::from_json(&scene.to_json().unwrap()).unwrap();
+        assert_eq!(again, scene);
+        scene.layers[0].name.clone().unwrap()
+    };
+    assert_eq!(name(r"cat \ud83d"), "cat \u{fffd}");
+    assert_eq!(name(r"\uDE00 cat"), "\u{fffd} cat");
+    assert_eq!(name(r"\ud83d\ud83d\ude00"), "\u{fffd}😀");
+    assert_eq!(name(r"\ud83d\u0041"), "\u{fffd}A");
+    assert_eq!(name(r"\ud83d\n"), "\u{fffd}\n");
+    assert_eq!(name(r"\ud83dö"), "\u{fffd}ö");
+    assert_eq!(name(r"\ud83d\ude00"), "😀");
+    // A backslash, and then letters.
+    assert_eq!(name(r"\\ud83d"), r"\ud83d");
+    assert_eq!(name(r"\\\ud83d"), "\\\u{fffd}");
+    for broken in [
+        r#"{"name": "\u12"}"#,
+        r#"{"name": "\ud8"#,
+        "\\",
+        r#"{"\uööö"}"#,
+    ] {
+        assert!(Scene::from_json(broken).is_err(), "{broken}");
+    }
+}

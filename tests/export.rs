@@ -421,3 +421,39 @@ fn what_a_format_cannot_express_is_refused_by_name() {
     let error = to_psd(&crowd, resolve).unwrap_err();
     assert!(error.message.contains("layers"), "{error}");
 }
+
+#[test]
+fn names_in_a_psd_are_cut_between_characters() {
+    // The 255th and the 256th unit of UTF-16 are one character.
+    let long = "x".repeat(254) + "🍐" + &"y".repeat(200);
+    for (name, kept) in [
+        ("n".repeat(400), "n".repeat(255)),
+        (long, "x".repeat(254)),
+        ("ö".repeat(255), "ö".repeat(255)),
+        ("🍐".repeat(200), "🍐".repeat(127)),
+    ] {
+        let layer = Layer {
+            name: Some(name.clone()),
+            ..Layer::picture("4x4")
+        };
+        let scene = scene(vec![layer]);
+        let psd = to_psd(&scene, resolve).unwrap();
+        let units: Vec<u16> = kept.encode_utf16().collect();
+        let mut block = b"8BIMluni".to_vec();
+        block.extend(((4 + 2 * units.len()).next_multiple_of(4) as u32).to_be_bytes());
+        block.extend((units.len() as u32).to_be_bytes());
+        block.extend(units.iter().flat_map(|unit| unit.to_be_bytes()));
+        assert!(
+            psd.windows(block.len()).any(|bytes| bytes == block),
+            "{name}"
+        );
+        let layers = rawpsd::parse_layer_records(&psd).unwrap();
+        assert_eq!(layers.len(), 1);
+        // OpenRaster takes all of it.
+        let mut archive = ZipArchive::new(Cursor::new(to_ora(&scene, resolve).unwrap())).unwrap();
+        let mut xml = String::new();
+        let mut stack = archive.by_name("stack.xml").unwrap();
+        stack.read_to_string(&mut xml).unwrap();
+        assert!(xml.contains(&name));
+    }
+}

@@ -164,3 +164,25 @@ test("the worker ends when no picture has come for a while, and the next one sta
   encoder().answers(png);
   assert.equal((await picture).size, 4);
 });
+
+test("groups that lie in themselves are an error with a code", () => {
+  const scene = new Scene(4, 4);
+  const layer = scene.add(imageData());
+  const group = scene.addGroup();
+  scene.move(layer, { inside: group });
+  assert.throws(() => scene.move(group, { inside: group }), { code: "bad_option" });
+  // Layers are plain data, which a page may change as it likes.
+  group.layers.push(group);
+  const stranger = { ...layer };
+  const calls = [() => scene.toJSON(), () => scene.remove(stranger), () => scene.move(stranger, "top"), () => scene.add(imageData())];
+  for (const call of calls) assert.throws(call, { name: "GlassineError", code: "bad_option" }, String(call));
+});
+
+test("groups are at most as deep as a scene file's", () => {
+  const scene = new Scene(4, 4);
+  let group = scene.addGroup();
+  for (let depth = 1; depth < 32; depth++) group = scene.addGroup({}, { inside: group });
+  assert.doesNotThrow(() => scene.toJSON());
+  group.layers.push({ ...group, layers: [] });
+  assert.throws(() => scene.toJSON(), { code: "bad_option", message: /more than 32 deep/ });
+});

@@ -4,13 +4,14 @@ use std::borrow::Borrow;
 
 use super::blend::BlendMode;
 use super::color::Decoder;
+use super::memory::transparent_bytes;
 use super::operator::Operator;
 use super::placed::PlacedPicture;
 use super::resolve::{Content, Pictures, ResolvedLayer, pictures, resolve};
 use super::row::Row;
 use super::scene::Scene;
+use crate::Result;
 use crate::image::Picture;
-use crate::{Error, ErrorCode, Result};
 
 /// Composites the layers of `scene` and clips them to its size: straight sRGB, transparent black
 /// where nothing is.
@@ -35,7 +36,7 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
 ) -> Result<Picture> {
     let decoder = Decoder::new(scene.space);
     let layers = resolve(scene, pictures);
-    let stack = drawn(&layers, &decoder);
+    let stack = drawn(&layers, &decoder)?;
     let mut rgba = transparent_bytes(4 * scene.width * scene.height)?;
     paint(scene, &stack, &decoder, &mut rgba);
     Ok(Picture {
@@ -43,20 +44,6 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
         height: scene.height,
         rgba,
     })
-}
-
-/// `length` bytes of 0, or `out_of_memory`.
-pub(super) fn transparent_bytes(length: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| {
-        Error::new(
-            ErrorCode::OutOfMemory,
-            format!("no memory for a scene of {length} bytes"),
-            "use a smaller scene",
-        )
-    })?;
-    bytes.resize(length, 0);
-    Ok(bytes)
 }
 
 /// A visible layer, ready to be drawn.
@@ -73,21 +60,22 @@ enum Drawn<'a> {
 }
 
 /// The visible ones of `layers`.
-fn drawn<'a>(layers: &'a [ResolvedLayer], decoder: &'a Decoder) -> Vec<DrawnLayer<'a>> {
-    let visible = layers.iter().filter(|layer| layer.visible);
-    visible
-        .map(|layer| DrawnLayer {
+fn drawn<'a>(layers: &'a [ResolvedLayer], decoder: &'a Decoder) -> Result<Vec<DrawnLayer<'a>>> {
+    let draw = |layer: &'a ResolvedLayer| {
+        Ok(DrawnLayer {
             content: match &layer.content {
                 Content::Picture(picture, transform) => {
-                    Drawn::Picture(PlacedPicture::new(picture, decoder, transform))
+                    Drawn::Picture(PlacedPicture::new(picture, decoder, transform)?)
                 }
-                Content::Group(layers) => Drawn::Group(drawn(layers, decoder)),
+                Content::Group(layers) => Drawn::Group(drawn(layers, decoder)?),
             },
             opacity: layer.opacity as f32,
             blend: layer.blend,
             operator: layer.operator,
         })
-        .collect()
+    };
+    let visible = layers.iter().filter(|layer| layer.visible);
+    visible.map(draw).collect()
 }
 
 fn paint(scene: &Scene, stack: &[DrawnLayer], decoder: &Decoder, rgba: &mut [u8]) {

@@ -24,6 +24,7 @@ mod blend;
 mod color;
 mod export;
 mod flatten;
+mod memory;
 mod operator;
 mod placed;
 mod resample;

@@ -6,6 +6,7 @@ use super::color::Decoder;
 use super::resample::Resampler;
 use super::texels::Bytes;
 use super::transform::Transform;
+use crate::Result;
 use crate::image::Picture;
 use crate::lanes::{Rgba, Words};
 
@@ -24,14 +25,18 @@ enum Placement {
 
 impl<'a> PlacedPicture<'a> {
     /// `picture`, whose pixels `transform` carries into the scene; `decoder` reads it in the
-    /// scene's space.
-    pub(super) fn new(picture: &'a Picture, decoder: &'a Decoder, transform: &Transform) -> Self {
+    /// scene's space. Fails with `out_of_memory`.
+    pub(super) fn new(
+        picture: &'a Picture,
+        decoder: &'a Decoder,
+        transform: &Transform,
+    ) -> Result<Self> {
         let bytes = Bytes { picture, decoder };
         let placement = match transform.whole_shift() {
             Some(shift) => Placement::Translated(shift),
-            None => Placement::Resampled(Resampler::new(&bytes, transform)),
+            None => Placement::Resampled(Resampler::new(&bytes, transform)?),
         };
-        Self { bytes, placement }
+        Ok(Self { bytes, placement })
     }
 
     /// Hands `put` the pixels of row `y` of a scene of this width, times `opacity`: a column, and

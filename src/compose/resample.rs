@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::texels::{Bytes, Level, Places, Texels, bilinear};
 use super::transform::Transform;
+use crate::Result;
 use crate::lanes::{Lanes, Rgba, Words};
 
 /// Reads a picture through a transform.
@@ -28,14 +29,14 @@ pub(super) struct Resampler {
 }
 
 impl Resampler {
-    pub(super) fn new(bytes: &Bytes, transform: &Transform) -> Self {
+    pub(super) fn new(bytes: &Bytes, transform: &Transform) -> Result<Self> {
         let scale = transform.scale();
         let mut shrunk = None;
         let mut density = 1.0;
         while scale / density <= 0.5 {
             let level = match &shrunk {
-                Some(level) => Level::halved(level),
-                None => Level::halved(bytes),
+                Some(level) => Level::halved(level)?,
+                None => Level::halved(bytes)?,
             };
             density *= 0.5;
             let smallest = level.size == [1, 1];
@@ -47,14 +48,14 @@ impl Resampler {
         // A pixel covers between one and two texels in each direction. One sample at its centre
         // is the mean over one texel, two samples at half a texel from it are the mean over two.
         let texels_across = (density / scale).clamp(1.0, 2.0);
-        Self {
+        Ok(Self {
             inverse: transform.inverse(),
             scale,
             size: bytes.size().map(|side| side as f64),
             shrunk,
             density,
             spread: (texels_across - 1.0) / 2.0,
-        }
+        })
     }
 
     /// [`PlacedPicture::read_row`](super::placed::PlacedPicture::read_row) for the picture `bytes`.

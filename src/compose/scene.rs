@@ -1,5 +1,6 @@
 //! The scene file.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -112,9 +113,10 @@ impl Scene {
 
     /// Reads a scene file and checks it as [`Scene::validate`] does.
     ///
-    /// Fails with `bad_option` if the text is no scene; the message says where.
+    /// Fails with `bad_option` if the text is no scene; the message says where. Half a character, as in a
+    /// name that was cut within an emoji, becomes U+FFFD.
     pub fn from_json(text: &str) -> Result<Self> {
-        let scene: Self = serde_json::from_str(text)
+        let scene: Self = serde_json::from_str(&with_whole_characters(text))
             .map_err(|error| bad_option(format!("this is no valid scene: {error}"), ""))?;
         scene.validate()?;
         Ok(scene)
@@ -157,7 +159,7 @@ impl Scene {
     }
 
     /// As [`Scene::image_paths`], with those of hidden layers.
-    pub(super) fn all_image_paths(&self) -> Vec<&str> {
+    pub fn all_image_paths(&self) -> Vec<&str> {
         let mut paths = BTreeSet::new();
         collect_paths(&self.layers, true, &mut paths);
         paths.into_iter().collect()
@@ -250,6 +252,41 @@ impl Default for Layer {
             other: Map::new(),
         }
     }
+}
+
+/// JSON without escapes of single surrogates, which JavaScript writes for half a character.
+fn with_whole_characters(json: &str) -> Cow<'_, str> {
+    if !json.contains("\\u") {
+        return json.into();
+    }
+    let mut whole = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        whole += &rest[..at];
+        rest = &rest[at..];
+        let length = match (escaped_unit(rest), rest.get(6..).and_then(escaped_unit)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                whole += "\u{fffd}";
+                rest = &rest[6..];
+                continue;
+            }
+            (Some(_), _) => 6,
+            // A backslash and the character that it escapes, if there is one.
+            (None, _) => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        whole += &rest[..length];
+        rest = &rest[length..];
+    }
+    whole += rest;
+    whole.into()
+}
+
+/// The unit of UTF-16 whose escape `json` begins with.
+fn escaped_unit(json: &str) -> Option<u16> {
+    let digits = json.strip_prefix("\\u")?.get(..4)?;
+    let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    are_digits.then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 fn version() -> u32 {

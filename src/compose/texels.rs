@@ -1,6 +1,8 @@
 //! What a picture is resampled from: premultiplied colours on a grid.
 
 use super::color::Decoder;
+use super::memory::reserve;
+use crate::Result;
 use crate::image::Picture;
 use crate::lanes::{Lanes, Rgba, Words};
 
@@ -104,11 +106,12 @@ impl Texels for Level {
 
 impl Level {
     /// Half of `source`: each texel is the mean of two by two. Odd sizes are rounded up, and the
-    /// last texel then stands for itself and a copy of itself.
-    pub(super) fn halved(source: &impl Texels) -> Self {
+    /// last texel then stands for itself and a copy of itself. Fails with `out_of_memory`.
+    pub(super) fn halved(source: &impl Texels) -> Result<Self> {
         let [source_width, source_height] = source.size();
         let size = [source_width.div_ceil(2), source_height.div_ceil(2)];
-        let mut texels = Vec::with_capacity(size[0] * size[1]);
+        let mut texels = Vec::new();
+        reserve(&mut texels, size[0] * size[1])?;
         for y in 0..size[1] {
             let (top, bottom) = (2 * y, (2 * y + 1).min(source_height - 1));
             for x in 0..size[0] {
@@ -118,7 +121,7 @@ impl Level {
                 texels.push(((upper + lower) * 0.25).to_array());
             }
         }
-        Self { size, texels }
+        Ok(Self { size, texels })
     }
 }
 

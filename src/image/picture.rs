@@ -1,10 +1,7 @@
+use std::io::ErrorKind;
+
+use super::MemoryFile;
 use crate::{Error, ErrorCode, Result};
-
-/// The longest side of a picture that is read, in pixels.
-const MAX_SIDE: u32 = 16_384;
-
-/// The most bytes that a picture that is read may have in memory.
-const MAX_BYTES: u64 = 512 << 20;
 
 /// A picture of 8-bit red, green, blue and alpha, row by row from the top left.
 ///
@@ -43,25 +40,15 @@ impl Picture {
         }
     }
 
-    /// Reads a PNG, JPEG or WebP file.
+    /// Reads a PNG, JPEG or WebP file as browsers show it: turned as its EXIF data says, and in sRGB by its
+    /// ICC profile or by PNG's chunks cICP, sRGB, gAMA and cHRM, of which the first counts that is there,
+    /// after cICP the profile. Colour under alpha 0 is converted like all other; alpha stays.
     ///
     /// # Errors
-    /// `bad_image` if the bytes are no such file, or the picture is animated, or larger than 16384
-    /// pixels a side or 512 MiB in memory.
+    /// `bad_image` if the bytes are no such file, or the picture is animated, of high dynamic range, or
+    /// larger than 16384 pixels a side or 512 MiB in memory; `out_of_memory`.
     pub fn from_file(bytes: &[u8]) -> Result<Self> {
-        let decoded = decode(bytes).map_err(|reason| {
-            Error::new(
-                ErrorCode::BadImage,
-                format!("the picture cannot be read: {reason}"),
-                "give a still PNG, JPEG or WebP of at most 16384 pixels a side",
-            )
-        })?;
-        let rgba = decoded.into_rgba8();
-        Ok(Self {
-            width: rgba.width() as usize,
-            height: rgba.height() as usize,
-            rgba: rgba.into_raw(),
-        })
+        super::read::read(bytes)
     }
 
     /// Planes of red, green and blue in [-1, 1] on mid-grey, `(2 · colour - 1) · alpha`: what the
@@ -96,55 +83,32 @@ impl Picture {
     }
 
     /// The picture as a PNG file of 8-bit RGBA, with colour kept under alpha 0.
+    ///
+    /// # Errors
+    /// `out_of_memory`.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         use image::ImageEncoder;
-        let mut png = Vec::new();
-        image::codecs::png::PngEncoder::new(&mut png)
-            .write_image(
-                &self.rgba,
-                self.width as u32,
-                self.height as u32,
-                image::ExtendedColorType::Rgba8,
-            )
-            .map_err(|error| {
-                Error::new(
-                    ErrorCode::Internal,
-                    format!("cannot encode a PNG: {error}"),
-                    "",
-                )
-            })?;
-        Ok(png)
-    }
-}
-
-/// The picture in a PNG, JPEG or WebP file, or why it cannot be read.
-fn decode(bytes: &[u8]) -> std::result::Result<image::DynamicImage, String> {
-    let to_text = |error: image::ImageError| error.to_string();
-    let reader = || {
-        let reader = image::ImageReader::new(std::io::Cursor::new(bytes));
-        let mut reader = reader
-            .with_guessed_format()
-            .map_err(|error| error.to_string())?;
-        let mut limits = image::Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        limits.max_alloc = Some(MAX_BYTES);
-        reader.limits(limits);
-        Ok::<_, String>(reader)
-    };
-    let format = reader()?.format();
-    let (width, height) = reader()?.into_dimensions().map_err(to_text)?;
-    // The limit on allocations sees the file's own channels, which may be fewer or narrower.
-    if 4 * u64::from(width) * u64::from(height) > MAX_BYTES {
-        return Err(format!("it is {width} x {height} pixels large"));
-    }
-    // Frames of animations can make the decoder panic (image-webp 0.2.4).
-    if format == Some(image::ImageFormat::WebP) {
-        let cursor = std::io::Cursor::new(bytes);
-        let decoder = image::codecs::webp::WebPDecoder::new(cursor).map_err(to_text)?;
-        if decoder.has_animation() {
-            return Err("it is an animation".into());
+        let mut png = MemoryFile::default();
+        let written = image::codecs::png::PngEncoder::new(&mut png).write_image(
+            &self.rgba,
+            self.width as u32,
+            self.height as u32,
+            image::ExtendedColorType::Rgba8,
+        );
+        match written {
+            Ok(()) => Ok(png.into_bytes()),
+            Err(image::ImageError::IoError(error)) if error.kind() == ErrorKind::OutOfMemory => {
+                Err(Error::new(
+                    ErrorCode::OutOfMemory,
+                    "there is no memory for the PNG",
+                    "use a smaller picture",
+                ))
+            }
+            Err(error) => Err(Error::new(
+                ErrorCode::Internal,
+                format!("cannot encode a PNG: {error}"),
+                "",
+            )),
         }
     }
-    reader()?.decode().map_err(to_text)
 }

@@ -1,3 +1,6 @@
+use image::Rgba32FImage;
+use image::imageops::{FilterType, crop_imm, resize};
+
 use super::{Picture, Rect};
 
 impl Picture {
@@ -5,8 +8,19 @@ impl Picture {
     /// proportions. Colours are weighted by alpha, so that hidden ones do not bleed in.
     pub fn fitted(&self, width: usize, height: usize) -> Self {
         let picture = without_far_ends(self.premultiplied(), width, height);
-        let filter = image::imageops::FilterType::Triangle;
-        Self::straight(picture.resize_to_fill(width as u32, height as u32, filter))
+        let (own_width, own_height) = picture.dimensions();
+        let ratio = f64::max(
+            width as f64 / f64::from(own_width),
+            height as f64 / f64::from(own_height),
+        );
+        let filled =
+            |own: u32, side: usize| (f64::from(own) * ratio).round().max(side as f64) as u32;
+        let (filled_width, filled_height) = (filled(own_width, width), filled(own_height, height));
+        let resized = resize(&picture, filled_width, filled_height, FilterType::Triangle);
+        let left = (filled_width - width as u32) / 2;
+        let top = (filled_height - height as u32) / 2;
+        let cropped = crop_imm(&resized, left, top, width as u32, height as u32);
+        Self::straight(cropped.to_image())
     }
 
     /// The picture scaled to `width` x `height`, whatever its proportions, colours weighted as in
@@ -15,9 +29,9 @@ impl Picture {
         if (self.width, self.height) == (width, height) {
             return self.clone();
         }
-        let filter = image::imageops::FilterType::CatmullRom;
+        let (width, height) = (width as u32, height as u32);
         let picture = self.premultiplied();
-        Self::straight(picture.resize_exact(width as u32, height as u32, filter))
+        Self::straight(resize(&picture, width, height, FilterType::CatmullRom))
     }
 
     /// The part `rect`; beyond the edges their pixels go on.
@@ -39,7 +53,7 @@ impl Picture {
     }
 
     /// Colours times alpha, all in [0, 1], outside of which resizing cuts values off.
-    fn premultiplied(&self) -> image::DynamicImage {
+    fn premultiplied(&self) -> Rgba32FImage {
         let values = self.rgba.chunks_exact(4).flat_map(|pixel| {
             let alpha = f32::from(pixel[3]) / 255.0;
             [0, 1, 2]
@@ -48,13 +62,13 @@ impl Picture {
                 .chain([alpha])
         });
         let (width, height) = (self.width as u32, self.height as u32);
-        let buffer = image::Rgba32FImage::from_raw(width, height, values.collect());
-        image::DynamicImage::from(buffer.expect("four values a pixel"))
+        let buffer = Rgba32FImage::from_raw(width, height, values.collect());
+        buffer.expect("four values a pixel")
     }
 
-    fn straight(premultiplied: image::DynamicImage) -> Self {
-        let (width, height) = (premultiplied.width(), premultiplied.height());
-        let values = premultiplied.into_rgba32f().into_raw();
+    fn straight(premultiplied: Rgba32FImage) -> Self {
+        let (width, height) = premultiplied.dimensions();
+        let values = premultiplied.into_raw();
         let straight = values.chunks_exact(4).flat_map(|pixel| {
             let alpha = pixel[3].clamp(0.0, 1.0);
             let color = |value: f32| (value / alpha.max(1e-6) * 255.0).round() as u8;
@@ -75,11 +89,7 @@ impl Picture {
 
 /// `picture` without what lies far outside of the part that fills `width` x `height`: scaled with
 /// the rest, the ends of a long strip would take gigabytes before they are cropped.
-fn without_far_ends(
-    picture: image::DynamicImage,
-    width: usize,
-    height: usize,
-) -> image::DynamicImage {
+fn without_far_ends(picture: Rgba32FImage, width: usize, height: usize) -> Rgba32FImage {
     /// How many times the length that is needed is kept.
     const KEPT: u64 = 4;
     let (own_width, own_height) = (picture.width(), picture.height());
@@ -93,5 +103,5 @@ fn without_far_ends(
         return picture;
     }
     let (left, top) = (own_width - kept_width, own_height - kept_height);
-    picture.crop_imm(left / 2, top / 2, kept_width, kept_height)
+    crop_imm(&picture, left / 2, top / 2, kept_width, kept_height).to_image()
 }

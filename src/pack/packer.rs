@@ -114,13 +114,13 @@ impl PackOptions {
         let (steps, guidance) = (self.default_steps, self.default_guidance);
         let schedule = NoiseSchedule::new(&NoiseScheduleConfig::default())?;
         sampler(self.default_sampler, None, &schedule, steps, None)?;
-        if guidance.is_finite() {
+        if (0.0..=100.0).contains(&guidance) {
             return Ok(());
         }
         Err(Error::new(
             ErrorCode::BadOption,
             format!("the default guidance is {guidance}"),
-            "use a number, such as 7, or 1 for models that were distilled with it",
+            "use a number from 0 to 100, such as 7, or 1 for models that were distilled with it",
         ))
     }
 }

@@ -128,8 +128,17 @@ impl RequestOptions {
     /// The request that these options stand for.
     ///
     /// # Errors
-    /// `bad_option` without a prompt, or for noise without a size or of another.
+    /// `bad_option` without a prompt, for noise without a size or of another, and for options of a
+    /// picture that is not given.
     pub fn into_request(self, pictures: RequestPictures) -> Result<Request> {
+        let init = [("strength", self.strength.is_some())];
+        needed_by("init", pictures.init.is_some(), &init)?;
+        let control = [
+            ("controlScale", self.control_scale.is_some()),
+            ("controlStart", self.control_start.is_some()),
+            ("controlEnd", self.control_end.is_some()),
+        ];
+        needed_by("control", pictures.control.is_some(), &control)?;
         let prompt = self
             .prompt
             .ok_or_else(|| Error::new(ErrorCode::BadOption, "there is no prompt", "give one"))?;
@@ -177,6 +186,23 @@ impl RequestOptions {
             preview_every: self.preview_every,
             ..default
         })
+    }
+}
+
+/// Refuses those of `options`, each with whether it is given, if `owner` is not there, without which
+/// they would do nothing.
+///
+/// # Errors
+/// `bad_option`, with both names as users spell them.
+pub fn needed_by(owner: &str, owner_is_there: bool, options: &[(&str, bool)]) -> Result<()> {
+    let useless = options.iter().find(|(_, given)| *given && !owner_is_there);
+    match useless {
+        Some((option, _)) => Err(Error::new(
+            ErrorCode::BadOption,
+            format!("{option} is for {owner}, which is not given"),
+            format!("give {owner}, or leave {option} out"),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::control::Control;
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
-use crate::pack::{Manifest, Mode};
+use crate::pack::{Manifest, Mode, Role};
 use crate::sampling::{Convention, SamplerName};
 use crate::text::Embedding;
 use crate::transparency::OFFSET_GAIN;
@@ -237,6 +237,7 @@ impl ResolvedRequest {
         };
         plan.check(request, multiple)?;
         manifest.check_clip_skip(plan.clip_skip)?;
+        plan.check_frames(request)?;
         request.vae.check(mode, manifest)?;
         if let Some(control) = &request.control {
             control.check(manifest)?;
@@ -292,6 +293,26 @@ impl ResolvedRequest {
                 format!("the noise has shape {:?}", noise.shape),
                 format!("this request needs {expected:?}"),
             );
+        }
+        Ok(())
+    }
+
+    /// Prompts of frames that the mode does not have would do nothing.
+    fn check_frames(&self, request: &Request) -> Result<()> {
+        let mode = self.mode;
+        let prompts = [
+            (Role::Foreground, &request.foreground_prompt, "--fg-prompt"),
+            (Role::Background, &request.background_prompt, "--bg-prompt"),
+            (Role::Blended, &request.blended_prompt, "--blended-prompt"),
+        ];
+        for (role, prompt, flag) in prompts {
+            if !prompt.is_empty() && !mode.roles().contains(&role) {
+                return Err(Error::new(
+                    ErrorCode::BadOption,
+                    format!("mode {mode} has no frame for {role}Prompt ({flag})"),
+                    "leave it out, or use a mode that makes such a picture",
+                ));
+            }
         }
         Ok(())
     }

@@ -29,8 +29,7 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Runs once when the module is instantiated. Panics become readable console messages; the worker
-/// turns the trap into an error.
+/// Runs once when the module is instantiated.
 #[wasm_bindgen(start)]
 #[allow(unsafe_code)]
 fn start() {
@@ -38,5 +37,14 @@ fn start() {
     // kernels in some), the linker makes every export run all of them at every call, which took
     // half of all time.
     unsafe { __wasm_call_ctors() };
-    console_error_panic_hook::set_once();
+    std::panic::set_hook(Box::new(throw_panic));
+}
+
+/// Writes a panic to the console and throws, in place of the trap that would follow, the same kind of error
+/// with the panic's reason. The worker makes it the error of the call, and ends.
+fn throw_panic(panic: &std::panic::PanicHookInfo) {
+    console_error_panic_hook::hook(panic);
+    let reason = panic.payload_as_str().unwrap_or("unknown");
+    let reason = reason.lines().next().unwrap_or_default();
+    wasm_bindgen::throw_val(js_sys::WebAssembly::RuntimeError::new(reason).into())
 }

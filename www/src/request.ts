@@ -47,6 +47,7 @@ export function readRequest(): GenerateOptions {
     return file instanceof File && file.size > 0 ? file : undefined;
   };
   const [width, height] = readSize();
+  const init = picture("init");
   return {
     ...readAddition(),
     mode: fields.mode.value as Mode,
@@ -57,8 +58,7 @@ export function readRequest(): GenerateOptions {
     blendedPrompt: text("blendedPrompt"),
     foreground: picture("foreground"),
     background: picture("background"),
-    init: picture("init"),
-    strength: fields.strength.valueAsNumber,
+    ...(init && { init, strength: fields.strength.valueAsNumber }),
     fit: true,
   };
 }

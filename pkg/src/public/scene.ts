@@ -202,6 +202,7 @@ export class Scene {
   /** The scene file, to be saved beside the `images`. */
   toJSON(): SceneFile {
     const { width, height, background, space } = this;
+    checkLayers(this.#layers);
     const file = { glassine: 1, width, height, background, space, layers: this.#layers, ...this.#other };
     return JSON.parse(JSON.stringify(file));
   }
@@ -311,11 +312,16 @@ function readFile(json: string | SceneFile): SceneFile {
 
 function checkLayers(layers: unknown, depth = 0): void {
   if (layers === undefined) return;
-  if (depth > maxSceneDepth) throw new GlassineError("bad_option", `the scene has groups within groups, more than ${maxSceneDepth} deep`);
+  checkDepth(depth);
   if (!Array.isArray(layers) || !layers.every(isObject)) {
     throw new GlassineError("bad_option", "the layers of the scene are not a list of objects");
   }
   for (const layer of layers) checkLayers(layer["layers"], depth + 1);
+}
+
+/** Also ends what would never end: a group that a page has put into itself. */
+function checkDepth(depth: number): void {
+  if (depth > maxSceneDepth) throw new GlassineError("bad_option", `the scene has groups within groups, more than ${maxSceneDepth} deep`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -323,14 +329,19 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** The paths of all pictures, those in groups included. */
-function paths(layers: readonly SceneLayer[]): string[] {
-  return layers.flatMap(({ image, layers }) => [...(image === undefined ? [] : [image]), ...paths(layers ?? [])]);
+function paths(layers: readonly SceneLayer[], depth = 0): string[] {
+  checkDepth(depth);
+  return layers.flatMap(({ image, layers }) => [
+    ...(image === undefined ? [] : [image]),
+    ...(layers ? paths(layers, depth + 1) : []),
+  ]);
 }
 
-function findList(list: SceneLayer[], layer: SceneLayer): SceneLayer[] | undefined {
+function findList(list: SceneLayer[], layer: SceneLayer, depth = 0): SceneLayer[] | undefined {
   if (list.includes(layer)) return list;
+  checkDepth(depth);
   for (const { layers } of list) {
-    const found = layers && findList(layers, layer);
+    const found = layers && findList(layers, layer, depth + 1);
     if (found) return found;
   }
   return undefined;

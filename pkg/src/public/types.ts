@@ -170,7 +170,8 @@ export interface LoraOption {
 
 /**
  * A picture to work from: a layer or a flattened scene, pixels with straight
- * alpha, or a file (PNG, JPEG or WebP). An `ImageData` must be of 8 bits in sRGB.
+ * alpha, or a file (PNG, JPEG or WebP), read as browsers show it: upright, in sRGB
+ * by its profile. An `ImageData` must be of 8 bits in sRGB.
  * Anything else is refused with code `"bad_image"`, an `ImageBitmap` among it,
  * whose colours are premultiplied.
  */

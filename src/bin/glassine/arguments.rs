@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use glassine::internals::transparency::OFFSET_GAIN;
@@ -26,7 +27,7 @@ pub enum Command {
     Decode(Decode),
     /// Turn a scene of layers into a picture, or into a file of layers for other programs.
     Compose {
-        /// A scene file; its image paths are relative to it.
+        /// A scene file; its image paths are relative to it, and name files in its folder.
         scene: PathBuf,
         /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
         #[arg(long)]
@@ -40,6 +41,7 @@ pub enum Command {
 }
 
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Pack {
     /// A diffusers folder or a single .safetensors file.
     #[arg(long)]
@@ -72,7 +74,7 @@ pub struct Pack {
     #[arg(long, default_value_t = Precision::F16)]
     pub quantize: Precision,
     /// Denoising steps that suit the model.
-    #[arg(long, default_value_t = PackOptions::DEFAULT_STEPS)]
+    #[arg(long, default_value_t = PackOptions::DEFAULT_STEPS, value_parser = whole::<usize>)]
     pub default_steps: usize,
     /// The guidance scale that suits the model.
     #[arg(long, default_value_t = PackOptions::DEFAULT_GUIDANCE)]
@@ -89,6 +91,7 @@ pub struct Pack {
 }
 
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Generate {
     /// A pack.
     #[arg(long)]
@@ -142,37 +145,37 @@ pub struct Generate {
     #[arg(long, value_name = "PX")]
     pub mask_crop: Option<usize>,
     /// Width of a soft edge inside of --mask; 8 is usual.
-    #[arg(long, default_value_t = 0, value_name = "PX")]
-    pub mask_softness: usize,
+    #[arg(long, value_name = "PX")]
+    pub mask_softness: Option<usize>,
     /// Keep the alpha of --init where it is repainted, in mode single.
     #[arg(long)]
     pub keep_alpha: bool,
-    /// Gain on the transparency encoder's offset for --init.
-    #[arg(long, default_value_t = OFFSET_GAIN)]
-    pub offset_gain: f32,
+    /// Gain on the transparency encoder's offset for --init; 300 if left out.
+    #[arg(long)]
+    pub offset_gain: Option<f32>,
     /// A picture for the pack's ControlNet: edges, depth, a pose, whatever it was trained on.
     #[arg(long)]
     pub control: Option<PathBuf>,
-    /// How strongly --control steers.
-    #[arg(long, default_value_t = 1.0)]
-    pub control_scale: f32,
-    /// The part of the steps that goes by before --control steers.
-    #[arg(long, default_value_t = 0.0)]
-    pub control_start: f64,
-    /// The part of the steps after which --control steers no more.
-    #[arg(long, default_value_t = 1.0)]
-    pub control_end: f64,
+    /// How strongly --control steers, 0 to 10; 1 if left out.
+    #[arg(long)]
+    pub control_scale: Option<f32>,
+    /// The part of the steps that goes by before --control steers; 0 if left out.
+    #[arg(long)]
+    pub control_start: Option<f64>,
+    /// The part of the steps after which --control steers no more; 1 if left out.
+    #[arg(long)]
+    pub control_end: Option<f64>,
     /// Scale and crop given pictures to the output's size.
     #[arg(long)]
     pub fit: bool,
     /// Width in pixels.
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>)]
     pub width: Option<usize>,
     /// Height in pixels.
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>)]
     pub height: Option<usize>,
     /// Denoising steps.
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>)]
     pub steps: Option<usize>,
     /// Guidance scale; 1 switches guidance off.
     #[arg(long)]
@@ -188,7 +191,7 @@ pub struct Generate {
     #[arg(long)]
     pub convention: Option<Convention>,
     /// Seed of the noise.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
     pub seed: u64,
     /// Unit normal noise to use instead, as tensor `noise`.
     #[arg(long)]
@@ -197,7 +200,7 @@ pub struct Generate {
     #[arg(long, default_value_t)]
     pub vae: VaeKind,
     /// Passes of the transparency decoder: 1 or 8.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = whole::<usize>)]
     pub decode_passes: usize,
     /// The PNG to write; modes of several pictures write FILE.foreground.png and so on.
     #[arg(long)]
@@ -211,6 +214,7 @@ pub struct Generate {
 }
 
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Encode {
     /// A pack.
     #[arg(long)]
@@ -229,6 +233,7 @@ pub struct Encode {
 }
 
 #[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Decode {
     /// A pack.
     #[arg(long)]
@@ -239,7 +244,7 @@ pub struct Decode {
     #[arg(long, default_value_t)]
     pub vae: VaeKind,
     /// Passes of the transparency decoder: 1 or 8.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = whole::<usize>)]
     pub decode_passes: usize,
     /// The PNG to write.
     #[arg(long)]
@@ -247,6 +252,12 @@ pub struct Decode {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
     pub device: DeviceName,
+}
+
+/// A whole number, or what one is.
+fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "use a whole number that is not negative".into())
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -299,21 +310,29 @@ mod tests {
             rgba: vec![0; 4],
         });
         let defaults = [
-            ("mask_softness", request.mask_softness.to_string()),
             ("guidance_rescale", request.guidance_rescale.to_string()),
-            ("offset_gain", request.offset_gain.to_string()),
             ("seed", request.seed.to_string()),
             ("vae", request.vae.to_string()),
             ("decode_passes", request.decode_passes.to_string()),
-            ("control_scale", control.scale.to_string()),
-            ("control_start", control.start.to_string()),
-            ("control_end", control.end.to_string()),
         ];
         let command = generate();
         for (name, expected) in defaults {
             let flag = command.get_arguments().find(|one| one.get_id() == name);
             let values = flag.unwrap().get_default_values();
             assert_eq!(values, [expected.as_str()], "--{name}");
+        }
+        // Those that need another option say it themselves.
+        let said = [
+            ("offset_gain", request.offset_gain.to_string()),
+            ("control_scale", control.scale.to_string()),
+            ("control_start", control.start.to_string()),
+            ("control_end", control.end.to_string()),
+        ];
+        for (name, expected) in said {
+            let flag = command.get_arguments().find(|one| one.get_id() == name);
+            let help = flag.unwrap().get_help().unwrap().to_string();
+            let expected = format!("; {expected} if left out");
+            assert!(help.ends_with(&expected), "--{name}: {help}");
         }
     }
 

@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use glassine::compose::{Scene, flatten, to_ora, to_psd};
 use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
-    Control, Embedding, Engine, Init, Latent, Layer, LoadOptions, Mode, Request, VaeKind,
+    Control, Embedding, Engine, Init, Latent, LoadOptions, Mode, Request, VaeKind, needed_by,
 };
 use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
 use crate::files;
+use crate::outputs::Outputs;
 use crate::progress::Progress;
+use crate::scenes::compose;
 
 /// Runs what the command line asks for.
 pub async fn run(arguments: Arguments) -> Result<()> {
@@ -23,7 +25,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Decode(arguments) => decode(arguments).await,
         Command::Compose { scene, out } => compose(&scene, &out),
         Command::Inspect { path } => {
-            print!("{}", inspect(&path)?);
+            // Whoever reads may have seen enough.
+            let _ = write!(std::io::stdout(), "{}", inspect(&path)?);
             Ok(())
         }
     }
@@ -50,11 +53,8 @@ async fn pack(arguments: Pack) -> Result<()> {
     options.taesd_decoder = arguments.taesd_decoder;
     options.taesd_encoder = arguments.taesd_encoder;
     options.adapters = adapters;
-    options.loras = arguments
-        .loras
-        .iter()
-        .map(|lora| split_lora(lora))
-        .collect();
+    let loras = arguments.loras.iter().map(|lora| split_lora(lora));
+    options.loras = loras.collect::<Result<_>>()?;
     options.native_transparency = arguments.native_transparency;
     options.precision = arguments.quantize;
     options.default_steps = arguments.default_steps;
@@ -70,12 +70,25 @@ async fn pack(arguments: Pack) -> Result<()> {
     Ok(())
 }
 
-/// `FILE` or `FILE:STRENGTH`.
-fn split_lora(lora: &str) -> (PathBuf, f32) {
-    let split = lora.rsplit_once(':');
-    let parsed = split.and_then(|(file, strength)| Some((file, strength.parse().ok()?)));
-    let (file, strength) = parsed.unwrap_or((lora, 1.0));
-    (file.into(), strength)
+/// The largest strength of a LoRA, in either direction.
+const MAX_STRENGTH: f32 = 100.0;
+
+/// `FILE` or `FILE:STRENGTH`. A file whose name has a colon is taken as it is, if it is there.
+fn split_lora(lora: &str) -> Result<(PathBuf, f32)> {
+    let split = lora.rsplit_once(':').filter(|_| !Path::new(lora).exists());
+    let Some((file, strength)) = split else {
+        return Ok((lora.into(), 1.0));
+    };
+    match strength.parse() {
+        Ok(number) if (-MAX_STRENGTH..=MAX_STRENGTH).contains(&number) => Ok((file.into(), number)),
+        // Neither is a number, nor a file: what cannot be opened is all of it.
+        Err(_) if !Path::new(file).exists() => Ok((lora.into(), 1.0)),
+        _ => Err(Error::new(
+            ErrorCode::BadOption,
+            format!("the strength {strength:?} of {file} is not possible"),
+            format!("use a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, such as {file}:0.8"),
+        )),
+    }
 }
 
 /// `FILE` or `FILE:NAME`.
@@ -89,11 +102,15 @@ fn open_embedding(embedding: &str) -> Result<Embedding> {
 
 async fn generate(arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
+    check_used(&arguments)?;
+    let loras = arguments.loras.iter().map(|lora| split_lora(lora));
+    let loras = loras.collect::<Result<Vec<_>>>()?;
+    let outputs = outputs(&arguments, &loras)?;
     let request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
-    let loras = arguments.loras.iter().map(|lora| split_lora(lora));
     let loras = loras
+        .into_iter()
         .map(|(file, strength)| Lora::open(&file, strength))
         .collect::<Result<_>>()?;
     let mut options = LoadOptions::default();
@@ -106,10 +123,67 @@ async fn generate(arguments: Generate) -> Result<()> {
     if !generation.embeddings.is_empty() {
         eprintln!("embeddings: {}", generation.embeddings.join(", "));
     }
-    if let Some(path) = &arguments.dump {
-        files::write_tensors(path, &generation.dump)?;
+    let pictures = generation.layers.iter().map(|layer| layer.picture.to_png());
+    let mut contents = pictures.collect::<Result<Vec<_>>>()?;
+    if arguments.dump.is_some() {
+        contents.push(files::tensors_file(&generation.dump));
     }
-    write_layers(&arguments.out, &generation.layers)
+    outputs.write(contents)
+}
+
+/// Refuses options for a picture that is not given.
+fn check_used(arguments: &Generate) -> Result<()> {
+    let init = [
+        ("--strength", arguments.strength.is_some()),
+        ("--offset-gain", arguments.offset_gain.is_some()),
+    ];
+    needed_by("--init", arguments.init.is_some(), &init)?;
+    let mask = [
+        ("--mask-crop", arguments.mask_crop.is_some()),
+        ("--mask-softness", arguments.mask_softness.is_some()),
+        ("--keep-alpha", arguments.keep_alpha),
+    ];
+    needed_by("--mask", arguments.mask.is_some(), &mask)?;
+    let control = [
+        ("--control-scale", arguments.control_scale.is_some()),
+        ("--control-start", arguments.control_start.is_some()),
+        ("--control-end", arguments.control_end.is_some()),
+    ];
+    needed_by("--control", arguments.control.is_some(), &control)
+}
+
+/// What is to be written: one layer to FILE itself, several to FILE.ROLE.png beside it, then the dump.
+fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
+    const PICTURE: [&str; 1] = ["png"];
+    let out = &arguments.out;
+    let mut outputs = Outputs::default();
+    // A mode that is not named has one layer.
+    match arguments.mode.map_or(&[][..], Mode::roles) {
+        [] | [_] => outputs.add(out, &PICTURE)?,
+        roles => {
+            // The name has to be one of a picture, too.
+            Outputs::default().add(out, &PICTURE)?;
+            for role in roles {
+                outputs.add(&out.with_extension(format!("{role}.png")), &PICTURE)?;
+            }
+        }
+    }
+    if let Some(dump) = &arguments.dump {
+        outputs.add(dump, &["safetensors"])?;
+    }
+    let pictures = [&arguments.foreground, &arguments.background];
+    let others = [
+        &arguments.init,
+        &arguments.mask,
+        &arguments.control,
+        &arguments.noise,
+    ];
+    let given = pictures.into_iter().chain(others).flatten();
+    let loras = loras.iter().map(|(file, _)| file);
+    for input in given.chain(loras).chain([&arguments.model]) {
+        outputs.spare(input)?;
+    }
+    Ok(outputs)
 }
 
 /// The request that the arguments describe.
@@ -146,19 +220,22 @@ fn request(arguments: &Generate) -> Result<Request> {
             }
             path => picture(path)?.map(Init::Picture),
         };
-        request.control = picture(&arguments.control)?.map(|picture| Control {
-            picture,
-            scale: arguments.control_scale,
-            start: arguments.control_start,
-            end: arguments.control_end,
+        request.control = picture(&arguments.control)?.map(|picture| {
+            let default = Control::new(picture);
+            Control {
+                scale: arguments.control_scale.unwrap_or(default.scale),
+                start: arguments.control_start.unwrap_or(default.start),
+                end: arguments.control_end.unwrap_or(default.end),
+                ..default
+            }
         });
         request.fit = arguments.fit;
         request.strength = arguments.strength;
         request.mask = picture(&arguments.mask)?;
         request.mask_crop = arguments.mask_crop;
-        request.mask_softness = arguments.mask_softness;
+        request.mask_softness = arguments.mask_softness.unwrap_or(request.mask_softness);
         request.keep_alpha = arguments.keep_alpha;
-        request.offset_gain = arguments.offset_gain;
+        request.offset_gain = arguments.offset_gain.unwrap_or(request.offset_gain);
         request.mode = arguments.mode;
         request.width = arguments.width;
         request.height = arguments.height;
@@ -177,20 +254,12 @@ fn request(arguments: &Generate) -> Result<Request> {
     })
 }
 
-/// One layer goes to `out` itself, several to FILE.ROLE.png beside it.
-fn write_layers(out: &Path, layers: &[Layer]) -> Result<()> {
-    if let [layer] = layers {
-        return files::write(out, &layer.picture.to_png()?);
-    }
-    for layer in layers {
-        let path = out.with_extension(format!("{}.png", layer.role.as_str()));
-        files::write(&path, &layer.picture.to_png()?)?;
-    }
-    Ok(())
-}
-
 async fn encode(arguments: Encode) -> Result<()> {
     let mut progress = Progress::new();
+    let mut outputs = Outputs::default();
+    outputs.add(&arguments.out, &["safetensors"])?;
+    outputs.spare(&arguments.model)?;
+    outputs.spare(&arguments.picture)?;
     let picture = files::read_picture(&arguments.picture)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
@@ -203,14 +272,15 @@ async fn encode(arguments: Encode) -> Result<()> {
         ("posterior.mean".into(), encoded.mean),
         ("posterior.std".into(), encoded.std),
     ];
-    files::write_tensors(
-        &arguments.out,
-        tensors.iter().map(|(name, tensor)| (name, tensor)),
-    )
+    let tensors = tensors.iter().map(|(name, tensor)| (name, tensor));
+    outputs.write(vec![files::tensors_file(tensors)])
 }
 
 async fn decode(arguments: Decode) -> Result<()> {
     let mut progress = Progress::new();
+    let mut outputs = Outputs::default();
+    outputs.add(&arguments.out, &["png"])?;
+    outputs.spare(&arguments.latent)?;
     let values = files::read_tensor(&arguments.latent, &["latent", "latent.final"])?;
     let source = FolderSource::new(arguments.model);
     let device = device(arguments.device).await?;
@@ -234,35 +304,7 @@ async fn decode(arguments: Decode) -> Result<()> {
             &mut progress,
         )
         .await?;
-    files::write(&arguments.out, &decoded.layers[0].picture.to_png()?)
-}
-
-fn compose(path: &Path, out: &Path) -> Result<()> {
-    let extension = out.extension().unwrap_or_default().to_ascii_lowercase();
-    let extension = extension.to_string_lossy();
-    if !["png", "ora", "psd"].contains(&&*extension) {
-        return Err(Error::new(
-            ErrorCode::BadOption,
-            format!("{} cannot be written", out.display()),
-            "name a .png, .ora or .psd file",
-        ));
-    }
-    let json = std::fs::read_to_string(path).map_err(|error| {
-        Error::new(
-            ErrorCode::BadOption,
-            format!("cannot read {}: {error}", path.display()),
-            "name a scene file",
-        )
-    })?;
-    let scene = Scene::from_json(&json)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let resolve = |image: &str| files::read_picture(&folder.join(image));
-    let bytes = match &*extension {
-        "ora" => to_ora(&scene, resolve)?,
-        "psd" => to_psd(&scene, resolve)?,
-        _ => flatten(&scene, resolve)?.to_png()?,
-    };
-    files::write(out, &bytes)
+    outputs.write(vec![decoded.layers[0].picture.to_png()?])
 }
 
 async fn device(name: DeviceName) -> Result<Device> {

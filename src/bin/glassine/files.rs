@@ -1,6 +1,7 @@
-//! Output files appear whole or not at all.
+//! Input files, and tensors as files.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use glassine::image::Picture;
@@ -8,39 +9,13 @@ use glassine::internals::weights::Dtype;
 use glassine::internals::weights::{HostTensor, SafetensorsFile, write_safetensors};
 use glassine::{Error, ErrorCode, Result};
 
-/// Writes `bytes` beside `path` and moves them there, so that a failure leaves no part of a file.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_whole(path, bytes).map_err(|error| {
-        Error::new(
-            ErrorCode::BadOption,
-            format!("cannot write {}: {error}", path.display()),
-            "name a file in an existing folder",
-        )
-    })
-}
+/// The longest file that is read whole, in bytes: what the largest picture takes in memory.
+const MAX_FILE: u64 = 512 << 20;
 
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A link stays one: what it points to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // As any new file, and not for its owner alone, as temporary ones are.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(&path)?;
-    Ok(())
-}
-
-/// Writes named tensors as f32.
-pub fn write_tensors<'a>(
-    path: &Path,
+/// Named tensors as a safetensors file of f32.
+pub fn tensors_file<'a>(
     tensors: impl IntoIterator<Item = (&'a String, &'a HostTensor)>,
-) -> Result<()> {
+) -> Vec<u8> {
     let tensors: Vec<_> = tensors
         .into_iter()
         .map(|(name, tensor)| {
@@ -53,7 +28,7 @@ pub fn write_tensors<'a>(
             )
         })
         .collect();
-    write(path, &write_safetensors(&tensors))
+    write_safetensors(&tensors)
 }
 
 /// The first of `names` that the file at `path` holds.
@@ -75,10 +50,10 @@ pub fn read_tensor(path: &Path, names: &[&str]) -> Result<HostTensor> {
 
 /// The picture in a PNG, JPEG or WebP file.
 pub fn read_picture(path: &Path) -> Result<Picture> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = read_whole(path).map_err(|reason| {
         Error::new(
             ErrorCode::BadImage,
-            format!("cannot read {}: {error}", path.display()),
+            format!("cannot read {}: {reason}", path.display()),
             "name a PNG, JPEG or WebP file",
         )
     })?;
@@ -86,4 +61,31 @@ pub fn read_picture(path: &Path) -> Result<Picture> {
         let message = format!("{}: {}", path.display(), error.message);
         Error::new(error.code, message, error.hint)
     })
+}
+
+/// All bytes of a file, or of a pipe, unless there are too many, as in one that never ends.
+pub fn read_whole(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    let text = |error: std::io::Error| error.to_string();
+    let file = File::open(path).map_err(text)?;
+    let metadata = file.metadata().map_err(text)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        if kind.is_char_device() || kind.is_block_device() {
+            return Err("it is a device".into());
+        }
+    }
+    let too_long = || Err(format!("it is longer than {} MiB", MAX_FILE >> 20));
+    if metadata.len() > MAX_FILE {
+        return too_long();
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(text)?;
+    match bytes.len() as u64 > MAX_FILE {
+        true => too_long(),
+        false => Ok(bytes),
+    }
 }

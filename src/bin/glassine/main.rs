@@ -6,7 +6,9 @@
 mod arguments;
 mod commands;
 mod files;
+mod outputs;
 mod progress;
+mod scenes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -66,4 +68,43 @@ fn one_line(message: &str) -> String {
         lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let words: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
     format!("{}; see `glassine --help`", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use rayon::prelude::*;
+
+    use super::*;
+
+    /// What stands for a panic in `work`.
+    fn fault(work: impl FnOnce() + Send) -> Error {
+        without_panic(|| {
+            work();
+            Ok(())
+        })
+        .unwrap_err()
+    }
+
+    #[test]
+    fn a_panic_is_one_line_also_in_other_threads() {
+        let here = || assert_eq!(1 + 1, 3, "arithmetic");
+        let in_a_pool = || {
+            let numbers = (0..1000).into_par_iter();
+            numbers.for_each(|number| assert!(number < 900, "{number} is too many"));
+        };
+        let among_futures = || pollster::block_on(async { panic!("in a future") });
+        let all: [(Box<dyn FnOnce() + Send>, &str); 3] = [
+            (Box::new(here), "arithmetic"),
+            (Box::new(in_a_pool), "is too many"),
+            (Box::new(among_futures), "in a future"),
+        ];
+        for (work, reason) in all {
+            let error = fault(work);
+            assert_eq!(error.code, ErrorCode::Internal);
+            assert!(!error.code.is_bad_input(), "exit 1");
+            let line = error.to_string();
+            assert!(line.contains(reason), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
 }

@@ -19,7 +19,8 @@ pub use psd::to_psd;
 
 use super::blend::BlendMode;
 use super::color::ColorSpace;
-use super::flatten::{flatten_with, transparent_bytes};
+use super::flatten::flatten_with;
+use super::memory::transparent_bytes;
 use super::operator::Operator;
 use super::resolve::{Content, ResolvedLayer, pictures, resolve};
 use super::scene::Scene;

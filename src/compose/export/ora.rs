@@ -3,7 +3,7 @@
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
-use std::io::{Cursor, Write as _};
+use std::io::{ErrorKind, Write as _};
 
 use zip::ZipWriter;
 use zip::result::ZipError;
@@ -14,7 +14,7 @@ use super::super::operator::Operator;
 use super::super::resolve::{Content, ResolvedLayer};
 use super::super::scene::Scene;
 use super::{export, place};
-use crate::image::Picture;
+use crate::image::{MemoryFile, Picture};
 use crate::{Error, ErrorCode, Result};
 
 const FORMAT: &str = "OpenRaster";
@@ -158,11 +158,11 @@ fn thumbnail(merged: &Picture) -> Picture {
 }
 
 /// A zip archive in memory. Nothing in it is compressed, as PNG files are already.
-struct Archive(ZipWriter<Cursor<Vec<u8>>>);
+struct Archive(ZipWriter<MemoryFile>);
 
 impl Archive {
     fn new() -> Self {
-        Self(ZipWriter::new(Cursor::new(Vec::new())))
+        Self(ZipWriter::new(MemoryFile::default()))
     }
 
     fn add(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
@@ -173,13 +173,18 @@ impl Archive {
     }
 
     fn finish(self) -> Result<Vec<u8>> {
-        Ok(self.0.finish().map_err(failed)?.into_inner())
+        Ok(self.0.finish().map_err(failed)?.into_bytes())
     }
 }
 
 fn failed(error: ZipError) -> Error {
+    let full = matches!(&error, ZipError::Io(error) if error.kind() == ErrorKind::OutOfMemory);
     Error::new(
-        ErrorCode::BadOption,
+        if full {
+            ErrorCode::OutOfMemory
+        } else {
+            ErrorCode::BadOption
+        },
         format!("cannot write the OpenRaster file: {error}"),
         "use fewer or smaller layers",
     )

@@ -32,6 +32,8 @@ fn run_length(bytes: &[u8], first: u8) -> usize {
 
 /// How many bytes come before a run that is worth a header of its own, which takes three.
 fn literal_length(bytes: &[u8]) -> usize {
+    // No more is looked at than one header stands for, and what begins a run there.
+    let bytes = &bytes[..bytes.len().min(LONGEST + 2)];
     let run = bytes
         .windows(3)
         .position(|three| three[0] == three[1] && three[1] == three[2]);

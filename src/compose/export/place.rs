@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::super::color::{ColorSpace, Decoder};
-use super::super::flatten::transparent_bytes;
+use super::super::memory::transparent_bytes;
 use super::super::placed::PlacedPicture;
 use super::super::row::Row;
 use super::super::scene::MAX_SIDE;
@@ -89,7 +89,7 @@ fn draw(picture: &Picture, transform: &Transform, area: &[Range<i64>; 2]) -> Res
     };
     let space = ColorSpace::Srgb;
     let decoder = Decoder::new(space);
-    let placed = PlacedPicture::new(picture, &decoder, &moved);
+    let placed = PlacedPicture::new(picture, &decoder, &moved)?;
     let mut rgba = transparent_bytes(4 * width * height)?;
     let mut row = Row::new(width);
     for (y, bytes) in rgba.chunks_exact_mut(4 * width).enumerate() {

@@ -4,6 +4,7 @@
 use std::borrow::Borrow;
 
 use super::super::blend::BlendMode;
+use super::super::memory::reserve;
 use super::super::operator::Operator;
 use super::super::resolve::{Content, ResolvedLayer};
 use super::super::scene::Scene;
@@ -33,7 +34,18 @@ pub fn to_psd<P: Borrow<Picture>>(
     export(scene, FORMAT, resolve, |layers, merged| {
         let mut records = Vec::new();
         add_records(layers, [scene.width, scene.height], &mut records)?;
+        let planes = on_white(merged)?;
+        let mut rows = Vec::new();
+        write_rows(&planes, merged.width, &mut rows)?;
         let mut file = header(scene);
+        let channels = records.iter().flat_map(|record| &record.channels);
+        let channels: usize = channels.map(Vec::len).sum();
+        /// More than a record takes: its names are the longest part of it.
+        const LONGEST_RECORD: usize = 2048;
+        reserve(
+            &mut file,
+            channels + rows.len() + (records.len() + 1) * LONGEST_RECORD,
+        )?;
         // No palette and no resources.
         sized(&mut file, |_| ());
         sized(&mut file, |_| ());
@@ -55,8 +67,7 @@ pub fn to_psd<P: Borrow<Picture>>(
             sized(section, |_| ());
         });
         file.extend(PACK_BITS);
-        let planes = on_white(merged);
-        write_rows(&planes, merged.width, &mut file);
+        file.extend(rows);
         // Lengths were written as if this held.
         match i32::try_from(file.len()) {
             Ok(_) => Ok(file),
@@ -156,24 +167,38 @@ impl Record {
         });
     }
 
-    /// The name for old readers, ASCII in at most 255 bytes, and the whole name in UTF-16.
+    /// The name for old readers, ASCII, and in UTF-16: of both at most [`LONGEST_NAME`] units.
     fn write_names(&self, out: &mut Vec<u8>) {
-        let ascii = self.name.chars().map(|character| match character {
+        let name = shortened(&self.name);
+        let ascii = name.chars().map(|character| match character {
             ' '..='~' => character as u8,
             _ => b'?',
         });
-        let ascii: Vec<u8> = ascii.take(255).collect();
+        let ascii: Vec<u8> = ascii.collect();
         let start = out.len();
         out.push(ascii.len() as u8);
         out.extend(ascii);
         let length = (out.len() - start).next_multiple_of(4);
         out.resize(start + length, 0);
         tagged(out, b"luni", |block| {
-            let units: Vec<u16> = self.name.encode_utf16().collect();
+            let units: Vec<u16> = name.encode_utf16().collect();
             block.extend((units.len() as u32).to_be_bytes());
             block.extend(units.into_iter().flat_map(u16::to_be_bytes));
         });
     }
+}
+
+/// The most units of UTF-16 in the name of a layer: Photoshop takes no longer ones.
+const LONGEST_NAME: usize = 255;
+
+/// The beginning of a name that fits, without half a character.
+fn shortened(name: &str) -> &str {
+    let mut units = 0;
+    let too_long = name.char_indices().find(|(_, character)| {
+        units += character.len_utf16();
+        units > LONGEST_NAME
+    });
+    too_long.map_or(name, |(at, _)| &name[..at])
 }
 
 /// Adds the records of `layers`, the lowest first.
@@ -204,7 +229,7 @@ fn add_records(
                 let (width, height) = (placed.picture.width as i32, placed.picture.height as i32);
                 let (top, left) = (placed.top, placed.left);
                 record.area = [top, left, top + height, left + width];
-                record.channels = compressed(&placed.picture);
+                record.channels = compressed(&placed.picture)?;
             }
             Content::Group(layers) => {
                 records.push(Record {
@@ -221,43 +246,49 @@ fn add_records(
 }
 
 /// Alpha, red, green and blue of `picture`.
-fn compressed(picture: &Picture) -> [Vec<u8>; 4] {
-    [3, 0, 1, 2].map(|channel| {
-        let mut out = PACK_BITS.to_vec();
-        write_rows(&plane(picture, channel), picture.width, &mut out);
-        out
-    })
-}
-
-fn plane(picture: &Picture, channel: usize) -> Vec<u8> {
-    let (pixels, _) = picture.rgba.as_chunks::<4>();
-    pixels.iter().map(|pixel| pixel[channel]).collect()
+fn compressed(picture: &Picture) -> Result<[Vec<u8>; 4]> {
+    let mut channels = [const { Vec::new() }; 4];
+    for (out, channel) in channels.iter_mut().zip([3, 0, 1, 2]) {
+        let (pixels, _) = picture.rgba.as_chunks::<4>();
+        let mut plane = Vec::new();
+        reserve(&mut plane, pixels.len())?;
+        plane.extend(pixels.iter().map(|pixel| pixel[channel]));
+        out.extend(PACK_BITS);
+        write_rows(&plane, picture.width, out)?;
+    }
+    Ok(channels)
 }
 
 /// Compressed rows: first all their lengths, then all the rows.
-fn write_rows(bytes: &[u8], width: usize, out: &mut Vec<u8>) {
+fn write_rows(bytes: &[u8], width: usize, out: &mut Vec<u8>) -> Result<()> {
     let mut packed = Vec::new();
     for row in bytes.chunks_exact(width) {
         let start = packed.len();
+        // Packing adds at most a 128th.
+        reserve(&mut packed, width + width.div_ceil(128))?;
         pack_bits(row, &mut packed);
-        // Rows have at most 16384 bytes, and packing adds at most a 128th.
+        // Rows have at most 16384 bytes.
         out.extend(((packed.len() - start) as u16).to_be_bytes());
     }
+    reserve(out, packed.len())?;
     out.extend(packed);
+    Ok(())
 }
 
 /// Planes of red, green, blue and alpha, the colours on white by their alpha: what Photoshop stores
 /// of a merged image, and what readers undo.
-fn on_white(merged: &Picture) -> Vec<u8> {
+fn on_white(merged: &Picture) -> Result<Vec<u8>> {
     let (pixels, _) = merged.rgba.as_chunks::<4>();
-    let on_white = |channel: usize| {
-        pixels.iter().map(move |pixel| {
+    let mut planes = Vec::new();
+    reserve(&mut planes, merged.rgba.len())?;
+    for channel in 0..3 {
+        planes.extend(pixels.iter().map(|pixel| {
             let (value, alpha) = (u32::from(pixel[channel]), u32::from(pixel[3]));
             ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-        })
-    };
-    let alpha = pixels.iter().map(|pixel| pixel[3]);
-    (0..3).flat_map(on_white).chain(alpha).collect()
+        }));
+    }
+    planes.extend(pixels.iter().map(|pixel| pixel[3]));
+    Ok(planes)
 }
 
 /// The four letters of a blend mode.
