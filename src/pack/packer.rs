@@ -15,6 +15,7 @@ use super::lora::Lora;
 use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry};
 use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
+use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::clip_vocabulary;
 use crate::weights::Files;
@@ -32,11 +33,16 @@ use crate::{Error, ErrorCode, Result};
 pub struct PackOptions {
     /// A diffusers folder or a single `.safetensors` file.
     pub model: PathBuf,
+    /// A VAE to use in place of the checkpoint's, or where it has none: a folder in diffusers'
+    /// layout, a file, or a checkpoint that holds one.
+    pub vae: Option<PathBuf>,
+    /// A text encoder to use in place of the checkpoint's, or where it has none, as for the VAE.
+    pub text_encoder: Option<PathBuf>,
     /// A `vae_transparent_decoder` file.
     pub transparency_decoder: Option<PathBuf>,
     /// A `vae_transparent_encoder` file.
     pub transparency_encoder: Option<PathBuf>,
-    /// A ControlNet's folder in diffusers' layout.
+    /// A ControlNet: a folder in diffusers' layout, or a file.
     pub controlnet: Option<PathBuf>,
     /// A `taesd_decoder` file.
     pub taesd_decoder: Option<PathBuf>,
@@ -83,6 +89,8 @@ impl PackOptions {
     pub fn new(model: impl Into<PathBuf>) -> Self {
         Self {
             model: model.into(),
+            vae: None,
+            text_encoder: None,
             transparency_decoder: None,
             transparency_encoder: None,
             controlnet: None,
@@ -157,6 +165,16 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     ) -> Result<Manifest> {
         options.check_defaults()?;
         let mut checkpoint = Checkpoint::open_in(files, &options.model)?;
+        let replaced = [
+            (Component::Vae, &options.vae),
+            (Component::TextEncoder, &options.text_encoder),
+        ];
+        for (component, path) in replaced {
+            if let Some(path) = path {
+                checkpoint.replace(component, files, path)?;
+            }
+        }
+        checkpoint.check_whole()?;
         for (path, strength) in &options.loras {
             checkpoint.apply(Lora::open_in(files, path, *strength)?)?;
         }
@@ -165,7 +183,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             adapters.push((*kind, Adapter::open(files, *kind, path, &checkpoint)?));
         }
         let parts = open_parts(options, files, &checkpoint)?;
-        let part_bytes = parts.iter().map(|(_, _, file)| file.tensor_bytes());
+        let part_bytes = parts.iter().map(|(_, _, source)| source.tensor_bytes());
         let adapter_bytes = adapters.iter().map(|(_, adapter)| adapter.tensor_bytes());
         let total_bytes =
             checkpoint.tensor_bytes() + part_bytes.sum::<u64>() + adapter_bytes.sum::<u64>();
@@ -189,8 +207,8 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         for (kind, adapter) in &mut adapters {
             packer.add_adapter(*kind, adapter, &mut checkpoint).await?;
         }
-        for (component, config, file) in parts {
-            packer.add_file(component, config, file).await?;
+        for (component, config, source) in parts {
+            packer.add_part(component, config, source).await?;
         }
         packer.finish(name).await
     }
@@ -260,19 +278,19 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         Ok(())
     }
 
-    async fn add_file(
+    async fn add_part(
         &mut self,
         component: &str,
         config: Value,
-        mut file: SafetensorsFile,
+        mut source: TensorSource,
     ) -> Result<()> {
         self.components.insert(component.into(), config);
-        let own = file.tensors().iter();
+        let own = source.tensors();
         let own: Vec<_> = own
-            .map(|(name, info)| (name.clone(), info.byte_len()))
+            .map(|(name, info)| (name.to_string(), info.byte_len()))
             .collect();
         for (name, bytes) in own {
-            let tensor = file.read(&name)?;
+            let tensor = source.read(&name)?;
             self.add(&format!("{component}.{name}"), tensor).await?;
             self.report(bytes).await?;
         }
@@ -416,41 +434,60 @@ fn open_parts(
     options: &PackOptions,
     files: &dyn Files,
     base: &Checkpoint,
-) -> Result<Vec<(&'static str, Value, SafetensorsFile)>> {
-    // A tensor that only the right file holds stands beside each.
+) -> Result<Vec<(&'static str, Value, TensorSource)>> {
+    // A tensor that only the right file holds stands beside each, and of TAESD's files the one that
+    // takes or gives a latent, with the axis of the latent's channels.
     let named = [
         (
             "transparency_decoder",
             &options.transparency_decoder,
             "latent_conv_in.weight",
+            None,
         ),
         (
             "transparency_encoder",
             &options.transparency_encoder,
             "blocks.16.weight",
+            None,
         ),
-        ("taesd_decoder", &options.taesd_decoder, "19.weight"),
-        ("taesd_encoder", &options.taesd_encoder, "14.weight"),
+        (
+            "taesd_decoder",
+            &options.taesd_decoder,
+            "19.weight",
+            Some(("1.weight", 1)),
+        ),
+        (
+            "taesd_encoder",
+            &options.taesd_encoder,
+            "14.weight",
+            Some(("14.weight", 0)),
+        ),
     ];
     let mut parts = Vec::new();
-    for (component, path, telltale) in named {
+    for (component, path, telltale, latent) in named {
         let Some(path) = path else { continue };
+        let refuse = |reason: String| {
+            Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!("{} is not a {component}: {reason}", path.display()),
+                "pass the file published for it",
+            ))
+        };
         let file = SafetensorsFile::open_in(files, path)?;
         if !file.tensors().contains_key(telltale) {
-            return Err(Error::new(
-                ErrorCode::ModelUnsupported,
-                format!(
-                    "{} is not a {component}: it has no {telltale}",
-                    path.display()
-                ),
-                "pass the file published for it",
-            ));
+            return refuse(format!("it has no {telltale}"));
         }
-        parts.push((component, json!({}), file));
+        let channels = latent.and_then(|(name, axis)| file.tensors().get(name)?.shape.get(axis));
+        if channels.is_some_and(|channels| *channels != 4) {
+            return refuse("its latents do not have Stable Diffusion 1.5's 4 channels".into());
+        }
+        let mut source = TensorSource::default();
+        source.add(file, |name| Some(name.to_string()))?;
+        parts.push((component, json!({}), source));
     }
-    if let Some(folder) = &options.controlnet {
-        let (config, file) = control_net::open(files, folder, base)?;
-        parts.push(("controlnet", config, file));
+    if let Some(path) = &options.controlnet {
+        let (config, source) = control_net::open(files, path, base)?;
+        parts.push(("controlnet", config, source));
     }
     Ok(parts)
 }
