@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use glassine::ErrorCode;
 use glassine::image::Picture;
+use glassine::internals::text::clip_vocabulary;
 use glassine::internals::weights::{Dtype, SafetensorsFile, write_safetensors};
 use glassine::pack::{
     Checkpoint, Component, FolderSource, Manifest, PackOptions, Precision, inspect,
@@ -145,6 +146,17 @@ fn single_files_in_all_namings_give_the_same_pack() {
         with_vae_attention(first_year, true),
         with_vae_attention(first_year, false),
         with_vae_attention(["norm.", "to_q.", "to_k.", "to_v.", "to_out.0."], true),
+        // The whole pipeline in diffusers' names.
+        ["text_encoder", "unet", "vae"]
+            .into_iter()
+            .flat_map(|part| {
+                let mut tensors = read(&diffusers(part));
+                tensors
+                    .iter_mut()
+                    .for_each(|tensor| tensor.0.insert_str(0, &format!("{part}.")));
+                tensors
+            })
+            .collect(),
     ];
     for tensors in all {
         assert_same_as_whole(&options(&write("naming.safetensors", &tensors)));
@@ -447,6 +459,25 @@ fn folders_in_all_their_forms_give_the_same_pack() {
     assert_refused(&options(&folder), ErrorCode::ModelDamaged, &["index.json"]);
 }
 
+/// The ids of CLIP's tokens, in the order of its `vocab.json`.
+fn vocabulary(merges: &[&str]) -> Value {
+    let printable = (b'!'..=b'~').chain(0xa1..=0xac).chain(0xae..=0xff);
+    let printable: Vec<char> = printable.map(char::from).collect();
+    // The other 68 bytes have letters from here on.
+    let others = (0x100..0x144).map(|code| char::from_u32(code).unwrap());
+    let bytes: Vec<String> = printable
+        .into_iter()
+        .chain(others)
+        .map(String::from)
+        .collect();
+    let ends = bytes.iter().map(|symbol| format!("{symbol}</w>"));
+    let merged = merges.iter().map(|pair| pair.replace(' ', ""));
+    let marks = ["<|startoftext|>", "<|endoftext|>"].map(String::from);
+    let all = bytes.iter().cloned().chain(ends).chain(merged).chain(marks);
+    let ids = all.enumerate().map(|(id, symbol)| (symbol, id.into()));
+    Value::Object(ids.collect())
+}
+
 #[test]
 fn a_tokenizer_is_read_in_all_its_forms() {
     let (whole, expected) = pack(&options(&model::checkpoint())).unwrap();
@@ -457,15 +488,16 @@ fn a_tokenizer_is_read_in_all_its_forms() {
         assert_eq!(manifest.tensors, whole.tensors);
         assert!(shards == expected);
     };
-    let read = |name: &str| std::fs::read_to_string(tokenizer.join(name)).unwrap();
-    let vocabulary: Value = serde_json::from_str(&read("vocab.json")).unwrap();
-    let merges = read("merges.txt");
-    let pairs: Vec<&str> = merges.lines().skip(1).collect();
+    // Folders that name the tokenizer's class alone stand for CLIP's.
+    std::fs::create_dir_all(&tokenizer).unwrap();
     for name in ["vocab.json", "merges.txt"] {
-        std::fs::remove_file(tokenizer.join(name)).unwrap();
+        let _ = std::fs::remove_file(tokenizer.join(name));
     }
-    // What is left is CLIP's by its class alone.
+    std::fs::write(tokenizer.join("tokenizer_config.json"), "{}").unwrap();
     same();
+    let merges = std::str::from_utf8(clip_vocabulary::merges()).unwrap();
+    let pairs: Vec<&str> = merges.lines().skip(1).collect();
+    let vocabulary = vocabulary(&pairs);
     let write = |vocabulary: &Value, merges: Value| {
         let json = json!({ "model": { "type": "BPE", "vocab": vocabulary, "merges": merges } });
         std::fs::write(tokenizer.join("tokenizer.json"), json.to_string()).unwrap();
@@ -550,7 +582,17 @@ fn other_families_are_refused_by_name() {
         ),
         ("double_blocks.0.img_attn.norm.key_norm.scale", "Flux"),
         ("model.diffusion_model.cap_embedder.1.weight", "Lumina 2"),
-        ("blocks.0.self_attn.norm_q.weight", "no UNet"),
+        ("head.modulation", "Wan"),
+        ("mlp_t5.0.weight", "Hunyuan DiT"),
+        ("double_layers.0.attn.w1q.weight", "AuraFlow"),
+        ("t_block.1.weight", "PixArt"),
+        ("clf.1.weight", "Stable Cascade"),
+        ("add_embedding.image_norm.weight", "Kandinsky"),
+        (
+            "model.diffusion_model.input_blocks.1.1.time_stack.0.norm1.bias",
+            "Stable Video Diffusion",
+        ),
+        ("nothing.that.is.known", "no UNet"),
     ] {
         let path = write("family.safetensors", &[scalar(name)]);
         assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &[family]);
@@ -573,7 +615,11 @@ fn other_families_are_refused_by_name() {
         let path = changed(".input_blocks.0.0.weight", &|shape| shape[1] = channels);
         assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &[family]);
     }
-    for (width, family) in [(1024, "Stable Diffusion 2"), (2048, "SDXL")] {
+    for (width, family) in [
+        (1024, "Stable Diffusion 2"),
+        (2048, "SDXL"),
+        (1280, "refiner"),
+    ] {
         let path = changed(".attn2.to_k.weight", &|shape| shape[1] = width);
         assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &[family]);
     }
@@ -673,6 +719,20 @@ fn files_of_other_kinds_are_named() {
         assert!(text.starts_with(kind), "{text}: not {kind}");
         assert_refused(&options(&path), ErrorCode::ModelUnsupported, &[kind]);
     }
+    for (name, option) in [
+        ("transparent_attn", "--layers attn"),
+        ("joint", "--layers joint"),
+        ("fg2bg", "--layers fg2bg"),
+        ("bg2fg", "--layers bg2fg"),
+        ("vae_transparent_decoder", "--transparency-decoder"),
+        ("vae_transparent_encoder", "--transparency-encoder"),
+    ] {
+        let file = format!("layerdiffuse/weights/layer_sd15_{name}.safetensors");
+        let text = inspect(&golden(&file)).unwrap();
+        assert!(text.contains(option), "{text}: not {option}");
+    }
+    let text = inspect(&golden("controlnet/model")).unwrap();
+    assert!(text.starts_with("ControlNet "), "{text}");
     let taesd = |channels: usize| {
         let weight = vec![0; 64 * channels * 4];
         let first = ("1.weight".into(), Dtype::F32, vec![64, channels], weight);
@@ -857,6 +917,16 @@ fn what_the_unet_predicts_is_recognised() {
     assert_eq!(zero["rescale_betas_zero_snr"], true);
     assert_eq!(zero["timestep_spacing"], "trailing");
     assert!(text.contains("v_prediction, zero terminal SNR"), "{text}");
+
+    let header = r#"{"__metadata__":{"modelspec.prediction_type":"v"},"diffusion_model.a":
+        {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([0; 4]);
+    let path = model::scratch().join("specified.safetensors");
+    std::fs::write(&path, bytes).unwrap();
+    let text = inspect(&path).unwrap();
+    assert!(text.contains("prediction: v_prediction\n"), "{text}");
 
     let folder = copied_folder("v-prediction");
     change_json(&folder.join("scheduler/scheduler_config.json"), |config| {

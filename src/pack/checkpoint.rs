@@ -348,11 +348,12 @@ fn part_of(files: &dyn Files, folder: &Path) -> Result<(Component, Value)> {
 }
 
 /// Stable Diffusion 1.5's scheduler, changed as marks in a single file ask for: tensors without
-/// values, whose names say what the UNet was trained to predict.
+/// values, whose names say what the UNet was trained to predict, or what ModelSpec has for it.
 fn scheduler_of(file: &SafetensorsFile) -> Value {
     let mut scheduler = sd15_scheduler();
     let has = |name: &str| file.tensors().contains_key(name);
-    if has("v_pred") {
+    let specified = file.metadata().get("modelspec.prediction_type");
+    if has("v_pred") || specified.is_some_and(|kind| kind == "v") {
         scheduler["prediction_type"] = "v_prediction".into();
     }
     if has("ztsnr") {

@@ -28,7 +28,7 @@ const NETWORK_STARTS: [&str; 4] = [
 
 /// Beginnings of tensors' names, after those of [`NETWORK_STARTS`], and the family that has them.
 /// What several share comes after what only one of them has.
-const BY_NAME: [(&str, &str); 44] = [
+const BY_NAME: [(&str, &str); 46] = [
     (
         "conditioner.embedders.0.open_clip.",
         "Stable Video Diffusion",
@@ -54,6 +54,7 @@ const BY_NAME: [(&str, &str); 44] = [
     ("cap_embedder.", "Lumina 2"),
     ("time_caption_embed.", "Lumina 2"),
     ("noise_refiner.", "Lumina 2"),
+    ("patchify_proj.", "LTX-Video"),
     ("t_block.", "PixArt"),
     ("caption_projection.", "PixArt"),
     ("clf.1.", "Stable Cascade"),
@@ -65,12 +66,13 @@ const BY_NAME: [(&str, &str); 44] = [
     ("visual_transformer_blocks.", "Kandinsky 5"),
     ("patch_embedding.", "Wan"),
     ("condition_embedder.", "Wan"),
+    ("head.modulation", "Wan"),
+    ("img_in.proj.", "Hunyuan Video"),
     ("img_in.", "Qwen-Image"),
     ("txt_norm.", "Qwen-Image"),
     ("t5_yproj.", "Mochi"),
     ("t5_y_embedder.", "Mochi"),
-    ("adaln_single.", "LTX-Video or PixArt"),
-    ("patchify_proj.", "LTX-Video"),
+    ("adaln_single.", "PixArt"),
     ("patch_embed.text_proj.", "CogVideoX"),
     ("blocks.block0.", "Cosmos"),
     ("caption_norm.", "Sana"),
@@ -152,8 +154,11 @@ fn of_unet(source: &TensorSource) -> Option<String> {
         let is_key = name.ends_with(".attn2.to_k.weight");
         is_key.then(|| info.shape.get(1).copied())?
     });
-    if source.has_below("unet.add_embedding.") || context == Some(2048) {
-        return Some("SDXL".into());
+    match context {
+        Some(2048) => return Some("SDXL".into()),
+        Some(1280) => return Some("the refiner of SDXL".into()),
+        _ if source.has_below("unet.add_embedding.") => return Some("SDXL".into()),
+        _ => {}
     }
     let inputs = source
         .shape("unet.conv_in.weight")

@@ -43,19 +43,23 @@ pub fn inspect(path: &Path) -> Result<String> {
     }
 }
 
-/// A folder that holds one network that is no part of a checkpoint: a ControlNet or a LoRA.
+/// A folder that holds one network that is no part of a checkpoint, such as a ControlNet or a LoRA;
+/// `None` for anything else.
 fn describe_other_folder(folder: &Path) -> Result<Option<String>> {
-    let is_lora = folder.join("adapter_config.json").is_file();
     let config = folder.join("config.json");
-    let is_control_net = config.is_file()
-        && class_of(&read_json(&Disk, &config)?).is_some_and(|class| class == "ControlNetModel");
-    let stem = match (is_lora, is_control_net) {
-        (true, _) => "adapter_model",
-        (_, true) => Component::Unet.weights_stem(),
-        _ => return Ok(None),
+    let stem = if folder.join("adapter_config.json").is_file() {
+        "adapter_model"
+    } else if config.is_file() {
+        let config = read_json(&Disk, &config)?;
+        match class_of(&config) {
+            Some(_) if Component::of_config(&config).is_none() => Component::Unet.weights_stem(),
+            _ => return Ok(None),
+        }
+    } else {
+        return Ok(None);
     };
     let files = open_weights(&Disk, folder, stem, "fetch all files of the folder")?;
-    Ok(Some(files.iter().filter_map(describe_file).collect()))
+    Ok(files.first().and_then(describe_file))
 }
 
 fn describe_pack(manifest: &Manifest) -> String {

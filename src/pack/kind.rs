@@ -41,9 +41,15 @@ fn layer_diffuse(tensors: &Tensors) -> Option<Kind> {
             true => ", with a condition",
             false => "",
         };
+        // Both modes of two frames have tensors of the same names and sizes.
+        let option = match frames {
+            1 => "--layers attn",
+            2 => "--layers fg2bg or --layers bg2fg",
+            _ => "--layers joint",
+        };
         return kind(
             format!("attention-sharing adapter for {frames} frame(s){control}"),
-            Some("--layers"),
+            Some(option),
         );
     }
     if has("latent_conv_in.weight") {
@@ -191,12 +197,14 @@ fn other(tensors: &Tensors) -> Option<Kind> {
     let upscaler = [
         "conv_first.",
         "RRDB_trunk.",
+        "body.0.rdb1.",
         "model.1.sub.",
         "params_ema.",
         "params.conv_first.",
         "layers.0.residual_group.",
     ];
-    if upscaler.iter().any(|start| starts(tensors, start)) || has("body.0.rdb1.conv1.weight") {
+    let is_compact = has("body.0.weight") && has("body.1.weight");
+    if is_compact || upscaler.iter().any(|start| starts(tensors, start)) {
         return kind("upscaler (ESRGAN or its like)", None);
     }
     let is_t5 = contains(tensors, "encoder.block.0.layer.0.SelfAttention.");
