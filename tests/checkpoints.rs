@@ -354,16 +354,25 @@ fn weights_of_eight_bit_floats_are_widened() {
                 }
                 let count = shape.iter().product();
                 let eights: Vec<u8> = values.iter().copied().cycle().take(count).collect();
-                let factor = if scaled.is_some() { scale } else { 1.0 };
+                // One scale for all, or one for each row.
+                let rows = shape[0];
+                let scales: Vec<f32> = match scaled {
+                    None => vec![1.0],
+                    Some("scale_weight") => vec![scale],
+                    Some(_) => (0..rows).map(|row| scale + row as f32).collect(),
+                };
+                let factor = |index: usize| scales[index / (count / rows) % scales.len()];
                 let floats = eights
                     .iter()
-                    .map(|byte| float8(*byte, mantissa_bits) * factor);
+                    .enumerate()
+                    .map(|(index, byte)| float8(*byte, mantissa_bits) * factor(index));
                 let floats = floats.flat_map(|value| value.to_le_bytes()).collect();
                 wide.push((name.clone(), Dtype::F32, shape.clone(), floats));
                 if let Some(leaf) = scaled {
                     let stem = name.strip_suffix("weight").unwrap();
-                    let bytes = scale.to_le_bytes().to_vec();
-                    narrow.push((format!("{stem}{leaf}"), Dtype::F32, vec![1], bytes));
+                    let bytes = scales.iter().flat_map(|scale| scale.to_le_bytes());
+                    let (bytes, shape) = (bytes.collect(), vec![scales.len(), 1]);
+                    narrow.push((format!("{stem}{leaf}"), Dtype::F32, shape, bytes));
                 }
                 narrow.push((name, dtype, shape, eights));
             }
@@ -1111,6 +1120,7 @@ fn a_vae_without_an_encoder_makes_a_pack_that_decodes_only() {
     let out = model::scratch().join("decoder-only");
     let manifest = model::pack_as(&options(&path), &out).unwrap();
     assert!(!manifest.encodes());
+    assert!(inspect(&out).unwrap().contains("has no encoder"));
     let whole = pack(&options(&single_file::whole())).unwrap().0;
     assert_eq!(manifest.preview, whole.preview, "the decoder is the same");
 

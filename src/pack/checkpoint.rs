@@ -90,8 +90,10 @@ impl Checkpoint {
         folder: &Path,
         config: Value,
     ) -> Result<()> {
-        if config["addition_embed_type"].is_string() {
-            return Err(unsupported_family(&self.path, "SDXL"));
+        if let Some(family) =
+            family::of_unet_config(&config).filter(|_| component == Component::Unet)
+        {
+            return Err(unsupported_family(&self.path, &family));
         }
         let hint = "the folder must hold .safetensors weights";
         let opened = open_weights(files, folder, component.weights_stem(), hint)?;

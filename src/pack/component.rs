@@ -107,10 +107,6 @@ pub(super) fn unet_config(source: &TensorSource, start: &str) -> Value {
     let at = |name: &str| format!("{start}{name}");
     let size = |name: &str, axis: usize| source.shape(&at(name))?.get(axis).copied();
     let levels = source.count(&at("down_blocks"));
-    let counts = |side: &str| -> Vec<usize> {
-        let of_level = |level| source.count(&at(&format!("{side}_blocks.{level}.resnets")));
-        (0..levels).map(of_level).collect()
-    };
     let types = |side: &str, class: &str| -> Vec<String> {
         let attends = |level| source.has_below(&at(&format!("{side}_blocks.{level}.attentions.")));
         let prefix = |level| if attends(level) { "CrossAttn" } else { "" };
@@ -121,7 +117,9 @@ pub(super) fn unet_config(source: &TensorSource, start: &str) -> Value {
     let widths: Vec<usize> = (0..levels)
         .filter_map(|level| size(&format!("down_blocks.{level}.resnets.0.conv1.weight"), 0))
         .collect();
-    let layers = counts("down");
+    let layers: Vec<usize> = (0..levels)
+        .map(|level| source.count(&at(&format!("down_blocks.{level}.resnets"))))
+        .collect();
     let mut config = json!({
         "attention_head_dim": 8, "sample_size": 64, "block_out_channels": widths,
         "down_block_types": types("down", "Down"), "up_block_types": types("up", "Up"),

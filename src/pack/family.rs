@@ -145,32 +145,42 @@ pub(super) fn of_parts(source: &TensorSource) -> Option<String> {
 }
 
 fn of_unet(source: &TensorSource) -> Option<String> {
-    let own = || {
-        source
-            .tensors()
-            .filter(|(name, _)| name.starts_with("unet."))
-    };
-    let context = own().find_map(|(name, info)| {
+    if source.has_below("unet.add_embedding.") {
+        return Some("SDXL".into());
+    }
+    let mut own = source
+        .tensors()
+        .filter(|(name, _)| name.starts_with("unet."));
+    let context = own.find_map(|(name, info)| {
         let is_key = name.ends_with(".attn2.to_k.weight");
         is_key.then(|| info.shape.get(1).copied())?
     });
-    match context {
-        Some(2048) => return Some("SDXL".into()),
-        Some(1280) => return Some("the refiner of SDXL".into()),
-        _ if source.has_below("unet.add_embedding.") => return Some("SDXL".into()),
-        _ => {}
+    let inputs = source.shape("unet.conv_in.weight");
+    of_unet_sizes(inputs.and_then(|shape| shape.get(1)).copied(), context)
+}
+
+/// What a UNet is of which the config is `config`; `None` for Stable Diffusion 1.x.
+pub(super) fn of_unet_config(config: &Value) -> Option<String> {
+    if config["addition_embed_type"].is_string() {
+        return Some("SDXL".into());
     }
-    let inputs = source
-        .shape("unet.conv_in.weight")
-        .and_then(|shape| shape.get(1));
+    let size = |field: &str| usize::try_from(config[field].as_u64()?).ok();
+    of_unet_sizes(size("in_channels"), size("cross_attention_dim"))
+}
+
+/// The family by the channels that a UNet takes and the width of the texts that it attends to.
+fn of_unet_sizes(inputs: Option<usize>, context: Option<usize>) -> Option<String> {
+    let by_inputs = |what: &str, count: usize| format!("{what}: its UNet takes {count} channels");
     match (inputs, context) {
-        (Some(9), _) => Some("an inpainting model: its UNet takes 9 channels".into()),
-        (Some(8), _) => Some("an InstructPix2Pix model: its UNet takes 8 channels".into()),
-        (Some(7), _) => Some("an upscaler: its UNet takes 7 channels".into()),
-        (Some(5), _) => Some("a depth-to-image model: its UNet takes 5 channels".into()),
+        (_, Some(2048)) => Some("SDXL".into()),
+        (_, Some(1280)) => Some("the refiner of SDXL".into()),
+        (Some(9), _) => Some(by_inputs("an inpainting model", 9)),
+        (Some(8), _) => Some(by_inputs("an InstructPix2Pix model", 8)),
+        (Some(7), _) => Some(by_inputs("an upscaler", 7)),
+        (Some(5), _) => Some(by_inputs("a depth-to-image model", 5)),
         (_, Some(1024)) => Some("Stable Diffusion 2".into()),
         (Some(4) | None, _) => None,
-        (Some(count), _) => Some(format!("a model whose UNet takes {count} channels")),
+        (Some(count), _) => Some(by_inputs("another model", count)),
     }
 }
 

@@ -85,6 +85,9 @@ fn describe_pack(manifest: &Manifest) -> String {
     for (component, (count, values)) in sizes {
         let _ = writeln!(text, "  {component}: {count} tensors, {values} values");
     }
+    if !manifest.encodes() {
+        text += "  pictures: are not encoded, for the VAE has no encoder (pack with --vae)\n";
+    }
     for mode in Mode::ALL.iter().copied() {
         let _ = match mode.missing_part(manifest) {
             None => writeln!(text, "  mode {mode}: yes"),
