@@ -51,7 +51,7 @@ fn assert_same_as_whole(options: &PackOptions) {
 
 /// Fails unless packing and, of a file of its own, inspecting is refused with `code` and `words`.
 fn assert_refused(options: &PackOptions, code: ErrorCode, words: &[&str]) {
-    let error = pack(options).err().expect("a refusal");
+    let error = pack(options).expect_err("a refusal");
     assert_eq!(error.code, code, "{error}");
     for word in words {
         assert!(error.to_string().contains(word), "{error}: no {word:?}");
