@@ -219,15 +219,16 @@ fn parts_are_read_under_all_their_names_alone() {
         options.vae = Some(vaes[index % vaes.len()].clone());
         assert_same_as_whole(&options);
     }
-    for (paths, title) in [
-        (&unets, "Stable Diffusion 1.x UNet"),
-        (&text_encoders, "Stable Diffusion 1.x text encoder"),
-        (&vaes, "Stable Diffusion 1.x VAE"),
+    for (paths, title, use_of) in [
+        (&unets, "UNet", "vae: missing (pack with --vae)"),
+        (&text_encoders, "text encoder", "use: --text-encoder"),
+        (&vaes, "VAE", "use: --vae"),
     ] {
         for path in paths {
             let text = inspect(path).unwrap();
-            assert!(text.starts_with(title), "{text}");
-            assert!(text.contains("missing (pack with --"), "{text}");
+            let title = format!("Stable Diffusion 1.x {title} ");
+            assert!(text.starts_with(&title), "{text}");
+            assert!(text.contains(use_of), "{text}");
         }
     }
 }
@@ -664,9 +665,18 @@ fn folders_of_other_families_are_refused_by_name() {
 fn files_of_other_kinds_are_named() {
     let scalar = |name: &str| (name.to_string(), Dtype::F32, vec![1], vec![0; 4]);
     let matrix = |name: &str| (name.to_string(), Dtype::F32, vec![2, 768], vec![0; 6144]);
-    let files: [(&[Entry], &str); 21] = [
-        (&[scalar("lora_unet_a.lora_down.weight")], "LoRA (LoRA)"),
-        (&[scalar("unet.a.lora_A.weight")], "LoRA (LoRA)"),
+    let files: [(&[Entry], &str); 22] = [
+        (&[scalar("lora_unet_a.lora_down.weight")], "LoRA (plain)"),
+        (&[scalar("unet.a.lora_A.weight")], "LoRA (plain)"),
+        (
+            &[(
+                "lora_unet_a_attn2_to_k.lora_down.weight".into(),
+                Dtype::F32,
+                vec![1, 2048],
+                vec![0; 8192],
+            )],
+            "LoRA (plain, for SDXL)",
+        ),
         (&[scalar("lora_unet_a.hada_w1_a")], "LoRA (LoHa)"),
         (&[scalar("lora_unet_a.lokr_w1")], "LoRA (LoKr)"),
         (
@@ -1015,10 +1025,15 @@ fn distilled_unets_are_measured_from_their_names() {
     for (levels, has_middle) in [(4, true), (4, false), (3, true), (3, false)] {
         let tensors = distilled(levels, has_middle);
         let canonical: Vec<String> = tensors.iter().map(|tensor| tensor.0.clone()).collect();
-        let mut original = tensors.clone();
-        for tensor in &mut original {
-            tensor.0 = original_name(&tensor.0, 1).unwrap();
-        }
+        let by_number_of = |layers: usize| {
+            let mut original = tensors.clone();
+            for tensor in &mut original {
+                tensor.0 = original_name(&tensor.0, layers).unwrap();
+            }
+            original
+        };
+        // Scripts that know of three layers on the way up number those that there are from 0.
+        let (original, script) = (by_number_of(1), by_number_of(2));
         let names: Vec<String> = original.iter().map(|tensor| tensor.0.clone()).collect();
         let anew = numbered_anew(&names);
         let mut compact = original.clone();
@@ -1028,6 +1043,7 @@ fn distilled_unets_are_measured_from_their_names() {
         for (form, mut entries) in [
             ("diffusers", tensors),
             ("gaps", original),
+            ("script", script),
             ("compact", compact),
         ] {
             let what = format!("{levels} levels, middle {has_middle}, {form}");

@@ -28,7 +28,7 @@ const NETWORK_STARTS: [&str; 4] = [
 
 /// Beginnings of tensors' names, after those of [`NETWORK_STARTS`], and the family that has them.
 /// What several share comes after what only one of them has.
-const BY_NAME: [(&str, &str); 46] = [
+const BY_NAME: [(&str, &str); 50] = [
     (
         "conditioner.embedders.0.open_clip.",
         "Stable Video Diffusion",
@@ -54,6 +54,8 @@ const BY_NAME: [(&str, &str); 46] = [
     ("cap_embedder.", "Lumina 2"),
     ("time_caption_embed.", "Lumina 2"),
     ("noise_refiner.", "Lumina 2"),
+    ("context_refiner.", "Lumina 2"),
+    ("text_encoders.gemma2_2b.", "Lumina 2"),
     ("patchify_proj.", "LTX-Video"),
     ("t_block.", "PixArt"),
     ("caption_projection.", "PixArt"),
@@ -78,10 +80,15 @@ const BY_NAME: [(&str, &str); 46] = [
     ("caption_norm.", "Sana"),
     ("context_embedder.", "Stable Diffusion 3"),
     ("x_embedder.", "a diffusion transformer"),
+    (
+        "text_encoders.t5xxl.",
+        "of a family with T5 (Stable Diffusion 3, Flux)",
+    ),
+    ("text_encoders.clip_g.", "SDXL or Stable Diffusion 3"),
 ];
 
 /// Parts of tensors' names that only models for video or for further conditions have.
-const BY_INFIX: [(&str, &str); 5] = [
+const BY_INFIX: [(&str, &str); 6] = [
     (".time_stack.", "a video model (Stable Video Diffusion)"),
     (".time_mixer.", "a video model (Stable Video Diffusion)"),
     (
@@ -89,6 +96,8 @@ const BY_INFIX: [(&str, &str); 5] = [
         "a video model (Stable Video Diffusion)",
     ),
     (".temp_attentions.", "a video model"),
+    // So it is spelled there.
+    (".temopral_conv.", "a video model"),
     (".fuser.", "GLIGEN"),
 ];
 

@@ -112,13 +112,20 @@ fn describe_checkpoint(checkpoint: &Checkpoint) -> String {
         let sizes = describe_tensors(checkpoint.tensors(*part).map(|(_, info)| info));
         let _ = writeln!(text, "  {}: {sizes}", part.name());
     }
-    for part in missing {
-        let _ = writeln!(
-            text,
-            "  {}: missing (pack with {})",
-            part.name(),
-            part.option()
-        );
+    match here.as_slice() {
+        [part] if *part != Component::Unet => {
+            let _ = writeln!(
+                text,
+                "  use: {}, beside a checkpoint or a UNet",
+                part.option()
+            );
+        }
+        _ => {
+            for part in missing {
+                let (name, option) = (part.name(), part.option());
+                let _ = writeln!(text, "  {name}: missing (pack with {option})");
+            }
+        }
     }
     let vae = |start: &str| {
         let mut tensors = checkpoint.tensors(Component::Vae);

@@ -84,7 +84,7 @@ const CHANGES: [(&[&str], &str); 10] = [
             "_lora.up.",
             ".lora_linear_layer.",
         ],
-        "LoRA",
+        "plain",
     ),
     (
         &[".diff", ".diff_b", ".w_norm", ".set_weight"],
@@ -123,14 +123,23 @@ fn adapter(tensors: &Tensors) -> Option<Kind> {
     is_motion.then(|| kind("motion module (AnimateDiff)", None))?
 }
 
-/// For which other family a LoRA is, as far as its names tell.
+/// For which other family a LoRA is, as far as its names and the width of the texts tell.
 fn base_of_lora(tensors: &Tensors) -> &'static str {
-    if starts(tensors, "lora_te2_") || starts(tensors, "text_encoder_2.") {
-        return ", for SDXL";
-    }
-    match contains(tensors, "single_transformer_blocks") || contains(tensors, "double_blocks") {
-        true => ", for Flux",
-        false => "",
+    let is_key = |name: &str| {
+        let is_down = name.ends_with("down.weight") || name.ends_with("lora_A.weight");
+        is_down && (name.contains("attn2_to_k") || name.contains("attn2.to_k"))
+    };
+    let mut keys = tensors.iter().filter(|(name, _)| is_key(name));
+    let width = keys.find_map(|(_, info)| info.shape.get(1).copied());
+    let has_two = starts(tensors, "lora_te2_") || starts(tensors, "text_encoder_2.");
+    let is_flux =
+        contains(tensors, "single_transformer_blocks") || contains(tensors, "double_blocks");
+    match width {
+        Some(2048) => ", for SDXL",
+        Some(1024) => ", for Stable Diffusion 2",
+        _ if has_two => ", for SDXL",
+        _ if is_flux => ", for Flux",
+        _ => "",
     }
 }
 
