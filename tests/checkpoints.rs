@@ -85,20 +85,8 @@ fn diffusers(part: &str) -> PathBuf {
 /// Copies the diffusers folder into the scratch folder.
 fn copied_folder(name: &str) -> PathBuf {
     let to = model::scratch().join(name);
-    copy(&model::checkpoint(), &to);
+    model::copy_folder(&model::checkpoint(), &to);
     to
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }
 
 fn change_json(path: &Path, change: impl FnOnce(&mut Value)) {
@@ -308,9 +296,18 @@ fn a_given_part_replaces_the_checkpoints_own() {
     let bias = shard.read("vae.decoder.conv_out.bias").unwrap();
     assert_eq!(bias.data, [0.0; 3]);
 
+    // What is wrong with it is said of its own file.
+    let flawed = part(VAE, "").into_iter();
+    let flawed: Vec<Entry> = flawed
+        .filter(|tensor| tensor.0 != "decoder.conv_out.bias")
+        .collect();
+    replaced.vae = Some(write("flawed-vae.safetensors", &flawed));
+    let words = ["flawed-vae.safetensors", "vae.decoder.conv_out.bias"];
+    assert_refused(&replaced, ErrorCode::ModelDamaged, &words);
+
     // The VAE of SDXL looks the same but for its scale.
     let folder = model::scratch().join("sdxl-vae");
-    copy(&model::checkpoint().join("vae"), &folder);
+    model::copy_folder(&model::checkpoint().join("vae"), &folder);
     change_json(&folder.join("config.json"), |config| {
         config["scaling_factor"] = 0.13025.into();
     });
@@ -634,7 +631,7 @@ fn other_families_are_refused_by_name() {
         assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &[family]);
     }
     let path = changed(".attn2.to_k.weight", &|shape| shape[1] = 48);
-    let words = ["48 wide", "32 wide"];
+    let words = ["texts of 48 features", "gives 32"];
     assert_refused(&options(&path), ErrorCode::ModelUnsupported, &words);
     let path = changed("decoder.conv_in.weight", &|shape| shape[1] = 16);
     assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &["16 latent channels"]);
@@ -766,7 +763,8 @@ fn files_of_other_kinds_are_named() {
     assert!(text.contains("16 latent channels"), "{text}");
     let mut options = options(&single_file::whole());
     options.taesd_decoder = Some(other);
-    assert_refused(&options, ErrorCode::ModelUnsupported, &["4 channels"]);
+    let words = ["taesd.safetensors", "taesd_decoder"];
+    assert_refused(&options, ErrorCode::ModelUnsupported, &words);
 }
 
 /// A ControlNet's tensors in the original names.
@@ -937,13 +935,16 @@ fn what_the_unet_predicts_is_recognised() {
     assert_eq!(zero["timestep_spacing"], "trailing");
     assert!(text.contains("v_prediction, zero terminal SNR"), "{text}");
 
-    let header = r#"{"__metadata__":{"modelspec.prediction_type":"v"},"diffusion_model.a":
-        {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(header.as_bytes());
-    bytes.extend([0; 4]);
+    // ModelSpec's metadata says it too.
+    let bytes = std::fs::read(single_file::whole()).unwrap();
+    let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let (header, data) = bytes[8..].split_at(length);
+    let mut header: Value = serde_json::from_slice(header).unwrap();
+    header["__metadata__"] = json!({ "modelspec.prediction_type": "v" });
+    let header = header.to_string().into_bytes();
+    let length = (header.len() as u64).to_le_bytes();
     let path = model::scratch().join("specified.safetensors");
-    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(&path, [&length[..], &header, data].concat()).unwrap();
     let text = inspect(&path).unwrap();
     assert!(text.contains("prediction: v_prediction\n"), "{text}");
 

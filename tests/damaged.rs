@@ -17,7 +17,7 @@ use glassine::pack::{
 use glassine::{Error, ErrorCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{golden, model};
+use support::{companions, golden, model};
 
 /// Tensors of a single-file checkpoint: one of each part, and of the VAE no encoder's.
 const SINGLE_FILE: [&str; 3] = [
@@ -161,18 +161,20 @@ fn written(name: &str, tensors: &[(String, Dtype, Vec<usize>, Vec<u8>)]) -> Path
     path
 }
 
+fn tensors_of(path: &Path) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
+    let mut file = SafetensorsFile::open(path).unwrap();
+    let headers = file.tensors().clone();
+    let tensors = headers.iter().map(|(name, info)| {
+        let bytes = file.read_bytes(name).unwrap();
+        (name.clone(), info.dtype, info.shape.clone(), bytes)
+    });
+    tensors.collect()
+}
+
 #[test]
 fn adapters_of_other_shapes_are_refused() {
     let original = golden("layerdiffuse/weights/layer_sd15_transparent_attn.safetensors");
-    let mut file = SafetensorsFile::open(original).unwrap();
-    let headers = file.tensors().clone();
-    let tensors: Vec<_> = headers
-        .iter()
-        .map(|(name, info)| {
-            let bytes = file.read_bytes(name).unwrap();
-            (name.clone(), info.dtype, info.shape.clone(), bytes)
-        })
-        .collect();
+    let tensors = tensors_of(&original);
     for name in [
         "hookers.layers.0.to_q_lora.0.up.weight",
         "hookers.layers.0.to_v_lora.0.down.weight",
@@ -196,11 +198,18 @@ fn adapters_of_other_shapes_are_refused() {
     }
 }
 
+/// TAESD's decoder with one tensor more.
+fn taesd_with(name: &str, extra: (String, Dtype, Vec<usize>, Vec<u8>)) -> PathBuf {
+    let mut tensors = tensors_of(&companions::taesd_decoder());
+    tensors.push(extra);
+    written(name, &tensors)
+}
+
 #[test]
 fn tensors_without_values_are_not_packed() {
-    let tensors = [tensor("19.weight", &[1]), tensor("endless", &[1 << 60, 0])];
     let mut options = plain_options();
-    options.taesd_decoder = Some(written("endless.safetensors", &tensors));
+    let endless = tensor("endless", &[1 << 60, 0]);
+    options.taesd_decoder = Some(taesd_with("endless.safetensors", endless));
     let error = model::pack_as(&options, &model::scratch().join("endless")).unwrap_err();
     assert_eq!(error.code, ErrorCode::ModelDamaged, "{error}");
 }
@@ -208,9 +217,9 @@ fn tensors_without_values_are_not_packed() {
 #[test]
 fn a_last_row_that_would_fit_the_shard_before_gets_its_own() {
     // 105 of these rows fit a shard, of which an even number is taken.
-    let tensors = [tensor("19.weight", &[1]), tensor("odd", &[105, 19_950])];
     let mut options = plain_options();
-    options.taesd_decoder = Some(written("odd.safetensors", &tensors));
+    let odd = tensor("odd", &[105, 19_950]);
+    options.taesd_decoder = Some(taesd_with("odd.safetensors", odd));
     let out = model::scratch().join("odd");
     let manifest = model::pack_as(&options, &out).unwrap();
     assert_eq!(manifest.tensors["taesd_decoder.odd"].shards.len(), 2);

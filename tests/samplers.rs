@@ -363,11 +363,76 @@ fn scheduler_configs_are_read() {
     assert_eq!(run.trajectory().timesteps(), [999.0, 749.0, 499.0, 249.0]);
 }
 
+/// Numbers of betas_for_alpha_bar in diffusers.
+#[test]
+fn a_cosine_schedule_is_that_of_diffusers() {
+    let schedule = schedule_of(r#"{"beta_schedule": "squaredcos_cap_v2"}"#).expect("a config");
+    let expected = [(0, 4.128e-5), (499, 0.00315), (999, 0.999)];
+    for (timestep, beta) in expected {
+        let got = schedule.betas()[timestep];
+        assert!((got / beta - 1.0).abs() < 2e-3, "{timestep}: {got}");
+    }
+}
+
+/// From the same estimate every kind of prediction makes the same run.
+#[test]
+fn all_kinds_of_prediction_say_the_same() {
+    const CLEAN: [f32; 3] = [0.5, -1.25, 2.0];
+    let names = [
+        SamplerName::Dpmpp2mKarras,
+        SamplerName::Euler,
+        SamplerName::Ddim,
+        SamplerName::UniPc,
+        SamplerName::Lcm,
+        SamplerName::Tcd,
+    ];
+    for name in names {
+        let runs = ["epsilon", "v_prediction", "sample"].map(|kind| {
+            let schedule = schedule_of(&format!(r#"{{"prediction_type": "{kind}"}}"#)).unwrap();
+            let mut sampler = sampler(name, None, &schedule, 4, None).unwrap();
+            let mut latent = sampler.start(&[1.0, 0.25, -0.75], None);
+            for step in 0..sampler.steps() {
+                let input = sampler.model_input(step);
+                let sigma = sampler.trajectory().sigmas()[step] as f32;
+                let alpha = (sigma * sigma + 1.0).sqrt().recip();
+                let values = latent.iter().zip(CLEAN);
+                let output: Vec<f32> = values
+                    .map(|(latent, clean)| {
+                        let noise = (latent * input.scale / alpha - clean) / sigma;
+                        match kind {
+                            "epsilon" => noise,
+                            "sample" => clean,
+                            _ => alpha * noise - alpha * sigma * clean,
+                        }
+                    })
+                    .collect();
+                latent = sampler.step(step, &latent, &output, &mut || vec![0.5, -0.5, 1.0]);
+            }
+            latent
+        });
+        for run in &runs[1..] {
+            support::assert_close(name.as_str(), run, &runs[0], Tolerance::max_abs(1e-3));
+        }
+    }
+}
+
+#[test]
+fn a_clean_latent_is_held_where_the_config_says_so() {
+    let schedule = schedule_of(r#"{"clip_sample": true, "prediction_type": "sample"}"#).unwrap();
+    for name in [SamplerName::Ddim, SamplerName::Lcm] {
+        let run = sampler(name, None, &schedule, 4, None).unwrap();
+        let denoised = run.trajectory().estimate(0, &[0.0], &[3.0]).denoised;
+        assert_eq!(denoised, [1.0], "{name}");
+    }
+}
+
 #[test]
 fn unsupported_schedules_are_refused() {
     for config in [
-        r#"{"prediction_type": "v_prediction"}"#,
-        r#"{"beta_schedule": "squaredcos_cap_v2"}"#,
+        r#"{"prediction_type": "flow_prediction"}"#,
+        r#"{"beta_schedule": "sigmoid"}"#,
+        r#"{"thresholding": true}"#,
+        r#"{"clip_sample": true, "clip_sample_range": 0}"#,
         r#"{"rescale_betas_zero_snr": true}"#,
         r#"{"num_train_timesteps": 0}"#,
         r#"{"beta_end": 1.5}"#,

@@ -20,6 +20,11 @@ from transformers import CLIPTokenizer
 REPOSITORY = Path(__file__).resolve().parents[2]
 CASES = [
     "controlnet",
+    "fast/lcm4_guidance_embedding",
+    "fast/tcd4_lora",
+    "fast/vpred_ddim_trailing_zsnr",
+    "fast/vpred_dpmpp_2m_karras_kdiff",
+    "fast/vpred_euler_trailing_zsnr",
     "layerdiffuse/attn_control",
     "layerdiffuse/attn_joint",
     "layerdiffuse/attn_single",
@@ -39,10 +44,7 @@ CASES = [
     "pipeline/i2i_64x64_dpmpp_2m_karras_kdiff",
     "pipeline/t2i_128x64_ddim",
     "pipeline/t2i_128x64_dpmpp_2m_karras_diffusers",
-    "pipeline/t2i_128x64_dpmpp_2m_karras_kdiff",
     "pipeline/t2i_64x64_ddim",
-    "pipeline/t2i_64x64_ddim_seed2",
-    "pipeline/t2i_64x64_dpmpp_2m_karras_diffusers",
     "pipeline/t2i_64x64_dpmpp_2m_karras_kdiff",
     "pipeline/t2i_nocfg_ddim",
     "pipeline/t2i_nocfg_dpmpp_2m_karras_kdiff",
@@ -75,6 +77,9 @@ CASES = [
 FILES = [
     "controlnet/model/config.json",
     "controlnet/model/diffusion_pytorch_model.safetensors",
+    "fast/lcm4_guidance_embedding/cond_proj.safetensors",
+    "fast/vpred_ddim_trailing_zsnr/scheduler_config.json",
+    "fast/vpred_euler_trailing_zsnr/scheduler_config.json",
     "layerdiffuse/weights/layer_sd15_bg2fg.safetensors",
     "layerdiffuse/weights/layer_sd15_fg2bg.safetensors",
     "layerdiffuse/weights/layer_sd15_joint.safetensors",

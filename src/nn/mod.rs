@@ -31,7 +31,7 @@ pub use resample::{Downsample, DownsamplePadding, Upsample};
 pub use resnet::ResnetBlock;
 pub use row_tiles::RowTiles;
 pub use time_projections::{TimeProjections, TimeShift};
-pub use timestep::timestep_embedding;
+pub use timestep::{guidance_embedding, timestep_embedding};
 pub use tokens::{from_tokens, to_tokens};
 
 /// What an intermediate result may take, in bytes: half of the smallest binding that a WebGPU

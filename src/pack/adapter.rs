@@ -42,12 +42,20 @@ named!(AdapterKind, "kind of layers");
 serde_as_text!(AdapterKind);
 
 impl AdapterKind {
-    fn frames(self) -> usize {
+    pub(super) fn frames(self) -> usize {
         match self {
             Self::Single => 1,
             Self::Joint => 3,
             _ => 2,
         }
+    }
+
+    /// Whether a picture is given for it to fit.
+    pub(super) fn is_conditional(self) -> bool {
+        matches!(
+            self,
+            Self::ForegroundToBackground | Self::BackgroundToForeground
+        )
     }
 
     /// The name of the file that LayerDiffuse published for Stable Diffusion 1.5.
@@ -92,7 +100,7 @@ impl Adapter {
             "it holds no attention-sharing units".to_string()
         } else if frames != kind.frames() {
             format!("it is for {frames} frames and not for {}", kind.frames())
-        } else if conditional != (kind.frames() == 2) {
+        } else if conditional != kind.is_conditional() {
             "its hint encoder is missing".to_string()
         } else if found != units.len() {
             format!(
@@ -136,6 +144,26 @@ impl Adapter {
         let start = format!("hookers.layers.{unit}.");
         let path = self.units[unit].clone();
         self.read_renamed(&start, &format!("{path}."))
+    }
+
+    /// Names that the file's tensors have in a pack, factors not folded, and their shapes.
+    pub fn shapes(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
+        let component = format!("layers.{}", self.kind.as_str());
+        self.file.tensors().iter().filter_map(move |(name, info)| {
+            let name = match name.strip_prefix("hookers.layers.") {
+                Some(rest) => {
+                    let (unit, rest) = rest.split_once('.')?;
+                    format!("{}.{rest}", self.units.get(unit.parse::<usize>().ok()?)?)
+                }
+                None => name.clone(),
+            };
+            Some((format!("{component}.{name}"), info.shape.clone()))
+        })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Tensors that belong to no unit: the hint encoder of conditional adapters.

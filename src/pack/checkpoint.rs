@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::architecture::Architecture;
 use super::component::{Component, class_of, sd15_scheduler};
 use super::diffusers_folder::{open_weights, read_json, read_tokenizer};
 use super::family::{self, unsupported_family};
@@ -21,6 +22,8 @@ pub struct Checkpoint {
     path: PathBuf,
     source: TensorSource,
     configs: BTreeMap<&'static str, Value>,
+    /// Where the parts are from that have taken the place of the checkpoint's own.
+    replaced: BTreeMap<&'static str, PathBuf>,
     merges: Option<Vec<u8>>,
     loras: Vec<Lora>,
 }
@@ -156,6 +159,7 @@ impl Checkpoint {
             path: path.to_path_buf(),
             source: TensorSource::default(),
             configs: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             merges: None,
             loras: Vec::new(),
         }
@@ -182,6 +186,7 @@ impl Checkpoint {
         }
         self.source.replace(&component.start(), other.source);
         self.configs.insert(component.name(), config);
+        self.replaced.insert(component.name(), path.to_path_buf());
         if component == Component::TextEncoder {
             self.merges = other.merges.or(self.merges.take());
         }
@@ -193,7 +198,7 @@ impl Checkpoint {
         self.source.has_below(&component.start())
     }
 
-    /// Refuses a checkpoint that lacks a part, or whose parts do not belong together.
+    /// Refuses a checkpoint that lacks a part.
     ///
     /// # Errors
     /// `model_unsupported`, which names what is missing and the options that take it.
@@ -226,19 +231,7 @@ impl Checkpoint {
                 format!("pass {}, or a whole checkpoint", options.join(" and ")),
             );
         }
-        let width = |name: &str| self.source.shape(name)?.get(1).copied();
-        let hidden = width("text_encoder.text_model.embeddings.token_embedding.weight");
-        let context = self.tensors(Component::Unet).find_map(|(name, info)| {
-            let is_key = name.ends_with(".attn2.to_k.weight");
-            is_key.then(|| info.shape.get(1).copied())?
-        });
-        match (hidden, context) {
-            (Some(hidden), Some(context)) if hidden != context => refuse(
-                format!("has a UNet for texts {context} wide and a text encoder {hidden} wide"),
-                "pass the text encoder that the UNet was trained with as --text-encoder".into(),
-            ),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Merges `lora` into every tensor that is read from now on.
@@ -254,6 +247,11 @@ impl Checkpoint {
     /// Where the checkpoint is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where a component is from: the checkpoint, unless it was replaced.
+    pub(super) fn path_of(&self, component: &str) -> &Path {
+        self.replaced.get(component).unwrap_or(&self.path)
     }
 
     /// The config of a component (or of `scheduler`), as in its `config.json`.
@@ -276,6 +274,28 @@ impl Checkpoint {
     /// Bytes of all components' tensors.
     pub fn tensor_bytes(&self) -> u64 {
         self.source.tensor_bytes()
+    }
+
+    /// What the checkpoint is made of.
+    pub(super) fn architecture(&self) -> Architecture {
+        let configs = self.configs.iter();
+        let shapes = self.source.tensors();
+        let shapes = shapes.map(|(name, info)| (name.to_string(), info.shape.clone()));
+        Architecture {
+            configs: configs
+                .map(|(name, config)| (name.to_string(), config.clone()))
+                .collect(),
+            shapes: shapes.collect(),
+        }
+    }
+
+    /// Refuses a checkpoint that lacks a tensor or is of another architecture.
+    ///
+    /// # Errors
+    /// `model_damaged` or `model_unsupported`.
+    pub fn check(&self) -> Result<()> {
+        let outcome = self.architecture().check();
+        outcome.map_err(|(component, flaw)| flaw.into_error(self.path_of(&component), &component))
     }
 
     /// One tensor by canonical name, as `f32`.

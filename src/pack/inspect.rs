@@ -33,7 +33,10 @@ pub fn inspect(path: &Path) -> Result<String> {
         return Ok(folder);
     }
     match Checkpoint::open(path) {
-        Ok(checkpoint) => Ok(describe_checkpoint(&checkpoint)),
+        Ok(checkpoint) => {
+            checkpoint.check()?;
+            Ok(describe_checkpoint(&checkpoint))
+        }
         // A single file that is no checkpoint may still be one of its companions.
         Err(error) if path.is_file() => match SafetensorsFile::open(path) {
             Ok(file) => describe_file(&file).ok_or(error),

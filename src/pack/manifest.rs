@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::architecture::Architecture;
 use crate::named::{named, serde_as_text};
 use crate::text::TextEncoderConfig;
 use crate::unet::UnetConfig;
@@ -158,10 +160,11 @@ impl Manifest {
                 || !tensor.shards.is_sorted_by(|one, next| one < next)
                 || !tensor.is_sound(tensor.shards.iter().map(|s| self.shards[*s].bytes).sum())
         });
-        match stray {
-            Some((name, _)) => Err(damaged(format!("what it says of tensor {name} is wrong"))),
-            None => Ok(()),
+        if let Some((name, _)) = stray {
+            return Err(damaged(format!("what it says of tensor {name} is wrong")));
         }
+        let outcome = Architecture::of_pack(self).check();
+        outcome.map_err(|(component, flaw)| flaw.into_error(Path::new(MANIFEST_FILE), &component))
     }
 
     /// Whether the pack holds a component.

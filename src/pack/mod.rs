@@ -4,6 +4,7 @@
 //! pack back, one shard at a time, onto a device. Both speak safetensors.
 
 mod adapter;
+mod architecture;
 mod checkpoint;
 mod component;
 mod control_net;

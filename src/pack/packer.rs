@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use half::f16;
 use serde::Deserialize;
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::adapter::{Adapter, AdapterKind};
+use super::architecture::Flaw;
 use super::checkpoint::Checkpoint;
 use super::component::{Component, sd15_scheduler};
 use super::control_net;
@@ -17,7 +18,7 @@ use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
 use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
-use crate::text::clip_vocabulary;
+use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
 use crate::weights::{Dtype, SafetensorsFile, write_safetensors};
 use crate::weights::{HostTensor, StoredType, TensorEntry};
@@ -183,6 +184,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             adapters.push((*kind, Adapter::open(files, *kind, path, &checkpoint)?));
         }
         let parts = open_parts(options, files, &checkpoint)?;
+        check(&checkpoint, &adapters, &parts)?;
         let part_bytes = parts.iter().map(|(_, _, source)| source.tensor_bytes());
         let adapter_bytes = adapters.iter().map(|(_, adapter)| adapter.tensor_bytes());
         let total_bytes =
@@ -201,8 +203,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             shards: Vec::new(),
             tensors: BTreeMap::new(),
         };
-        let merges = checkpoint.merges().unwrap_or(clip_vocabulary::merges());
-        packer.add_tokenizer(merges).await?;
+        packer.add_tokenizer(merges(&checkpoint)).await?;
         packer.add_checkpoint(&mut checkpoint).await?;
         for (kind, adapter) in &mut adapters {
             packer.add_adapter(*kind, adapter, &mut checkpoint).await?;
@@ -429,57 +430,78 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     }
 }
 
+/// Refuses models that cannot be run, before anything is written.
+fn check(
+    checkpoint: &Checkpoint,
+    adapters: &[(AdapterKind, Adapter)],
+    parts: &[(&'static str, Value, TensorSource)],
+) -> Result<()> {
+    let mut whole = checkpoint.architecture();
+    let mut paths: BTreeMap<String, &Path> = BTreeMap::new();
+    for (kind, adapter) in adapters {
+        let component = format!("layers.{}", kind.as_str());
+        whole.configs.insert(component.clone(), json!({}));
+        whole.shapes.extend(adapter.shapes());
+        paths.insert(component, adapter.path());
+    }
+    for (component, config, source) in parts {
+        whole.configs.insert(component.to_string(), config.clone());
+        let shapes = source.tensors();
+        let shapes = shapes.map(|(name, info)| (format!("{component}.{name}"), info.shape.clone()));
+        whole.shapes.extend(shapes);
+        paths.insert(component.to_string(), source.path());
+    }
+    let path_of = |component: &str| match paths.get(component) {
+        Some(path) => *path,
+        None => checkpoint.path_of(component),
+    };
+    let refused =
+        |(component, flaw): (String, Flaw)| flaw.into_error(path_of(&component), &component);
+    whole.check().map_err(refused)?;
+    let tokenizer = Tokenizer::from_merges(merges(checkpoint))?;
+    let vocabulary = whole.check_vocabulary(&tokenizer);
+    vocabulary.map_err(|flaw| refused(("text_encoder".into(), flaw)))
+}
+
+/// `merges.txt` of the checkpoint's tokenizer, or CLIP's.
+fn merges(checkpoint: &Checkpoint) -> &[u8] {
+    checkpoint.merges().unwrap_or(clip_vocabulary::merges())
+}
+
 /// The companion files that `options` name, each with its component and config.
 fn open_parts(
     options: &PackOptions,
     files: &dyn Files,
     base: &Checkpoint,
 ) -> Result<Vec<(&'static str, Value, TensorSource)>> {
-    // A tensor that only the right file holds stands beside each, and of TAESD's files the one that
-    // takes or gives a latent, with the axis of the latent's channels.
+    // A tensor that only the right file holds stands beside each.
     let named = [
         (
             "transparency_decoder",
             &options.transparency_decoder,
             "latent_conv_in.weight",
-            None,
         ),
         (
             "transparency_encoder",
             &options.transparency_encoder,
             "blocks.16.weight",
-            None,
         ),
-        (
-            "taesd_decoder",
-            &options.taesd_decoder,
-            "19.weight",
-            Some(("1.weight", 1)),
-        ),
-        (
-            "taesd_encoder",
-            &options.taesd_encoder,
-            "14.weight",
-            Some(("14.weight", 0)),
-        ),
+        ("taesd_decoder", &options.taesd_decoder, "19.weight"),
+        ("taesd_encoder", &options.taesd_encoder, "14.weight"),
     ];
     let mut parts = Vec::new();
-    for (component, path, telltale, latent) in named {
+    for (component, path, telltale) in named {
         let Some(path) = path else { continue };
-        let refuse = |reason: String| {
-            Err(Error::new(
-                ErrorCode::ModelUnsupported,
-                format!("{} is not a {component}: {reason}", path.display()),
-                "pass the file published for it",
-            ))
-        };
         let file = SafetensorsFile::open_in(files, path)?;
         if !file.tensors().contains_key(telltale) {
-            return refuse(format!("it has no {telltale}"));
-        }
-        let channels = latent.and_then(|(name, axis)| file.tensors().get(name)?.shape.get(axis));
-        if channels.is_some_and(|channels| *channels != 4) {
-            return refuse("its latents do not have Stable Diffusion 1.5's 4 channels".into());
+            return Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!(
+                    "{} is not a {component}: it has no {telltale}",
+                    path.display()
+                ),
+                "pass the file published for it",
+            ));
         }
         let mut source = TensorSource::default();
         source.add(file, |name| Some(name.to_string()))?;

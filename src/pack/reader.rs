@@ -1,8 +1,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::architecture::{Architecture, Flaw};
 use super::lora::Lora;
 use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
 use crate::text::Tokenizer;
@@ -147,10 +149,14 @@ impl<S: PackSource> Pack<S> {
         let merges = parsed
             .tensors()
             .find(|(name, _, _)| *name == "tokenizer.merges");
-        match merges {
-            Some((_, _, merges)) => Tokenizer::from_merges(merges),
-            None => Err(damaged(shard, "tokenizer.merges is not in it")),
-        }
+        let Some((_, _, merges)) = merges else {
+            return Err(damaged(shard, "tokenizer.merges is not in it"));
+        };
+        let tokenizer = Tokenizer::from_merges(merges)?;
+        let vocabulary = Architecture::of_pack(&self.manifest).check_vocabulary(&tokenizer);
+        let refused = |flaw: Flaw| flaw.into_error(Path::new(MANIFEST_FILE), "text_encoder");
+        vocabulary.map_err(refused)?;
+        Ok(tokenizer)
     }
 
     fn shards_with(&self, wanted: &impl Fn(&str) -> bool) -> Vec<usize> {

@@ -1,6 +1,7 @@
 //! Tensors under canonical (diffusers') names, wherever in one or several files they lie.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::weights::{HostTensor, SafetensorsFile, TensorInfo};
 use crate::{Error, ErrorCode, Result};
@@ -66,6 +67,13 @@ impl TensorSource {
         }
         self.files.push(file);
         Ok(())
+    }
+
+    /// Where the file is, or the first of several.
+    pub fn path(&self) -> &Path {
+        self.files
+            .first()
+            .map_or(Path::new(""), SafetensorsFile::path)
     }
 
     /// Canonical names and headers, in alphabetical order.

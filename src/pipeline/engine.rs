@@ -192,6 +192,10 @@ impl<S: PackSource> Engine<S> {
             let on_grey = to_device(&on_grey, &self.networks.device);
             self.networks.unet_mut().set_condition(on_grey);
         }
+        let device = self.networks.device.clone();
+        self.networks
+            .unet_mut()
+            .set_guidance(plan.guidance, &device);
         let steering = request.control.as_ref().map(|control| {
             let picture = plan.fitted(&control.picture);
             let network = self.networks.control_net();

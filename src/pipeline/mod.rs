@@ -4,6 +4,7 @@ mod control;
 mod decode;
 mod encode;
 mod engine;
+mod guidance;
 mod memory;
 mod networks;
 mod observer;

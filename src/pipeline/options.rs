@@ -78,6 +78,9 @@ options! {
     steps: usize = "number";
     /// How closely to follow the prompt, 0 to 100; 1 turns the negative prompt off.
     guidance: f32 = "number";
+    /// How much of the contrast that guidance adds is taken back, 0 to 1; 0 if left out. 0.7 is usual
+    /// for models with zero terminal SNR.
+    guidance_rescale: f32 = "number";
     /// A whole number from 0 to 2^53 - 1. The same seed and options give the same picture.
     seed: u64 = "number";
     /// How noise is turned into a picture.
@@ -146,6 +149,7 @@ impl RequestOptions {
             height: self.height,
             steps: self.steps,
             guidance: self.guidance,
+            guidance_rescale: self.guidance_rescale.unwrap_or(default.guidance_rescale),
             sampler: self.sampler,
             convention: self.convention,
             seed: self.seed.unwrap_or(default.seed),

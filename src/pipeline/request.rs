@@ -70,6 +70,9 @@ pub struct Request {
     pub steps: Option<usize>,
     /// Guidance scale; 1 switches guidance off and halves the work.
     pub guidance: Option<f32>,
+    /// How much of the contrast that guidance adds is taken back, from 0 to 1 (guidance rescale); 0.7
+    /// is usual for models with zero terminal SNR.
+    pub guidance_rescale: f32,
     /// The sampler.
     pub sampler: Option<SamplerName>,
     /// Whose details the sampler follows.
@@ -111,6 +114,7 @@ impl Request {
             height: None,
             steps: None,
             guidance: None,
+            guidance_rescale: 0.0,
             sampler: None,
             convention: None,
             seed: 0,
@@ -130,6 +134,9 @@ pub(super) struct ResolvedRequest {
     pub height: usize,
     pub steps: usize,
     pub guidance: f32,
+    /// Whether the UNet's batch holds the negative prompt too. A UNet with guidance embedding is told
+    /// the scale instead.
+    pub has_negative_rows: bool,
     pub sampler: SamplerName,
     fit: bool,
 }
@@ -160,12 +167,15 @@ impl ResolvedRequest {
             ));
         }
         let defaults = &manifest.defaults;
+        let guidance = request.guidance.unwrap_or(defaults.guidance);
+        let embedded = manifest.unet()?.time_cond_proj_dim.is_some();
         let plan = Self {
             mode,
             width: request.width.unwrap_or(defaults.width),
             height: request.height.unwrap_or(defaults.height),
             steps: request.steps.unwrap_or(defaults.steps),
-            guidance: request.guidance.unwrap_or(defaults.guidance),
+            guidance,
+            has_negative_rows: guidance != 1.0 && !embedded,
             sampler: match request.sampler {
                 Some(sampler) => sampler,
                 None => defaults.sampler.parse()?,
@@ -208,6 +218,13 @@ impl ResolvedRequest {
             return bad(
                 format!("guidance {} is not possible", self.guidance),
                 "use a number from 0 to 100; 7 is usual".into(),
+            );
+        }
+        let rescale = request.guidance_rescale;
+        if !(0.0..=1.0).contains(&rescale) {
+            return bad(
+                format!("guidance rescale {rescale} is not possible"),
+                "use a number from 0 to 1; 0.7 is usual for models with zero terminal SNR".into(),
             );
         }
         check_passes(request.decode_passes)?;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::control::ControlNetRun;
+use super::guidance::guided;
 use super::networks::Networks;
 use super::observer::{Event, Observer};
 use super::request::{Request, ResolvedRequest};
@@ -84,7 +85,7 @@ impl<'a> Sampling<'a> {
         }
         let request = self.request;
         let roles = self.plan.mode.roles();
-        let guided = self.plan.guidance != 1.0;
+        let guided = self.plan.has_negative_rows;
         let mut texts = vec![request.prompt.clone()];
         texts.extend(roles.iter().map(|role| frame_prompt(request, *role)));
         texts.extend(guided.then(|| request.negative_prompt.clone()));
@@ -167,15 +168,20 @@ impl<'a> Sampling<'a> {
                     steering.residuals((step, steps), batch, timesteps, context)
                 },
             );
-            let epsilon = guided(predicted.await?, &shape, plan.guidance)?;
+            let output = guided(
+                predicted.await?,
+                &shape,
+                plan.guidance,
+                request.guidance_rescale,
+            )?;
             let wanted = request.preview_every;
             if wanted.is_some_and(|every| (step + 1).is_multiple_of(every)) {
-                let denoised = self.sampler.denoised(step, &latent, &epsilon);
+                let denoised = self.sampler.denoised(step, &latent, &output);
                 let denoised = HostTensor::new(shape.clone(), denoised);
                 let map = &self.manifest.preview;
                 preview = Some(super::preview::preview(&denoised, map, networks).await?);
             }
-            latent = self.sampler.step(step, &latent, &epsilon, &mut draw);
+            latent = self.sampler.step(step, &latent, &output, &mut draw);
             keep(format!("latent.step.{step}"), &latent);
         }
         keep("latent.final".into(), &latent);
@@ -252,20 +258,4 @@ async fn predict(
         None => networks.unet().forward(batch, &timesteps, context),
     };
     host_values(predicted.into_data_async().await)
-}
-
-/// Epsilon of a latent of `shape`, extrapolated from the negative prompt's to the prompt's by the
-/// guidance scale, where `predicted` has both.
-fn guided(predicted: Vec<f32>, shape: &[usize], guidance: f32) -> Result<Vec<f32>> {
-    let epsilon = match predicted.split_at(shape.iter().product()) {
-        (only, []) => only.to_vec(),
-        (negative, positive) => negative
-            .iter()
-            .zip(positive)
-            .map(|(negative, positive)| negative + guidance * (positive - negative))
-            .collect(),
-    };
-    let epsilon = HostTensor::new(shape, epsilon);
-    epsilon.check_finite("the UNet's output")?;
-    Ok(epsilon.data)
 }

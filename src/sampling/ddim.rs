@@ -1,11 +1,15 @@
 //! Denoising diffusion implicit models (Song et al. 2020), deterministic (eta 0), as in diffusers.
 
-use super::{LatentScale, NoiseSchedule, Sampler, TimestepSpacing, Trajectory, weighted_sum};
+use super::weighted_sum;
+use super::{Estimate, LatentScale, NoiseSchedule, Sampler, TimestepSpacing, Trajectory};
 use crate::error::Result;
 
 /// DDIM with eta 0.
 pub struct Ddim {
     trajectory: Trajectory,
+    /// The noise level after each step: that of a timestep one whole stride below, which in diffusers
+    /// need not be the next one's.
+    goals: Vec<f64>,
 }
 
 impl Ddim {
@@ -20,25 +24,25 @@ impl Ddim {
                 .map(f64::round_ties_even)
                 .collect(),
         };
+        let stride = schedule.num_train_timesteps() / steps;
+        let goal = |timestep: &f64| match (*timestep as usize).checked_sub(stride) {
+            Some(timestep) => schedule.sigma_of(timestep),
+            None => schedule.final_sigma(),
+        };
+        let goals: Vec<f64> = timesteps.iter().map(goal).collect();
         let sigmas = timesteps
             .iter()
-            .map(|&timestep| schedule.sigmas()[timestep as usize])
-            .chain([last_sigma(schedule, steps, timesteps[steps - 1])])
+            .map(|&timestep| schedule.sigma_of(timestep as usize))
+            .chain(goals.last().copied())
             .collect();
-        let trajectory = Trajectory::new(LatentScale::VariancePreserving, sigmas, timesteps);
+        let scale = LatentScale::VariancePreserving;
+        let trajectory = Trajectory::new(schedule, scale, sigmas, timesteps)
+            .clipped(schedule.clip_range())
+            .at_strength(strength)?;
         Ok(Self {
-            trajectory: trajectory.at_strength(strength)?,
+            goals: goals[steps - trajectory.steps()..].to_vec(),
+            trajectory,
         })
-    }
-}
-
-/// The noise level after the last step, which is one stride below the last timestep if the
-/// schedule reaches that far.
-fn last_sigma(schedule: &NoiseSchedule, steps: usize, last_timestep: f64) -> f64 {
-    let stride = schedule.num_train_timesteps() / steps;
-    match (last_timestep as usize).checked_sub(stride) {
-        Some(timestep) => schedule.sigmas()[timestep],
-        None => schedule.final_sigma(),
     }
 }
 
@@ -51,12 +55,14 @@ impl Sampler for Ddim {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         _noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
-        let denoised = self.denoised(step, latent, epsilon);
-        let alpha = self.trajectory.alpha(step + 1);
-        let sigma = self.trajectory.sigmas()[step + 1];
-        weighted_sum(&[(alpha, &denoised), (alpha * sigma, epsilon)])
+        let Estimate { denoised, epsilon } = self.trajectory.estimate(step, latent, output);
+        let (scale, goal) = (self.trajectory.scale(), self.goals[step]);
+        weighted_sum(&[
+            (scale.alpha(goal), &denoised),
+            (scale.noise(goal), &epsilon),
+        ])
     }
 }

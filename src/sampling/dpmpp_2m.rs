@@ -64,10 +64,10 @@ impl Sampler for Dpmpp2m {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         _noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
-        let denoised = self.denoised(step, latent, epsilon);
+        let denoised = self.denoised(step, latent, output);
         let target = self.target(step, &denoised);
         let sigmas = self.trajectory.sigmas();
         let gain = self.trajectory.alpha(step + 1) * (1.0 - sigmas[step + 1] / sigmas[step]);
@@ -84,7 +84,7 @@ fn trajectory(
 ) -> Trajectory {
     let sigmas = karras_to_zero(schedule, steps, 0);
     let timesteps = sigmas[..steps].iter().copied().map(timestep_of).collect();
-    Trajectory::new(scale, sigmas, timesteps)
+    Trajectory::new(schedule, scale, sigmas, timesteps)
 }
 
 /// The released demo's: whole timesteps, and image-to-image runs all `steps` steps on the tail
@@ -100,5 +100,5 @@ fn layerdiffuse_trajectory(
         .iter()
         .map(|&sigma| schedule.nearest_timestep(sigma) as f64)
         .collect();
-    Trajectory::new(LatentScale::VarianceExploding, sigmas, timesteps)
+    Trajectory::new(schedule, LatentScale::VarianceExploding, sigmas, timesteps)
 }

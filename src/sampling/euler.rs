@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::Result;
 
-/// Euler's method: each step follows the noise prediction straight to the next noise level.
+/// Euler's method: each step follows the predicted noise straight to the next noise level.
 pub struct Euler {
     trajectory: Trajectory,
 }
@@ -34,11 +34,12 @@ impl Sampler for Euler {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         _noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
+        let epsilon = self.trajectory.estimate(step, latent, output).epsilon;
         let sigmas = self.trajectory.sigmas();
-        weighted_sum(&[(1.0, latent), (sigmas[step + 1] - sigmas[step], epsilon)])
+        weighted_sum(&[(1.0, latent), (sigmas[step + 1] - sigmas[step], &epsilon)])
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) fn euler_trajectory(
     if convention == Convention::KDiffusion {
         let timesteps = schedule.even_timesteps(steps);
         let sigmas = sigmas_to_zero(&timesteps, |t| schedule.sigma_log_interpolated(t));
-        return Trajectory::new(scale, sigmas, timesteps).at_strength(strength);
+        return Trajectory::new(schedule, scale, sigmas, timesteps).at_strength(strength);
     }
     let spacing = schedule.spacing_or(TimestepSpacing::Linspace);
     let timesteps = match spacing {
@@ -68,7 +69,7 @@ pub(super) fn euler_trajectory(
         TimestepSpacing::Leading => (sigmas[0] * sigmas[0] + 1.0).sqrt(),
         _ => sigmas[0],
     };
-    Trajectory::new(scale, sigmas, timesteps)
+    Trajectory::new(schedule, scale, sigmas, timesteps)
         .with_initial_noise(initial_noise)
         .at_strength(strength)
 }

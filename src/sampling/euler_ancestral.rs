@@ -35,9 +35,10 @@ impl Sampler for EulerAncestral {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
+        let epsilon = &self.trajectory.estimate(step, latent, output).epsilon;
         let (sigma, next) = (
             self.trajectory.sigmas()[step],
             self.trajectory.sigmas()[step + 1],

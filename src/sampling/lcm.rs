@@ -21,12 +21,15 @@ impl Lcm {
         let timesteps = distilled_timesteps("lcm", schedule, steps)?;
         let levels = timesteps
             .iter()
-            .map(|&timestep| schedule.sigmas()[timestep]);
+            .map(|&timestep| schedule.sigma_of(timestep));
         let sigmas = levels.chain([0.0]).collect();
         let timesteps = timesteps.iter().map(|&timestep| timestep as f64).collect();
-        let trajectory = Trajectory::new(LatentScale::VariancePreserving, sigmas, timesteps);
+        let trajectory =
+            Trajectory::new(schedule, LatentScale::VariancePreserving, sigmas, timesteps);
         Ok(Self {
-            trajectory: trajectory.at_strength(strength)?,
+            trajectory: trajectory
+                .clipped(schedule.clip_range())
+                .at_strength(strength)?,
         })
     }
 }
@@ -60,22 +63,23 @@ impl Sampler for Lcm {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
-        let denoised = self.denoised(step, latent, epsilon);
+        let denoised = self.denoised(step, latent, output);
         if step + 1 == self.steps() {
             return denoised;
         }
-        let alpha = self.trajectory.alpha(step + 1);
-        let sigma = self.trajectory.sigmas()[step + 1];
-        weighted_sum(&[(alpha, &denoised), (alpha * sigma, &noise())])
+        weighted_sum(&[
+            (self.trajectory.alpha(step + 1), &denoised),
+            (self.trajectory.noise(step + 1), &noise()),
+        ])
     }
 
     /// The consistency function: the prediction, mixed with the latent itself so that it is the
     /// identity at timestep 0.
-    fn denoised(&self, step: usize, latent: &[f32], epsilon: &[f32]) -> Vec<f32> {
-        let predicted = self.trajectory.denoised(step, latent, epsilon);
+    fn denoised(&self, step: usize, latent: &[f32], output: &[f32]) -> Vec<f32> {
+        let predicted = self.trajectory.estimate(step, latent, output).denoised;
         let scaled = self.trajectory.timesteps()[step] * TIMESTEP_SCALING;
         let squared = scaled * scaled + SIGMA_DATA * SIGMA_DATA;
         let skip = SIGMA_DATA * SIGMA_DATA / squared;

@@ -1,8 +1,8 @@
 //! Sampling: from noise to a clean latent in a few steps, host arithmetic only.
 //!
 //! A sampler never calls the model. It says what the model is to see ([`Sampler::model_input`]),
-//! is handed the guided noise prediction `epsilon`, and answers with the next latent
-//! ([`Sampler::step`]). Latents are flat slices of f32, all frames together, in any layout: every
+//! is handed the model's guided output, whatever that [predicts](PredictionType), and answers with the
+//! next latent ([`Sampler::step`]). Latents are flat slices of f32, all frames together, in any layout: every
 //! sampler works element by element.
 //!
 //! ```
@@ -15,8 +15,8 @@
 //! for step in 0..sampler.steps() {
 //!     let input = sampler.model_input(step);
 //!     let seen: Vec<f32> = latent.iter().map(|value| value * input.scale).collect();
-//!     let epsilon = seen; // a model would predict the noise in `seen` at `input.timestep`
-//!     latent = sampler.step(step, &latent, &epsilon, &mut || noise.normal(4 * 64 * 64));
+//!     let output = seen; // a model would predict the noise in `seen` at `input.timestep`
+//!     latent = sampler.step(step, &latent, &output, &mut || noise.normal(4 * 64 * 64));
 //! }
 //! # Ok::<(), glassine::Error>(())
 //! ```
@@ -33,8 +33,8 @@ mod trajectory;
 mod unipc;
 
 pub use noise::NoiseGenerator;
-pub use schedule::{NoiseSchedule, NoiseScheduleConfig, TimestepSpacing};
-pub use trajectory::{LatentScale, Trajectory};
+pub use schedule::{NoiseSchedule, NoiseScheduleConfig, PredictionType, TimestepSpacing};
+pub use trajectory::{Estimate, LatentScale, Trajectory};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::named::{named, serde_as_text};
@@ -136,7 +136,7 @@ pub trait Sampler: Send {
     /// The noise levels and timesteps of this run.
     fn trajectory(&self) -> &Trajectory;
 
-    /// The latent after `step`, from the one before it and the guided noise prediction.
+    /// The latent after `step`, from the one before it and the model's guided output.
     ///
     /// `noise` draws one fresh unit normal tensor of the latent's length; only stochastic
     /// samplers call it.
@@ -144,7 +144,7 @@ pub trait Sampler: Send {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32>;
 
@@ -165,8 +165,8 @@ pub trait Sampler: Send {
     }
 
     /// The sampler's estimate of the clean latent at `step`, for previews.
-    fn denoised(&self, step: usize, latent: &[f32], epsilon: &[f32]) -> Vec<f32> {
-        self.trajectory().denoised(step, latent, epsilon)
+    fn denoised(&self, step: usize, latent: &[f32], output: &[f32]) -> Vec<f32> {
+        self.trajectory().estimate(step, latent, output).denoised
     }
 }
 

@@ -24,6 +24,30 @@ pub enum TimestepSpacing {
     Trailing,
 }
 
+/// What a model says of a noisy latent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PredictionType {
+    /// `epsilon`: its noise.
+    Epsilon,
+    /// `v_prediction`: the velocity from the clean latent to the noise (Salimans and Ho 2022).
+    V,
+    /// `sample`: the clean latent itself.
+    Sample,
+}
+
+impl PredictionType {
+    fn from_config(name: &str) -> Result<Self> {
+        match name {
+            "epsilon" => Ok(Self::Epsilon),
+            "v_prediction" => Ok(Self::V),
+            "sample" => Ok(Self::Sample),
+            other => Err(unsupported(format!(
+                "the scheduler config has prediction_type {other:?}"
+            ))),
+        }
+    }
+}
+
 /// The fields of a diffusers `scheduler_config.json` that matter here; others are ignored,
 /// and those that are missing take the value of Stable Diffusion 1.5.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,10 +69,19 @@ pub struct NoiseScheduleConfig {
     pub steps_offset: usize,
     /// Spacing for samplers in the diffusers convention; each has its own default.
     pub timestep_spacing: Option<TimestepSpacing>,
-    /// What the model predicts. Only `"epsilon"`, the noise, is supported.
+    /// What the model predicts: `"epsilon"`, `"v_prediction"` or `"sample"`.
     pub prediction_type: String,
-    /// A schedule stretched so that the last timestep is pure noise. Not supported.
+    /// Stretches the schedule so that the last timestep is pure noise (zero terminal SNR; Lin et
+    /// al. 2024, algorithm 1).
     pub rescale_betas_zero_snr: bool,
+    /// Whether the samplers `ddim` and `lcm` hold the clean latent within `clip_sample_range`, as
+    /// diffusers' do.
+    pub clip_sample: bool,
+    /// See `clip_sample`.
+    pub clip_sample_range: f64,
+    /// Holds the clean latent within a quantile of its own values. Not supported: meant for models
+    /// of pixels.
+    pub thresholding: bool,
 }
 
 impl Default for NoiseScheduleConfig {
@@ -64,6 +97,9 @@ impl Default for NoiseScheduleConfig {
             timestep_spacing: None,
             prediction_type: "epsilon".into(),
             rescale_betas_zero_snr: false,
+            clip_sample: false,
+            clip_sample_range: 1.0,
+            thresholding: false,
         }
     }
 }
@@ -77,23 +113,40 @@ pub struct NoiseSchedule {
     final_alpha_cumprod: f64,
     steps_offset: usize,
     timestep_spacing: Option<TimestepSpacing>,
+    prediction: PredictionType,
+    clip_range: Option<f64>,
 }
+
+/// What `alpha_cumprod` is held at for samplers that work with sigma, which pure noise would make
+/// infinite; diffusers' number.
+const SMALLEST_ALPHA_CUMPROD: f64 = 1.0 / (1 << 24) as f64;
 
 impl NoiseSchedule {
     /// Tabulates `config`; fails with `model_unsupported` for schedules that glassine cannot follow.
     pub fn new(config: &NoiseScheduleConfig) -> Result<Self> {
-        if config.prediction_type != "epsilon" {
-            return Err(unsupported(format!(
-                "the scheduler config has prediction_type {:?}",
-                config.prediction_type
-            )));
-        }
-        if config.rescale_betas_zero_snr {
+        let prediction = PredictionType::from_config(&config.prediction_type)?;
+        if config.rescale_betas_zero_snr && prediction == PredictionType::Epsilon {
             return Err(unsupported(
-                "the scheduler config has rescale_betas_zero_snr set".into(),
+                "the scheduler config has rescale_betas_zero_snr with prediction_type \"epsilon\", \
+                 which says nothing of pure noise"
+                    .into(),
             ));
         }
-        let betas = betas(config)?;
+        if config.thresholding {
+            return Err(unsupported(
+                "the scheduler config has thresholding set".into(),
+            ));
+        }
+        let range = config.clip_sample_range;
+        if config.clip_sample && (range.is_nan() || range <= 0.0) {
+            return Err(unsupported(format!(
+                "the scheduler config has a clip_sample_range of {range}"
+            )));
+        }
+        let mut betas = betas(config)?;
+        if config.rescale_betas_zero_snr {
+            betas = zero_terminal_snr(&betas);
+        }
         let alphas_cumprod: Vec<f64> = betas
             .iter()
             .scan(1.0, |product, beta| {
@@ -109,14 +162,27 @@ impl NoiseSchedule {
         // Checkpoints and the reference samplers hold the product in f32, which at small timesteps
         // moves sigma in its fifth digit. Seeds give their pictures only with the same rounding.
         let rounded = alphas_cumprod.iter().map(|alpha| f64::from(*alpha as f32));
+        let held = rounded.map(|alpha| alpha.max(SMALLEST_ALPHA_CUMPROD));
         Ok(Self {
-            sigmas: rounded.map(sigma_of_alpha).collect(),
+            sigmas: held.map(sigma_of_alpha).collect(),
             betas,
             alphas_cumprod,
             final_alpha_cumprod,
             steps_offset: config.steps_offset,
             timestep_spacing: config.timestep_spacing,
+            prediction,
+            clip_range: config.clip_sample.then_some(config.clip_sample_range),
         })
+    }
+
+    /// What the model predicts.
+    pub fn prediction(&self) -> PredictionType {
+        self.prediction
+    }
+
+    /// How far from zero the clean latent may be, for samplers that hold it.
+    pub fn clip_range(&self) -> Option<f64> {
+        self.clip_range
     }
 
     /// Number of training timesteps T.
@@ -134,9 +200,18 @@ impl NoiseSchedule {
         &self.alphas_cumprod
     }
 
-    /// Noise level of each timestep, `[T]`, rising.
+    /// Noise level of each timestep, `[T]`, rising. Where the last timestep is pure noise, its
+    /// level is very large instead of infinite: see [`NoiseSchedule::sigma_of`].
     pub fn sigmas(&self) -> &[f64] {
         &self.sigmas
+    }
+
+    /// Noise level of a whole timestep: infinite where there is nothing but noise.
+    pub fn sigma_of(&self, timestep: usize) -> f64 {
+        match self.alphas_cumprod[timestep] {
+            0.0 => f64::INFINITY,
+            _ => self.sigmas[timestep],
+        }
     }
 
     /// Noise level that DDIM's last step ends at.
@@ -256,6 +331,7 @@ fn betas(config: &NoiseScheduleConfig) -> Result<Vec<f64>> {
         (None, "scaled_linear") => line(config.beta_start.sqrt(), config.beta_end.sqrt(), count)
             .map(|root| root * root)
             .collect(),
+        (None, "squaredcos_cap_v2") => cosine_betas(count),
         (None, other) => {
             return Err(unsupported(format!(
                 "the scheduler config has beta_schedule {other:?}"
@@ -271,6 +347,40 @@ fn betas(config: &NoiseScheduleConfig) -> Result<Vec<f64>> {
     }
 }
 
+/// Betas whose cumulative product falls as a squared cosine, each at most 0.999 (Nichol and Dhariwal
+/// 2021, section 3.2).
+fn cosine_betas(count: usize) -> Vec<f64> {
+    let alpha_cumprod = |step: usize| {
+        let angle = (step as f64 / count as f64 + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2;
+        angle.cos().powi(2)
+    };
+    let beta = |step| 1.0 - alpha_cumprod(step + 1) / alpha_cumprod(step);
+    (0..count).map(|step| beta(step).min(0.999)).collect()
+}
+
+/// `betas` changed so that the square root of their cumulative product falls to zero at the last
+/// timestep, from where it was at the first.
+fn zero_terminal_snr(betas: &[f64]) -> Vec<f64> {
+    let roots: Vec<f64> = betas
+        .iter()
+        .scan(1.0, |product, beta| {
+            *product *= 1.0 - beta;
+            Some(f64::sqrt(*product))
+        })
+        .collect();
+    let (first, last) = (roots[0], roots[roots.len() - 1]);
+    let stretched = roots
+        .iter()
+        .map(|root| (root - last) * first / (first - last));
+    let cumprod: Vec<f64> = stretched.map(|root| root * root).collect();
+    let before = [1.0].into_iter().chain(cumprod.iter().copied());
+    cumprod
+        .iter()
+        .zip(before)
+        .map(|(alpha, before)| 1.0 - alpha / before)
+        .collect()
+}
+
 /// `count` values evenly from `start` to `end`.
 fn line(start: f64, end: f64, count: usize) -> impl Iterator<Item = f64> {
     let gaps = (count - 1) as f64;
@@ -281,6 +391,7 @@ fn unsupported(message: String) -> Error {
     Error::new(
         ErrorCode::ModelUnsupported,
         message,
-        "glassine runs epsilon-predicting models with a linear or scaled_linear schedule",
+        "glassine runs models that predict epsilon, v or the sample, with a linear, scaled_linear or \
+         squaredcos_cap_v2 schedule",
     )
 }

@@ -1,7 +1,7 @@
 //! Trajectory consistency distillation (Zheng et al. 2024), as in diffusers.
 
 use super::lcm::distilled_timesteps;
-use super::{LatentScale, NoiseSchedule, Sampler, Trajectory, weighted_sum};
+use super::{Estimate, LatentScale, NoiseSchedule, Sampler, Trajectory, weighted_sum};
 use crate::error::Result;
 
 /// How much of the way each step goes beyond its goal, to come back by fresh noise; gamma in the paper.
@@ -19,12 +19,16 @@ impl Tcd {
     pub fn new(schedule: &NoiseSchedule, steps: usize, strength: Option<f64>) -> Result<Self> {
         let timesteps = distilled_timesteps("tcd", schedule, steps)?;
         let boundaries = || timesteps.iter().copied().chain([0]);
-        let sigmas = boundaries().map(|timestep| schedule.sigmas()[timestep]);
+        let sigmas = boundaries().map(|timestep| schedule.sigma_of(timestep));
         let timesteps = timesteps.iter().map(|&timestep| timestep as f64).collect();
-        let trajectory =
-            Trajectory::new(LatentScale::VariancePreserving, sigmas.collect(), timesteps)
-                .at_strength(strength)?;
-        let goal = |timestep: usize| schedule.sigmas()[((1.0 - ETA) * timestep as f64) as usize];
+        let trajectory = Trajectory::new(
+            schedule,
+            LatentScale::VariancePreserving,
+            sigmas.collect(),
+            timesteps,
+        )
+        .at_strength(strength)?;
+        let goal = |timestep: usize| schedule.sigma_of(((1.0 - ETA) * timestep as f64) as usize);
         let goals: Vec<f64> = boundaries().skip(1).map(goal).collect();
         let skipped = steps - trajectory.steps();
         Ok(Self {
@@ -43,22 +47,21 @@ impl Sampler for Tcd {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
-        let denoised = self.denoised(step, latent, epsilon);
-        let alpha_at = |sigma| LatentScale::VariancePreserving.alpha(sigma);
-        let goal = self.goals[step];
-        let alpha = alpha_at(goal);
+        let Estimate { denoised, epsilon } = self.trajectory.estimate(step, latent, output);
+        let scale = LatentScale::VariancePreserving;
+        let (alpha, goal_noise) = (scale.alpha(self.goals[step]), scale.noise(self.goals[step]));
         if step + 1 == self.steps() {
-            return weighted_sum(&[(alpha, &denoised), (alpha * goal, epsilon)]);
+            return weighted_sum(&[(alpha, &denoised), (goal_noise, &epsilon)]);
         }
         // From the goal on, the signal shrinks to its share at the next level and noise fills up.
         let shrink = self.trajectory.alpha(step + 1) / alpha;
         let fresh = (1.0 - shrink * shrink).sqrt();
         weighted_sum(&[
             (shrink * alpha, &denoised),
-            (shrink * alpha * goal, epsilon),
+            (shrink * goal_noise, &epsilon),
             (fresh, &noise()),
         ])
     }

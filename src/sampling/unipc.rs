@@ -43,7 +43,8 @@ impl UniPc {
             let sigmas = sigmas_to_zero(&timesteps, |t| schedule.sigma_interpolated(t));
             (sigmas, timesteps)
         };
-        let trajectory = Trajectory::new(LatentScale::VariancePreserving, sigmas, timesteps);
+        let trajectory =
+            Trajectory::new(schedule, LatentScale::VariancePreserving, sigmas, timesteps);
         Ok(Self {
             trajectory: trajectory.at_strength(strength)?,
             history: None,
@@ -100,10 +101,10 @@ impl Sampler for UniPc {
         &mut self,
         step: usize,
         latent: &[f32],
-        epsilon: &[f32],
+        output: &[f32],
         _noise: &mut dyn FnMut() -> Vec<f32>,
     ) -> Vec<f32> {
-        let denoised = self.denoised(step, latent, epsilon);
+        let denoised = self.denoised(step, latent, output);
         // A step 0 begins a run anew.
         let last = self.history.take().filter(|_| step > 0);
         let latent = match &last {

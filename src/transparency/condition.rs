@@ -11,11 +11,14 @@ pub struct ConditionEncoder {
 }
 
 impl ConditionEncoder {
+    /// Strides of each group's convolutions. The first group brings the picture to an eighth, each
+    /// further one halves.
+    pub(crate) const STRIDES: [&[usize]; 4] =
+        [&[1, 1, 2, 1, 2, 1, 2, 1], &[2, 1], &[2, 1], &[2, 1]];
+
     /// Takes `blocks_0`, `blocks_1`, ... of a conditional adapter's `kwargs_encoder`.
     pub fn load(weights: &Weights) -> Result<Self> {
-        // The first group brings the picture to an eighth, each further one halves.
-        let strides: [&[usize]; 4] = [&[1, 1, 2, 1, 2, 1, 2, 1], &[2, 1], &[2, 1], &[2, 1]];
-        let groups = strides.iter().enumerate().map(|(group, strides)| {
+        let groups = Self::STRIDES.iter().enumerate().map(|(group, strides)| {
             let convolutions = strides.iter().enumerate().map(|(index, stride)| {
                 let place = weights.at(format!("blocks_{group}.{}", 2 * index));
                 Conv2d::with_options(&place, *stride, (1, 1))

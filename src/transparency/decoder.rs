@@ -7,14 +7,8 @@ use crate::nn::{
 use crate::weights::Weights;
 use crate::{Error, ErrorCode, Result};
 
-/// Groups of every group norm.
-const GROUPS: usize = 4;
 /// Added to the variance in every group norm.
 const NORM_EPSILON: f64 = 1e-5;
-/// Channels of one attention head.
-const HEAD_CHANNELS: usize = 8;
-/// The latent, an eighth of the picture's size, joins before this level.
-const LATENT_LEVEL: usize = 3;
 
 /// Reads colour and alpha from a VAE reconstruction and its latent (equation 3 of the paper).
 ///
@@ -32,10 +26,19 @@ pub struct TransparencyDecoder {
 }
 
 impl TransparencyDecoder {
+    /// Groups of every group norm.
+    pub(crate) const GROUPS: usize = 4;
+    /// Channels of one attention head.
+    pub(crate) const HEAD_CHANNELS: usize = 8;
+    /// The latent, an eighth of the picture's size, joins before this level.
+    pub(crate) const LATENT_LEVEL: usize = 3;
+    /// More would leave nothing of the largest pictures.
+    pub(crate) const MAX_LEVELS: usize = 12;
+
     /// Takes the tensors of a `vae_transparent_decoder` file.
     pub fn load(weights: &Weights) -> Result<Self> {
         let levels = weights.count("down_blocks");
-        if levels <= LATENT_LEVEL {
+        if levels <= Self::LATENT_LEVEL {
             return Err(Error::new(
                 ErrorCode::ModelDamaged,
                 format!("the transparency decoder has {levels} levels"),
@@ -72,7 +75,7 @@ impl TransparencyDecoder {
         let mut x = self.conv_in.forward(pixels);
         let mut skips = vec![x.clone()];
         for (index, level) in self.down.iter().enumerate() {
-            if index == LATENT_LEVEL {
+            if index == Self::LATENT_LEVEL {
                 x = x + self.latent_conv_in.forward(latent.clone());
             }
             x = level.forward(x, &mut skips);
@@ -88,11 +91,11 @@ impl TransparencyDecoder {
 }
 
 fn load_norm(weights: &Weights) -> Result<GroupNorm> {
-    GroupNorm::load(weights, GROUPS, NORM_EPSILON)
+    GroupNorm::load(weights, TransparencyDecoder::GROUPS, NORM_EPSILON)
 }
 
 fn load_resnet(weights: &Weights) -> Result<ResnetBlock> {
-    ResnetBlock::load(weights, GROUPS, NORM_EPSILON)
+    ResnetBlock::load(weights, TransparencyDecoder::GROUPS, NORM_EPSILON)
 }
 
 /// A resnet and, at the coarse levels, an attention.
@@ -186,6 +189,6 @@ impl UpLevel {
 }
 
 fn load_attention(weights: &Weights) -> Result<AttentionBlock> {
-    let heads = weights.shape("to_q.weight")?[0] / HEAD_CHANNELS;
+    let heads = weights.shape("to_q.weight")?[0] / TransparencyDecoder::HEAD_CHANNELS;
     AttentionBlock::load(weights, heads, load_norm)
 }

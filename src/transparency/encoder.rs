@@ -4,19 +4,6 @@ use crate::Result;
 use crate::nn::{Conv2d, silu};
 use crate::weights::Weights;
 
-/// Index of each convolution among the file's `blocks`, and its stride.
-const CONVOLUTIONS: [(usize, usize); 9] = [
-    (0, 1),
-    (2, 1),
-    (4, 2),
-    (6, 1),
-    (8, 2),
-    (10, 1),
-    (12, 2),
-    (14, 1),
-    (16, 1),
-];
-
 /// The gain on the offset in the authors' later reference code, and the default here.
 pub const OFFSET_GAIN: f32 = 300.0;
 
@@ -26,9 +13,22 @@ pub struct TransparencyEncoder {
 }
 
 impl TransparencyEncoder {
+    /// Index of each convolution among the file's `blocks`, and its stride.
+    pub(crate) const CONVOLUTIONS: [(usize, usize); 9] = [
+        (0, 1),
+        (2, 1),
+        (4, 2),
+        (6, 1),
+        (8, 2),
+        (10, 1),
+        (12, 2),
+        (14, 1),
+        (16, 1),
+    ];
+
     /// Takes the tensors of a `vae_transparent_encoder` file.
     pub fn load(weights: &Weights) -> Result<Self> {
-        let convolutions = CONVOLUTIONS.iter().map(|(index, stride)| {
+        let convolutions = Self::CONVOLUTIONS.iter().map(|(index, stride)| {
             Conv2d::with_options(&weights.at(format!("blocks.{index}")), *stride, (1, 1))
         });
         Ok(Self {

@@ -110,10 +110,10 @@ impl DownBlock {
     }
 }
 
-/// Resnet, transformer, resnet at the coarsest level.
+/// Layers at the coarsest level, usually a resnet with a transformer and a resnet. Distilled UNets may
+/// have none.
 pub struct MidBlock {
-    first: Layer,
-    last: ResnetBlock,
+    layers: Vec<Layer>,
 }
 
 impl MidBlock {
@@ -124,29 +124,19 @@ impl MidBlock {
         adapter: Option<&Weights>,
         times: &mut TimeProjections,
     ) -> Result<Self> {
-        let adapter = adapter.map(|adapter| adapter.at("attentions.0"));
-        let attention = weights.at("attentions.0");
-        Ok(Self {
-            first: Layer {
-                resnet: load_resnet(config, &weights.at("resnets.0"), times)?,
-                transformer: Some(Transformer::load(
-                    config,
-                    site,
-                    &attention,
-                    adapter.as_ref(),
-                )?),
-            },
-            last: load_resnet(config, &weights.at("resnets.1"), times)?,
-        })
+        let layers = load_layers(config, site, weights, adapter, times)?;
+        Ok(Self { layers })
     }
 
     pub fn set_condition(&mut self, hints: &[Tensor<4>]) {
-        self.first.set_condition(hints);
+        for layer in &mut self.layers {
+            layer.set_condition(hints);
+        }
     }
 
     pub fn forward(&self, x: Tensor<4>, shifts: &Tensor<3>, context: &TextContext) -> Tensor<4> {
-        let x = self.first.forward(x, shifts, context);
-        self.last.forward(x, Some(shifts))
+        let layers = self.layers.iter();
+        layers.fold(x, |x, layer| layer.forward(x, shifts, context))
     }
 }
 

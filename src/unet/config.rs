@@ -19,6 +19,9 @@ pub struct UnetConfig {
     /// Width and height of the latents that the model was trained on, in latent cells.
     #[serde(default = "sd15_sample_size")]
     pub sample_size: usize,
+    /// Width of the guidance embedding of a UNet that was distilled with guidance (Meng et al. 2023).
+    #[serde(default)]
+    pub time_cond_proj_dim: Option<usize>,
 }
 
 /// Number of attention heads, the same at all levels or one for each.
@@ -32,7 +35,7 @@ pub enum Heads {
 }
 
 impl Heads {
-    fn at(&self, level: usize) -> Result<usize> {
+    pub(crate) fn at(&self, level: usize) -> Result<usize> {
         match self {
             Self::Same(heads) => Some(*heads),
             Self::PerLevel(heads) => heads.get(level).copied(),

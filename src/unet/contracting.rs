@@ -1,16 +1,20 @@
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::UnetConfig;
 use super::blocks::{DownBlock, MidBlock};
 use super::config::LevelConfig;
 use super::context::TextContext;
 use crate::Result;
-use crate::nn::{Conv2d, JointLinear, Linear, TimeProjections, silu, timestep_embedding};
+use crate::nn::{
+    Conv2d, JointLinear, Linear, TimeProjections, guidance_embedding, silu, timestep_embedding,
+};
 use crate::weights::Weights;
+use crate::weights::host::to_device;
 
 /// The UNet's way down and its middle. A ControlNet has one of its own.
 pub struct ContractingPath {
     time_features: usize,
+    guidance_projection: Option<GuidanceProjection>,
     time_linear_1: Linear,
     time_linear_2: Linear,
     time_projections: JointLinear,
@@ -27,6 +31,13 @@ pub struct DownMidOutput {
     pub skips: Vec<Tensor<4>>,
     /// The middle's output.
     pub middle: Tensor<4>,
+}
+
+/// What a guidance scale adds to the timesteps' features.
+struct GuidanceProjection {
+    features: usize,
+    linear: Linear,
+    shift: Option<Tensor<3>>,
 }
 
 impl ContractingPath {
@@ -51,7 +62,17 @@ impl ContractingPath {
             adapter_at("mid_block").as_ref(),
             &mut times,
         )?;
+        let guidance_projection = config.time_cond_proj_dim.map(|features| {
+            let linear = Linear::load(&weights.at("time_embedding.cond_proj"))?;
+            let shift = None;
+            Ok(GuidanceProjection {
+                features,
+                linear,
+                shift,
+            })
+        });
         Ok(Self {
+            guidance_projection: guidance_projection.transpose()?,
             time_features: weights.shape("time_embedding.linear_1.weight")?[1],
             time_linear_1: Linear::load(&weights.at("time_embedding.linear_1"))?,
             time_linear_2: Linear::load(&weights.at("time_embedding.linear_2"))?,
@@ -60,6 +81,15 @@ impl ContractingPath {
             down,
             mid,
         })
+    }
+
+    /// Tells a UNet with guidance embedding the guidance `scale`.
+    pub fn set_guidance(&mut self, scale: f32, device: &Device) {
+        if let Some(projection) = &mut self.guidance_projection {
+            let embedding = guidance_embedding(scale, projection.features);
+            let embedding = to_device::<2>(&embedding, device).unsqueeze_dim(1);
+            projection.shift = Some(projection.linear.forward(embedding));
+        }
     }
 
     /// Prepares a condition from the hint maps of all levels.
@@ -99,8 +129,11 @@ impl ContractingPath {
 
     fn time_embedding(&self, timesteps: &[f32], like: &Tensor<4>) -> Tensor<3> {
         let features = timestep_embedding(timesteps, self.time_features);
-        let data = TensorData::new(features.data, features.shape);
-        let features = Tensor::<2>::from_data(data, &like.device()).unsqueeze_dim(1);
+        let mut features = to_device::<2>(&features, &like.device()).unsqueeze_dim(1);
+        let projection = self.guidance_projection.as_ref();
+        if let Some(shift) = projection.and_then(|projection| projection.shift.clone()) {
+            features = features + shift;
+        }
         self.time_linear_2
             .forward(silu(self.time_linear_1.forward(features)))
     }

@@ -11,7 +11,7 @@ mod contracting;
 mod control_net;
 mod transformer;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 pub use config::{Heads, UnetConfig};
 pub use context::TextContext;
@@ -25,7 +25,7 @@ use blocks::UpBlock;
 use config::LevelConfig;
 use contracting::{ContractingPath, DownMidOutput};
 
-/// Predicts the noise (epsilon) in a latent.
+/// Predicts the noise in a latent, or what else it was trained for.
 pub struct Unet {
     contracting: ContractingPath,
     up: Vec<UpBlock>,
@@ -75,7 +75,13 @@ impl Unet {
             .for_each(|block| block.set_condition(&hints));
     }
 
-    /// Epsilon of `latent` `[batch, 4, height, width]` at one timestep for each row, steered by
+    /// Makes a UNet with guidance embedding follow the prompt by the guidance `scale` from now on. Other
+    /// UNets have no use for it: their guidance is between two outputs.
+    pub fn set_guidance(&mut self, scale: f32, device: &Device) {
+        self.contracting.set_guidance(scale, device);
+    }
+
+    /// The output for `latent` `[batch, 4, height, width]` at one timestep for each row, steered by
     /// a text for each row.
     pub fn forward(
         &self,

@@ -44,7 +44,7 @@ pub fn checkpoint() -> PathBuf {
     FOLDER.get_or_init(build).clone()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("golden data") {
         let entry = entry.expect("golden data");
@@ -55,6 +55,21 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).expect("copying golden data");
         }
     }
+}
+
+/// Writes the tensors of two safetensors files as one, in f32, to `out`.
+pub fn join_safetensors(one: &Path, other: &Path, out: &Path) {
+    let files = [one, other].map(Tensors::load);
+    let tensors = files.iter().flat_map(|file| {
+        let entry = |name: &str| {
+            let tensor = file.get(name);
+            let values = tensor.f32().into_iter();
+            let bytes = values.flat_map(f32::to_le_bytes).collect();
+            (name.to_string(), Dtype::F32, tensor.shape.clone(), bytes)
+        };
+        file.names().map(entry).collect::<Vec<_>>()
+    });
+    std::fs::write(out, write_safetensors(&tensors.collect::<Vec<_>>())).expect("a joined file");
 }
 
 fn whole_table(reduced: &Tensors) -> Vec<u8> {

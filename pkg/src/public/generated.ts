@@ -194,6 +194,11 @@ export interface EngineOptions {
   steps?: number | undefined;
   /** How closely to follow the prompt, 0 to 100; 1 turns the negative prompt off. */
   guidance?: number | undefined;
+  /**
+   * How much of the contrast that guidance adds is taken back, 0 to 1; 0 if left out. 0.7 is usual
+   * for models with zero terminal SNR.
+   */
+  guidanceRescale?: number | undefined;
   /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
   seed?: number | undefined;
   /** How noise is turned into a picture. */
@@ -230,6 +235,7 @@ export const engineOptions = Object.freeze([
   "height",
   "steps",
   "guidance",
+  "guidanceRescale",
   "seed",
   "sampler",
   "convention",

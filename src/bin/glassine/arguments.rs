@@ -159,6 +159,10 @@ pub struct Generate {
     /// Guidance scale; 1 switches guidance off.
     #[arg(long)]
     pub guidance: Option<f32>,
+    /// How much of the contrast that guidance adds is taken back, 0 to 1; 0.7 is usual for models with
+    /// zero terminal SNR.
+    #[arg(long, default_value_t = 0.0, value_name = "PHI")]
+    pub guidance_rescale: f32,
     /// dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras, lcm or tcd.
     #[arg(long)]
     pub sampler: Option<SamplerName>,

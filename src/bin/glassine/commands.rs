@@ -140,6 +140,7 @@ fn request(arguments: &Generate) -> Result<Request> {
         request.height = arguments.height;
         request.steps = arguments.steps;
         request.guidance = arguments.guidance;
+        request.guidance_rescale = arguments.guidance_rescale;
         request.sampler = arguments.sampler;
         request.convention = arguments.convention;
         request.seed = arguments.seed;
