@@ -174,7 +174,10 @@ pub(super) fn of_unet_config(config: &Value) -> Option<String> {
         return Some("SDXL".into());
     }
     let size = |field: &str| usize::try_from(config[field].as_u64()?).ok();
-    of_unet_sizes(size("in_channels"), size("cross_attention_dim"))
+    let by_field = |field: &str, family: Option<String>| Some(format!("{} ({field})", family?));
+    let (inputs, context) = ("in_channels", "cross_attention_dim");
+    by_field(inputs, of_unet_sizes(size(inputs), None))
+        .or_else(|| by_field(context, of_unet_sizes(None, size(context))))
 }
 
 /// The family by the channels that a UNet takes and the width of the texts that it attends to.
