@@ -194,6 +194,41 @@ fn bad_input_is_one_line_exit_2_and_no_file() {
 }
 
 #[test]
+fn a_checkpoint_in_parts_is_packed() {
+    let folder = model::scratch();
+    let (checkpoint, out) = (model::checkpoint(), folder.join("in-parts"));
+    let unet = checkpoint.join("unet/diffusion_pytorch_model.safetensors");
+    let (vae, text_encoder) = (checkpoint.join("vae"), checkpoint.join("text_encoder"));
+    let pack = |more: &[&str]| {
+        let common = ["pack", "--model", text(&unet), "--out", text(&out)];
+        glassine(&[&common[..], more].concat())
+    };
+    let missing = [
+        "unet",
+        "no text encoder and no VAE",
+        "--text-encoder FILE and --vae FILE",
+    ];
+    assert_fails(&pack(&[]), 2, &missing);
+    let page = folder.join("page.safetensors");
+    std::fs::write(&page, "<!DOCTYPE html><html></html>").unwrap();
+    let wrong = pack(&["--vae", text(&page), "--text-encoder", text(&text_encoder)]);
+    assert_fails(&wrong, 2, &["page.safetensors", "web page", "download"]);
+    assert_fails(
+        &glassine(&["inspect", text(&page)]),
+        2,
+        &["page.safetensors", "web page"],
+    );
+    assert!(!out.exists());
+    let packed = pack(&["--vae", text(&vae), "--text-encoder", text(&text_encoder)]);
+    assert!(
+        packed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&packed.stderr)
+    );
+    assert!(out.join("manifest.json").is_file());
+}
+
+#[test]
 fn files_appear_whole_or_not_at_all() {
     let pack = packed();
     let out = model::scratch().join("no-such-folder/apple.png");

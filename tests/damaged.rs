@@ -49,7 +49,7 @@ fn tensor(name: &str, shape: &[usize]) -> (String, Dtype, Vec<usize>, Vec<u8>) {
 
 #[test]
 fn a_checkpoint_that_is_cut_anywhere_is_damaged() {
-    let whole = write_safetensors(&SINGLE_FILE.map(|name| tensor(name, &[2, 2])));
+    let whole = write_safetensors(&SINGLE_FILE.map(|name| tensor(name, &[2, 4])));
     let open =
         |bytes: &[u8]| Checkpoint::open_in(&InMemory(bytes.to_vec()), Path::new("cut.safetensors"));
     assert!(open(&whole).is_ok());
@@ -138,7 +138,7 @@ fn manifests_cannot_ask_for_more_memory_than_their_shards_fill() {
 
 #[test]
 fn a_single_file_without_the_vaes_encoder_has_no_levels_to_count() {
-    let file = write_safetensors(&SINGLE_FILE.map(|name| tensor(name, &[2, 2])));
+    let file = write_safetensors(&SINGLE_FILE.map(|name| tensor(name, &[2, 4])));
     Checkpoint::open_in(&InMemory(file), Path::new("decoder.safetensors")).unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -11,7 +11,7 @@ use glassine::internals::weights::{Dtype, InMemory, SafetensorsFile, Weights, wr
 use glassine::pack::{
     AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision,
 };
-use support::{golden, golden_bytes, model};
+use support::{golden, model, single_file};
 
 /// Packs into the scratch folder `out`.
 fn pack(options: &PackOptions, out: &str) -> glassine::Result<Manifest> {
@@ -38,49 +38,6 @@ fn shards(folder: &Path, manifest: &Manifest) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The tiny model as an original single file: the published one where it lies in the golden data,
-/// else put together from the folder by the table of names.
-fn single_file() -> PathBuf {
-    let original = golden("sd-tiny/single-file.safetensors");
-    if original.is_file() {
-        return original;
-    }
-    let names: HashMap<String, String> =
-        serde_json::from_slice(&golden_bytes("sd-tiny/single-file-names.json")).unwrap();
-    let folder = model::checkpoint();
-    let mut files: HashMap<&str, SafetensorsFile> = HashMap::new();
-    for component in ["text_encoder", "unet", "vae"] {
-        let name = if component == "text_encoder" {
-            "model"
-        } else {
-            "diffusion_pytorch_model"
-        };
-        let path = folder.join(component).join(format!("{name}.safetensors"));
-        files.insert(component, SafetensorsFile::open(path).unwrap());
-    }
-    let mut tensors = vec![
-        ("model_ema.decay".into(), Dtype::F32, vec![], vec![0; 4]),
-        ("betas".into(), Dtype::F32, vec![2], vec![0; 8]),
-    ];
-    for (original, canonical) in &names {
-        let (component, name) = canonical.split_once('.').unwrap();
-        let tensor = files.get_mut(component).unwrap().read(name).unwrap();
-        let mut shape = tensor.shape;
-        if original.contains(".attn_1.") && shape.len() == 2 {
-            shape.extend([1, 1]);
-        }
-        let bytes = tensor
-            .data
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        tensors.push((original.clone(), Dtype::F32, shape, bytes));
-    }
-    let path = model::scratch().join("single-file.safetensors");
-    std::fs::write(&path, write_safetensors(&tensors)).unwrap();
-    path
-}
-
 #[test]
 fn a_single_file_gives_the_same_pack_as_a_folder() {
     let base = |model: PathBuf| {
@@ -91,7 +48,7 @@ fn a_single_file_gives_the_same_pack_as_a_folder() {
         options
     };
     let from_folder = pack(&base(model::checkpoint()), "from-folder").unwrap();
-    let from_file = pack(&base(single_file()), "from-file").unwrap();
+    let from_file = pack(&base(single_file::whole()), "from-file").unwrap();
     assert_eq!(from_folder.tensors, from_file.tensors);
     let one = shards(&folder("from-folder"), &from_folder);
     assert!(one == shards(&folder("from-file"), &from_file));

@@ -76,11 +76,14 @@ fn pack(folder: &Folder, model: &Path, precision: Precision, with_lora: bool) {
         .copied()
         .filter_map(|kind| Some((kind, file(&format!("{}.safetensors", kind.as_str()))?)));
     let mut options = PackOptions::new(model.to_path_buf());
+    options.vae = file("vae.safetensors");
+    options.text_encoder = file("text_encoder.safetensors");
     options.transparency_decoder = file("transparency_decoder.safetensors");
     options.transparency_encoder = file("transparency_encoder.safetensors");
-    options.controlnet = folder
-        .is_folder(Path::new("controlnet"))
-        .then(|| "controlnet".into());
+    options.controlnet = file("controlnet.safetensors").or_else(|| {
+        let has_folder = folder.is_folder(Path::new("controlnet"));
+        has_folder.then(|| "controlnet".into())
+    });
     options.taesd_decoder = file("taesd_decoder.safetensors");
     options.taesd_encoder = file("taesd_encoder.safetensors");
     options.adapters = BTreeMap::from_iter(adapters);

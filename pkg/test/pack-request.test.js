@@ -37,6 +37,19 @@ test("companions lie in folders of their options", () => {
   assert.deepEqual(options.loras, [["loras[0]/l.safetensors", 0.5], ["loras[1]/l.safetensors", 1]]);
 });
 
+test("parts of a checkpoint are files, their folders or other checkpoints", () => {
+  const model = new File(["x"], "unet.safetensors");
+  const options = (given) => toPackRequest(model, given).options;
+  const one = options({ vae: new File(["x"], "v.safetensors"), textEncoder: ["sd/text_encoder/config.json"].map(inFolder) });
+  assert.deepEqual([one.vae, one.textEncoder], ["vae/v.safetensors", "textEncoder/sd"]);
+  const folders = options({ vae: ["ft-mse/config.json", "ft-mse/diffusion_pytorch_model.safetensors"].map(inFolder) });
+  assert.equal(folders.vae, "vae/ft-mse");
+  const whole = options({ vae: ["sd/unet/config.json", "sd/vae/config.json"].map(inFolder) });
+  assert.equal(whole.vae, "vae/sd");
+  const control = options({ controlnet: new File(["x"], "canny.safetensors") });
+  assert.equal(control.controlnet, "controlnet/canny.safetensors");
+});
+
 test("defaults are what the packer calls them", () => {
   const defaults = { steps: 4, guidance: 1, sampler: "lcm" };
   const { options } = toPackRequest(new File(["x"], "m.safetensors"), { defaults });

@@ -175,7 +175,9 @@ async function storeFiles(checkpoint: File, folder: FileList, signal: AbortSigna
   const quantize: Quantization = "q8";
   const single = await models.import(checkpoint, { name: "dreamshaper", quantize, transparencyDecoder: checkpoint, signal });
   const loras = [{ file: checkpoint, strength: 0.8 }];
-  return [single, await models.import(folder, { layers: { attn: checkpoint }, loras, controlnet: folder })];
+  const parts = { vae: checkpoint, textEncoder: folder, controlnet: checkpoint };
+  await models.import(checkpoint, parts);
+  return [single, await models.import(folder, { layers: { attn: checkpoint }, loras, controlnet: folder, vae: folder })];
 }
 
 /** Every kind of progress in storing a model, and no other. */

@@ -4,49 +4,46 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::architecture::Architecture;
-use super::component::{Component, unsupported_family};
+use super::component::{Component, class_of, sd15_scheduler};
+use super::diffusers_folder::{open_weights, read_json, read_tokenizer};
+use super::family::{self, unsupported_family};
+use super::kind;
 use super::lora::Lora;
-use super::single_file;
-use crate::text::Tokenizer;
+use super::single_file::{Layout, Tensors};
+use super::tensor_source::TensorSource;
 use crate::weights::HostTensor;
 use crate::weights::{Disk, Files};
 use crate::weights::{SafetensorsFile, TensorInfo};
 use crate::{Error, ErrorCode, Result};
 
-/// One tensor of a checkpoint under its canonical (diffusers) name, and where it comes from.
-struct Located {
-    file: usize,
-    name: String,
-}
-
-/// A Stable Diffusion 1.5 checkpoint on disk, in diffusers' layout or as a single file, whose
-/// tensors are read one by one under diffusers' names.
+/// A Stable Diffusion 1.5 checkpoint on disk or a part of one, in diffusers' layout or as a single
+/// file, whose tensors are read one by one under diffusers' names.
 pub struct Checkpoint {
     path: PathBuf,
-    files: Vec<SafetensorsFile>,
+    source: TensorSource,
     configs: BTreeMap<&'static str, Value>,
-    tensors: BTreeMap<(Component, String), Located>,
+    /// Where the parts are from that have taken the place of the checkpoint's own.
+    replaced: BTreeMap<&'static str, PathBuf>,
     merges: Option<Vec<u8>>,
     loras: Vec<Lora>,
 }
 
 impl Checkpoint {
     /// Opens a diffusers folder or a `.safetensors` file on disk, reading headers and configs only.
+    /// It may hold some of the parts, or one alone: [`Checkpoint::check_whole`] says what it lacks.
     ///
     /// # Errors
-    /// `model_not_found`, `model_damaged`, or `model_unsupported` for `.ckpt` files and for models
-    /// of other families, each by name.
+    /// `model_not_found`, `model_damaged`, or `model_unsupported` for pickles, for models of other
+    /// families and for files of other kinds, each by name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_in(&Disk, path.as_ref())
     }
 
     /// As [`Checkpoint::open`], among `files`.
     pub fn open_in(files: &dyn Files, path: &Path) -> Result<Self> {
-        if files.is_folder(path) {
-            return Self::open_folder(files, path);
-        }
         let extension = path.extension().and_then(|extension| extension.to_str());
-        match extension {
+        let checkpoint = match extension {
+            _ if files.is_folder(path) => Self::open_folder(files, path),
             Some("ckpt" | "pt" | "pth" | "bin") => Err(Error::new(
                 ErrorCode::ModelUnsupported,
                 format!(
@@ -56,81 +53,185 @@ impl Checkpoint {
                 "convert it to .safetensors first",
             )),
             _ => Self::open_file(files, path),
+        }?;
+        match family::of_parts(&checkpoint.source) {
+            Some(family) => Err(unsupported_family(path, &family)),
+            None => Ok(checkpoint),
         }
     }
 
+    /// A folder with one folder for each part, or that of one part.
     fn open_folder(files: &dyn Files, folder: &Path) -> Result<Self> {
-        if !files.is_folder(&folder.join("unet")) {
-            return Err(Error::new(
-                ErrorCode::ModelNotFound,
-                format!("{} has no folder unet", folder.display()),
-                "pass a diffusers folder or a .safetensors checkpoint",
-            ));
-        }
+        refuse_other_pipelines(files, folder)?;
         let mut checkpoint = Self::empty(folder);
-        for component in Component::ALL {
+        let is_here = |component: &Component| files.is_folder(&folder.join(component.name()));
+        let parts: Vec<_> = Component::ALL.into_iter().filter(is_here).collect();
+        if parts.is_empty() {
+            let (component, config) = part_of(files, folder)?;
+            checkpoint.add_folder(files, component, folder, config)?;
+            return Ok(checkpoint);
+        }
+        for component in parts {
             let folder = folder.join(component.name());
             let config = read_json(files, &folder.join("config.json"))?;
-            checkpoint.configs.insert(component.name(), config);
-            checkpoint.add_folder_tensors(files, component, &folder)?;
+            checkpoint.add_folder(files, component, &folder, config)?;
         }
         if let Ok(scheduler) = read_json(files, &folder.join("scheduler/scheduler_config.json")) {
             checkpoint.configs.insert("scheduler", scheduler);
         }
         let tokenizer = folder.join("tokenizer");
         if files.is_folder(&tokenizer) {
-            checkpoint.merges = Some(read_tokenizer(files, &tokenizer)?);
+            checkpoint.merges = read_tokenizer(files, &tokenizer)?;
         }
-        let is_sdxl = files.is_folder(&folder.join("text_encoder_2"));
-        checkpoint.refuse_other_families(is_sdxl)?;
         Ok(checkpoint)
     }
 
-    fn add_folder_tensors(
+    fn add_folder(
         &mut self,
         files: &dyn Files,
         component: Component,
         folder: &Path,
+        config: Value,
     ) -> Result<()> {
-        let path = find_weights(
-            files,
-            folder,
-            component.weight_files(),
-            "the folder must hold .safetensors weights for text_encoder, unet and vae",
-        )?;
-        let file = SafetensorsFile::open_in(files, &path)?;
-        for name in file.tensors().keys() {
-            if let Some(canonical) = canonical_name(component, name) {
-                self.locate(component, canonical, name);
-            }
+        if let Some(family) =
+            family::of_unet_config(&config).filter(|_| component == Component::Unet)
+        {
+            return Err(unsupported_family(&self.path, &family));
         }
-        self.files.push(file);
+        let hint = "the folder must hold .safetensors weights";
+        let opened = open_weights(files, folder, component.weights_stem(), hint)?;
+        let mut tensors = Tensors::new();
+        for file in &opened {
+            tensors.extend(file.tensors().clone());
+        }
+        let layout = Layout::of_part(component, &tensors);
+        for file in opened {
+            self.source
+                .add(file, |name| layout.canonical_name(name).map(full_name))?;
+        }
+        self.configs.insert(component.name(), config);
         Ok(())
     }
 
     fn open_file(files: &dyn Files, path: &Path) -> Result<Self> {
         let file = SafetensorsFile::open_in(files, path)?;
-        let mut checkpoint = Self::empty(path);
-        let layout = single_file::Layout::recognise(path, file.tensors())?;
-        for name in file.tensors().keys() {
-            if let Some((component, canonical)) = layout.canonical_name(name) {
-                checkpoint.locate(component, canonical, name);
-            }
+        if let Some(kind) = kind::of(file.tensors()) {
+            let hint = match kind.option {
+                Some(option) => format!("pass it with {option}, beside a checkpoint"),
+                None => "pass a Stable Diffusion 1.5 checkpoint".into(),
+            };
+            return Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!("{} is no checkpoint but a {}", path.display(), kind.name),
+                hint,
+            ));
         }
-        checkpoint.configs = layout.configs(file.tensors())?;
-        checkpoint.files.push(file);
+        if let Some(family) = family::of_names(file.tensors()) {
+            return Err(unsupported_family(path, family));
+        }
+        let layout = Layout::recognise(file.tensors());
+        let components: Vec<_> = layout.components().collect();
+        if components.is_empty() {
+            return Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!(
+                    "{} holds no UNet, VAE or text encoder that glassine knows",
+                    path.display()
+                ),
+                "pass a Stable Diffusion 1.5 checkpoint",
+            ));
+        }
+        let mut checkpoint = Self::empty(path);
+        let scheduler = scheduler_of(&file);
+        checkpoint
+            .source
+            .add(file, |name| layout.canonical_name(name).map(full_name))?;
+        for component in components {
+            let config = component.derived_config(&checkpoint.source);
+            checkpoint.configs.insert(component.name(), config);
+        }
+        checkpoint.configs.insert("scheduler", scheduler);
         Ok(checkpoint)
     }
 
     fn empty(path: &Path) -> Self {
         Self {
             path: path.to_path_buf(),
-            files: Vec::new(),
+            source: TensorSource::default(),
             configs: BTreeMap::new(),
-            tensors: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             merges: None,
             loras: Vec::new(),
         }
+    }
+
+    /// Takes `component` from the folder or file at `path` among `files` in place of what is there.
+    /// That may be the part alone or a checkpoint that holds it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; `model_unsupported` if it does not hold the part.
+    pub fn replace(&mut self, component: Component, files: &dyn Files, path: &Path) -> Result<()> {
+        let mut other = Self::open_in(files, path)?;
+        let config = other.configs.remove(component.name());
+        let config = config.filter(|_| other.holds(component)).ok_or_else(|| {
+            let (words, option) = (component.words(), component.option());
+            Error::new(
+                ErrorCode::ModelUnsupported,
+                format!("{} holds no {words}", path.display()),
+                format!("pass a {words} of Stable Diffusion 1.5 with {option}"),
+            )
+        })?;
+        if let Some(family) = family::of_part_config(component, &config) {
+            return Err(unsupported_family(path, family));
+        }
+        self.source.replace(&component.start(), other.source);
+        self.configs.insert(component.name(), config);
+        self.replaced.insert(component.name(), path.to_path_buf());
+        if component == Component::TextEncoder {
+            self.merges = other.merges.or(self.merges.take());
+        }
+        Ok(())
+    }
+
+    /// Whether the part is here.
+    pub fn holds(&self, component: Component) -> bool {
+        self.source.has_below(&component.start())
+    }
+
+    /// Refuses a checkpoint that lacks a part.
+    ///
+    /// # Errors
+    /// `model_unsupported`, which names what is missing and the options that take it.
+    pub fn check_whole(&self) -> Result<()> {
+        let refuse = |what: String, hint: String| {
+            let message = format!("{} {what}", self.path.display());
+            Err(Error::new(ErrorCode::ModelUnsupported, message, hint))
+        };
+        let all = Component::ALL.into_iter();
+        let (here, missing): (Vec<_>, Vec<_>) = all.partition(|part| self.holds(*part));
+        if missing.contains(&Component::Unet) {
+            let words: Vec<_> = here.iter().map(|part| part.words()).collect();
+            let options: Vec<_> = here.iter().map(|part| part.option()).collect();
+            return refuse(
+                format!("holds no UNet, only a {}", words.join(" and a ")),
+                format!(
+                    "pass it with {}, and a UNet or a whole checkpoint with --model",
+                    options.join(" and ")
+                ),
+            );
+        }
+        if !missing.is_empty() {
+            let words: Vec<_> = missing.iter().map(|part| part.words()).collect();
+            let options: Vec<_> = missing
+                .iter()
+                .map(|part| format!("{} FILE", part.option()))
+                .collect();
+            return refuse(
+                format!("holds no {}", words.join(" and no ")),
+                format!("pass {}, or a whole checkpoint", options.join(" and ")),
+            );
+        }
+        Ok(())
     }
 
     /// Merges `lora` into every tensor that is read from now on.
@@ -138,28 +239,19 @@ impl Checkpoint {
     /// # Errors
     /// `model_unsupported` if the LoRA is for another architecture.
     pub fn apply(&mut self, lora: Lora) -> Result<()> {
-        let names: Vec<String> = self
-            .tensors
-            .keys()
-            .map(|(component, name)| format!("{}.{name}", component.name()))
-            .collect();
-        lora.check_fits(names.iter().map(String::as_str))?;
+        lora.check_fits(self.source.tensors().map(|(name, _)| name))?;
         self.loras.push(lora);
         Ok(())
-    }
-
-    /// Notes that the file about to be pushed holds `name`.
-    fn locate(&mut self, component: Component, canonical: String, name: &str) {
-        let located = Located {
-            file: self.files.len(),
-            name: name.to_string(),
-        };
-        self.tensors.insert((component, canonical), located);
     }
 
     /// Where the checkpoint is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where a component is from: the checkpoint, unless it was replaced.
+    pub(super) fn path_of(&self, component: &str) -> &Path {
+        self.replaced.get(component).unwrap_or(&self.path)
     }
 
     /// The config of a component (or of `scheduler`), as in its `config.json`.
@@ -174,31 +266,21 @@ impl Checkpoint {
 
     /// Names and headers of a component's tensors, by canonical name.
     pub fn tensors(&self, component: Component) -> impl Iterator<Item = (&str, &TensorInfo)> {
-        let all = self.tensors.iter();
-        let own = all.filter(move |((owner, _), _)| *owner == component);
-        own.map(|((_, name), located)| {
-            let info = &self.files[located.file].tensors()[&located.name];
-            (name.as_str(), info)
-        })
+        let start = component.start();
+        let all = self.source.tensors();
+        all.filter_map(move |(name, info)| Some((name.strip_prefix(&start)?, info)))
     }
 
     /// Bytes of all components' tensors.
     pub fn tensor_bytes(&self) -> u64 {
-        let all = Component::ALL.into_iter();
-        all.flat_map(|component| self.tensors(component))
-            .map(|(_, info)| info.byte_len())
-            .sum()
+        self.source.tensor_bytes()
     }
 
     /// What the checkpoint is made of.
     pub(super) fn architecture(&self) -> Architecture {
         let configs = self.configs.iter();
-        let shapes = Component::ALL.into_iter().flat_map(|component| {
-            let own = self.tensors(component);
-            own.map(move |(name, info)| {
-                (format!("{}.{name}", component.name()), info.shape.clone())
-            })
-        });
+        let shapes = self.source.tensors();
+        let shapes = shapes.map(|(name, info)| (name.to_string(), info.shape.clone()));
         Architecture {
             configs: configs
                 .map(|(name, config)| (name.to_string(), config.clone()))
@@ -213,137 +295,92 @@ impl Checkpoint {
     /// `model_damaged` or `model_unsupported`.
     pub fn check(&self) -> Result<()> {
         let outcome = self.architecture().check();
-        outcome.map_err(|(component, flaw)| flaw.into_error(&self.path, &component))
+        outcome.map_err(|(component, flaw)| flaw.into_error(self.path_of(&component), &component))
     }
 
     /// One tensor by canonical name, as `f32`.
     pub fn read(&mut self, component: Component, name: &str) -> Result<HostTensor> {
-        let key = (component, name.to_string());
-        let located = self.tensors.get(&key).ok_or_else(|| {
-            Error::new(
-                ErrorCode::ModelDamaged,
-                format!("the checkpoint has no {}.{name}", component.name()),
-                "it is incomplete or of another architecture",
-            )
-        })?;
-        let mut tensor = self.files[located.file].read(&located.name)?;
-        // Single files keep the VAE's attention as 1x1 convolutions.
-        if component == Component::Vae
-            && name.contains(".attentions.")
-            && tensor.shape.ends_with(&[1, 1])
-        {
-            tensor.shape.truncate(2);
+        let full = format!("{}{name}", component.start());
+        let mut tensor = self.source.read(&full)?;
+        // Original files keep the VAE's attention as convolutions over one cell.
+        if component == Component::Vae && name.contains(".attentions.") {
+            while tensor.shape.len() > 2 && tensor.shape.ends_with(&[1]) {
+                tensor.shape.pop();
+            }
         }
-        let name = format!("{}.{name}", component.name());
         for lora in &mut self.loras {
-            lora.apply(&name, &mut tensor)?;
+            lora.apply(&full, &mut tensor)?;
         }
         Ok(tensor)
     }
-
-    fn refuse_other_families(&self, has_second_text_encoder: bool) -> Result<()> {
-        let unet = &self.configs["unet"];
-        let context = unet.get("cross_attention_dim").and_then(Value::as_u64);
-        let family = if has_second_text_encoder
-            || unet
-                .get("addition_embed_type")
-                .is_some_and(Value::is_string)
-        {
-            "SDXL"
-        } else if context == Some(1024) {
-            "Stable Diffusion 2"
-        } else {
-            return Ok(());
-        };
-        Err(unsupported_family(&self.path, family))
-    }
 }
 
-/// The canonical name of a tensor of a diffusers folder; `None` for tensors that are not used.
-fn canonical_name(component: Component, name: &str) -> Option<String> {
-    if name.ends_with("position_ids") {
-        return None;
-    }
-    let mut canonical = name.to_string();
-    match component {
-        Component::TextEncoder if !name.starts_with("text_model.") => {
-            canonical = format!("text_model.{name}");
-        }
-        Component::Vae => {
-            // Older files name the mid block's attention so.
-            for (old, new) in [
-                (".query.", ".to_q."),
-                (".key.", ".to_k."),
-                (".value.", ".to_v."),
-                (".proj_attn.", ".to_out.0."),
-            ] {
-                canonical = canonical.replace(old, new);
-            }
-        }
-        _ => {}
-    }
-    Some(canonical)
+/// `unet.conv_in.weight` and the like.
+fn full_name((component, name): (Component, String)) -> String {
+    format!("{}{name}", component.start())
 }
 
-/// The first of the files of these names that `folder` holds.
-pub(super) fn find_weights(
-    files: &dyn Files,
-    folder: &Path,
-    names: [&str; 2],
-    hint: &str,
-) -> Result<PathBuf> {
-    let candidates = names.map(|name| folder.join(name));
-    let found = candidates.iter().find(|path| files.is_file(path)).cloned();
-    found.ok_or_else(|| {
-        Error::new(
-            ErrorCode::ModelNotFound,
-            format!("{} is missing", candidates[0].display()),
-            hint,
-        )
-    })
-}
-
-pub(super) fn read_json(files: &dyn Files, path: &Path) -> Result<Value> {
-    let bytes = files.read(path).map_err(|error| {
-        Error::new(
-            ErrorCode::ModelNotFound,
-            format!("cannot read {}: {error}", path.display()),
-            "the folder must be in diffusers' layout",
-        )
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Error::new(
-            ErrorCode::ModelDamaged,
-            format!("{} is not JSON: {error}", path.display()),
-            "fetch it again",
-        )
-    })
-}
-
-/// `merges.txt`, after checking that `vocab.json` numbers the tokens in CLIP's order, which is
-/// what lets a pack store the merges alone.
-fn read_tokenizer(files: &dyn Files, folder: &Path) -> Result<Vec<u8>> {
-    let read = |name: &str| {
-        files.read(&folder.join(name)).map_err(|error| {
-            Error::new(
-                ErrorCode::ModelNotFound,
-                format!("cannot read {}: {error}", folder.join(name).display()),
-                "the folder must hold CLIP's tokenizer as vocab.json and merges.txt",
-            )
-        })
+/// Refuses a folder that is of another family by what its index or its folders are called.
+fn refuse_other_pipelines(files: &dyn Files, folder: &Path) -> Result<()> {
+    let index = folder.join("model_index.json");
+    let family = match files.is_file(&index) {
+        true => family::of_pipeline(&read_json(files, &index)?),
+        false => None,
     };
-    let merges = read("merges.txt")?;
-    let explicit = Tokenizer::from_files(&read("vocab.json")?, &merges)?;
-    let implied = Tokenizer::from_merges(&merges)?;
-    if explicit != implied {
+    let has = |name: &str| files.is_folder(&folder.join(name));
+    let by_folder = || {
+        if has("transformer") {
+            Some("a diffusion transformer (Stable Diffusion 3, Flux and later families)".into())
+        } else {
+            has("text_encoder_2").then(|| "SDXL".into())
+        }
+    };
+    match family.or_else(by_folder) {
+        Some(family) => Err(unsupported_family(folder, &family)),
+        None => Ok(()),
+    }
+}
+
+/// Which part a folder without folders for the parts is, and its config.
+fn part_of(files: &dyn Files, folder: &Path) -> Result<(Component, Value)> {
+    let path = folder.join("config.json");
+    if !files.is_file(&path) {
         return Err(Error::new(
-            ErrorCode::ModelUnsupported,
-            format!(
-                "{} numbers its tokens in an order of its own",
-                folder.display()
-            ),
-            "glassine runs models with CLIP's tokenizer",
+            ErrorCode::ModelNotFound,
+            format!("{} has no folder unet", folder.display()),
+            "pass a diffusers folder or a .safetensors checkpoint",
         ));
     }
-    Ok(merges)
+    let config = read_json(files, &path)?;
+    match Component::of_config(&config) {
+        Some(component) => Ok((component, config)),
+        None => {
+            let class = class_of(&config).unwrap_or("model of an unknown class");
+            let hint = match class {
+                "ControlNetModel" => "pass it with --controlnet, beside a checkpoint",
+                _ => "pass a diffusers folder or a .safetensors checkpoint",
+            };
+            Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!("{} holds a {class}", folder.display()),
+                hint,
+            ))
+        }
+    }
+}
+
+/// Stable Diffusion 1.5's scheduler, changed as marks in a single file ask for: tensors without
+/// values, whose names say what the UNet was trained to predict, or what ModelSpec has for it.
+fn scheduler_of(file: &SafetensorsFile) -> Value {
+    let mut scheduler = sd15_scheduler();
+    let has = |name: &str| file.tensors().contains_key(name);
+    let specified = file.metadata().get("modelspec.prediction_type");
+    if has("v_pred") || specified.is_some_and(|kind| kind == "v") {
+        scheduler["prediction_type"] = "v_prediction".into();
+    }
+    if has("ztsnr") {
+        scheduler["rescale_betas_zero_snr"] = true.into();
+        scheduler["timestep_spacing"] = "trailing".into();
+    }
+    scheduler
 }

@@ -1,54 +1,106 @@
-//! ControlNets in diffusers' layout.
+//! ControlNets: folders in diffusers' layout, and single files in diffusers' or the original names.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::checkpoint::{Checkpoint, find_weights, read_json};
-use super::component::Component;
-use crate::weights::Files;
-use crate::weights::SafetensorsFile;
+use super::checkpoint::Checkpoint;
+use super::component::{Component, unet_config};
+use super::diffusers_folder::{open_weights, read_json};
+use super::kind;
+use super::single_file::original_control_net_names;
+use super::tensor_source::TensorSource;
+use crate::weights::{Files, SafetensorsFile};
 use crate::{Error, ErrorCode, Result};
 
-/// Opens the ControlNet in `folder` among `files` for the UNet of `base`: its config and its tensors.
+/// Opens the ControlNet at `path` among `files`, a folder or a file, for the UNet of `base`: its
+/// config and its tensors under diffusers' names.
 ///
 /// # Errors
-/// `model_not_found` if a file is missing, `model_unsupported` if the folder holds something else
-/// or a ControlNet for another UNet.
-pub fn open(
-    files: &dyn Files,
-    folder: &Path,
-    base: &Checkpoint,
-) -> Result<(Value, SafetensorsFile)> {
-    let config = read_json(files, &folder.join("config.json"))?;
-    let path = find_weights(
-        files,
-        folder,
-        Component::Unet.weight_files(),
-        "glassine reads ControlNets from diffusers' layout, as .safetensors",
-    )?;
-    let file = SafetensorsFile::open_in(files, &path)?;
-    match unusable(&config, &file, base) {
-        None => Ok((config, file)),
-        Some(reason) => Err(Error::new(
-            ErrorCode::ModelUnsupported,
-            format!("{} cannot be used: {reason}", folder.display()),
-            "pass a ControlNet for Stable Diffusion 1.5 that takes one RGB picture",
-        )),
+/// `model_not_found` if a file is missing, `model_unsupported` if there is something else or a
+/// ControlNet for another UNet.
+pub fn open(files: &dyn Files, path: &Path, base: &Checkpoint) -> Result<(Value, TensorSource)> {
+    let (config, source) = match files.is_folder(path) {
+        true => open_folder(files, path)?,
+        false => open_file(files, path)?,
+    };
+    match unusable(&config, &source, base) {
+        None => Ok((config, source)),
+        Some(reason) => Err(refusal(path, &reason)),
     }
 }
 
+fn open_folder(files: &dyn Files, folder: &Path) -> Result<(Value, TensorSource)> {
+    let config = read_json(files, &folder.join("config.json"))?;
+    let stem = Component::Unet.weights_stem();
+    let hint = "pass a ControlNet's folder in diffusers' layout, or its file, as .safetensors";
+    let mut source = TensorSource::default();
+    for file in open_weights(files, folder, stem, hint)? {
+        source.add(file, |name| Some(name.to_string()))?;
+    }
+    Ok((config, source))
+}
+
+fn open_file(files: &dyn Files, path: &Path) -> Result<(Value, TensorSource)> {
+    let file = SafetensorsFile::open_in(files, path)?;
+    let has = |start: &str| file.tensors().keys().any(|name| name.starts_with(start));
+    // Such files hold what is to be added to a UNet's weights to give a ControlNet's.
+    if file.tensors().contains_key("difference") || has("lora_controlnet") || has("control_lora") {
+        let reason = "it is the difference of a ControlNet from its base model, or a Control-LoRA";
+        return Err(refusal(path, reason));
+    }
+    let start = match has("control_model.") {
+        true => "control_model.",
+        false => "",
+    };
+    let mut source = TensorSource::default();
+    if has(&format!("{start}zero_convs.")) {
+        let canonical = original_control_net_names(start, file.tensors());
+        source.add(file, canonical)?;
+    } else if has("controlnet_") {
+        source.add(file, |name| Some(name.to_string()))?;
+    } else {
+        let kind = kind::of(file.tensors()).map(|kind| format!("it is a {}", kind.name));
+        let reason = kind.unwrap_or_else(|| "it is not a ControlNet".into());
+        return Err(refusal(path, &reason));
+    }
+    let mut config = unet_config(&source, "");
+    // Only its name tells of a file that its conditions are pooled.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.to_lowercase().contains("shuffle") {
+        config["global_pool_conditions"] = true.into();
+    }
+    Ok((config, source))
+}
+
+fn refusal(path: &Path, reason: &str) -> Error {
+    Error::new(
+        ErrorCode::ModelUnsupported,
+        format!("{} cannot be used: {reason}", path.display()),
+        "pass a ControlNet for Stable Diffusion 1.5 that takes one RGB picture",
+    )
+}
+
 /// Why a ControlNet cannot steer the UNet of `base`; `None` if it can.
-fn unusable(config: &Value, file: &SafetensorsFile, base: &Checkpoint) -> Option<String> {
-    let shape = |name: &str| file.tensors().get(name).map(|info| info.shape.as_slice());
-    if !file.tensors().contains_key("controlnet_mid_block.weight") {
+fn unusable(config: &Value, source: &TensorSource, base: &Checkpoint) -> Option<String> {
+    if source.info("controlnet_mid_block.weight").is_none() {
         return Some("it is not a ControlNet".into());
     }
     if config["global_pool_conditions"] == true {
         return Some("its conditions are pooled over the whole picture".into());
     }
+    let union = [
+        "task_embedding",
+        "control_type_embedding.",
+        "control_add_embedding.",
+    ];
+    if union.iter().any(|name| source.has_below(name)) {
+        return Some("it takes several kinds of pictures (union)".into());
+    }
     let order = config["controlnet_conditioning_channel_order"].as_str();
-    let inputs = shape("controlnet_cond_embedding.conv_in.weight").and_then(|shape| shape.get(1));
+    let inputs = source
+        .shape("controlnet_cond_embedding.conv_in.weight")
+        .and_then(|shape| shape.get(1));
     if inputs != Some(&3) || order.is_some_and(|order| order != "rgb") {
         return Some("its control picture is not RGB".into());
     }
@@ -62,13 +114,16 @@ fn unusable(config: &Value, file: &SafetensorsFile, base: &Checkpoint) -> Option
     let is_copied = |name: &str| copied.iter().any(|start| name.starts_with(start));
     let mut skips = 1;
     for (name, info) in base.tensors(Component::Unet) {
-        if is_copied(name) && shape(name) != Some(&info.shape) {
+        if is_copied(name) && source.shape(name) != Some(&info.shape) {
             return Some(format!("its {name} does not fit the checkpoint's UNet"));
         }
         let leaves_skip = name.ends_with(".conv2.weight") || name.ends_with(".conv.weight");
         skips += usize::from(name.starts_with("down_blocks.") && leaves_skip);
     }
-    let convolutions = (0..)
-        .take_while(|index| shape(&format!("controlnet_down_blocks.{index}.weight")).is_some());
+    let convolutions = (0..).take_while(|index| {
+        source
+            .info(&format!("controlnet_down_blocks.{index}.weight"))
+            .is_some()
+    });
     (convolutions.count() != skips).then(|| format!("it does not have {skips} outputs"))
 }

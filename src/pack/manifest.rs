@@ -181,6 +181,13 @@ impl Manifest {
         self.components.contains_key(component)
     }
 
+    /// Whether the pack's VAE turns pictures into latents: some only decode.
+    pub fn encodes(&self) -> bool {
+        let start = "vae.encoder.";
+        let mut from = self.tensors.range(start.to_string()..);
+        from.next().is_some_and(|(name, _)| name.starts_with(start))
+    }
+
     /// Sum of the shards' lengths in bytes.
     pub fn total_bytes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.bytes).sum()

@@ -16,6 +16,7 @@ use super::lora::Lora;
 use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry};
 use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
+use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
@@ -33,11 +34,16 @@ use crate::{Error, ErrorCode, Result};
 pub struct PackOptions {
     /// A diffusers folder or a single `.safetensors` file.
     pub model: PathBuf,
+    /// A VAE to use in place of the checkpoint's, or where it has none: a folder in diffusers'
+    /// layout, a file, or a checkpoint that holds one.
+    pub vae: Option<PathBuf>,
+    /// A text encoder to use in place of the checkpoint's, or where it has none, as for the VAE.
+    pub text_encoder: Option<PathBuf>,
     /// A `vae_transparent_decoder` file.
     pub transparency_decoder: Option<PathBuf>,
     /// A `vae_transparent_encoder` file.
     pub transparency_encoder: Option<PathBuf>,
-    /// A ControlNet's folder in diffusers' layout.
+    /// A ControlNet: a folder in diffusers' layout, or a file.
     pub controlnet: Option<PathBuf>,
     /// A `taesd_decoder` file.
     pub taesd_decoder: Option<PathBuf>,
@@ -93,6 +99,8 @@ impl PackOptions {
     pub fn new(model: impl Into<PathBuf>) -> Self {
         Self {
             model: model.into(),
+            vae: None,
+            text_encoder: None,
             transparency_decoder: None,
             transparency_encoder: None,
             controlnet: None,
@@ -168,6 +176,16 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     ) -> Result<Manifest> {
         options.check_defaults()?;
         let mut checkpoint = Checkpoint::open_in(files, &options.model)?;
+        let replaced = [
+            (Component::Vae, &options.vae),
+            (Component::TextEncoder, &options.text_encoder),
+        ];
+        for (component, path) in replaced {
+            if let Some(path) = path {
+                checkpoint.replace(component, files, path)?;
+            }
+        }
+        checkpoint.check_whole()?;
         for (path, strength) in &options.loras {
             checkpoint.apply(Lora::open_in(files, path, *strength)?)?;
         }
@@ -177,7 +195,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         }
         let parts = open_parts(options, files, &checkpoint)?;
         check(&checkpoint, &adapters, &parts)?;
-        let part_bytes = parts.iter().map(|(_, _, file)| file.tensor_bytes());
+        let part_bytes = parts.iter().map(|(_, _, source)| source.tensor_bytes());
         let adapter_bytes = adapters.iter().map(|(_, adapter)| adapter.tensor_bytes());
         let total_bytes =
             checkpoint.tensor_bytes() + part_bytes.sum::<u64>() + adapter_bytes.sum::<u64>();
@@ -200,8 +218,8 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         for (kind, adapter) in &mut adapters {
             packer.add_adapter(*kind, adapter, &mut checkpoint).await?;
         }
-        for (component, config, file) in parts {
-            packer.add_file(component, config, file).await?;
+        for (component, config, source) in parts {
+            packer.add_part(component, config, source).await?;
         }
         packer.finish(name).await
     }
@@ -271,19 +289,19 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         Ok(())
     }
 
-    async fn add_file(
+    async fn add_part(
         &mut self,
         component: &str,
         config: Value,
-        mut file: SafetensorsFile,
+        mut source: TensorSource,
     ) -> Result<()> {
         self.components.insert(component.into(), config);
-        let own = file.tensors().iter();
+        let own = source.tensors();
         let own: Vec<_> = own
-            .map(|(name, info)| (name.clone(), info.byte_len()))
+            .map(|(name, info)| (name.to_string(), info.byte_len()))
             .collect();
         for (name, bytes) in own {
-            let tensor = file.read(&name)?;
+            let tensor = source.read(&name)?;
             self.add(&format!("{component}.{name}"), tensor).await?;
             self.report(bytes).await?;
         }
@@ -427,7 +445,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
 fn check(
     checkpoint: &Checkpoint,
     adapters: &[(AdapterKind, Adapter)],
-    parts: &[(&'static str, Value, SafetensorsFile)],
+    parts: &[(&'static str, Value, TensorSource)],
 ) -> Result<()> {
     let mut whole = checkpoint.architecture();
     let mut paths: BTreeMap<String, &Path> = BTreeMap::new();
@@ -437,14 +455,17 @@ fn check(
         whole.shapes.extend(adapter.shapes());
         paths.insert(component, adapter.path());
     }
-    for (component, config, file) in parts {
+    for (component, config, source) in parts {
         whole.configs.insert(component.to_string(), config.clone());
-        let shapes = file.tensors().iter();
+        let shapes = source.tensors();
         let shapes = shapes.map(|(name, info)| (format!("{component}.{name}"), info.shape.clone()));
         whole.shapes.extend(shapes);
-        paths.insert(component.to_string(), file.path());
+        paths.insert(component.to_string(), source.path());
     }
-    let path_of = |component: &str| *paths.get(component).unwrap_or(&checkpoint.path());
+    let path_of = |component: &str| match paths.get(component) {
+        Some(path) => *path,
+        None => checkpoint.path_of(component),
+    };
     let refused =
         |(component, flaw): (String, Flaw)| flaw.into_error(path_of(&component), &component);
     whole.check().map_err(refused)?;
@@ -463,7 +484,7 @@ fn open_parts(
     options: &PackOptions,
     files: &dyn Files,
     base: &Checkpoint,
-) -> Result<Vec<(&'static str, Value, SafetensorsFile)>> {
+) -> Result<Vec<(&'static str, Value, TensorSource)>> {
     // A tensor that only the right file holds stands beside each.
     let named = [
         (
@@ -493,11 +514,13 @@ fn open_parts(
                 "pass the file published for it",
             ));
         }
-        parts.push((component, json!({}), file));
+        let mut source = TensorSource::default();
+        source.add(file, |name| Some(name.to_string()))?;
+        parts.push((component, json!({}), source));
     }
-    if let Some(folder) = &options.controlnet {
-        let (config, file) = control_net::open(files, folder, base)?;
-        parts.push(("controlnet", config, file));
+    if let Some(path) = &options.controlnet {
+        let (config, source) = control_net::open(files, path, base)?;
+        parts.push(("controlnet", config, source));
     }
     Ok(parts)
 }

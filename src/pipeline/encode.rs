@@ -1,11 +1,11 @@
 use burn::tensor::Device;
 
 use super::networks::Networks;
-use crate::Result;
 use crate::image::{Picture, padded_rgb};
 use crate::vae::TinyEncoder;
 use crate::weights::HostTensor;
 use crate::weights::host::{host_values, to_device};
+use crate::{Error, ErrorCode, Result};
 
 /// A picture's latent, and what it was made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,15 @@ pub(super) async fn encode_tiny(
     Ok(latent)
 }
 
+/// The refusal of a picture by a pack whose VAE only decodes.
+pub(super) fn no_encoder() -> Error {
+    Error::new(
+        ErrorCode::UnsupportedMode,
+        "pictures cannot be encoded: the pack's VAE has no encoder (pack with --vae FILE)",
+        "the loaded pack does not hold it",
+    )
+}
+
 /// `(mean + std · gain · offset) · scaling factor`, with the offset of the transparency encoder;
 /// without one (or for an opaque mode) the scaled mean.
 pub(super) async fn encode(
@@ -45,7 +54,8 @@ pub(super) async fn encode(
     let (width, height) = (picture.width, picture.height);
     let on_grey = HostTensor::new([1, 3, height, width], picture.on_grey());
     let (encoders, device) = (networks.encoders(), &networks.device);
-    let posterior = encoders.vae.forward(to_device(&on_grey, device));
+    let vae = encoders.vae.as_ref().ok_or_else(no_encoder)?;
+    let posterior = vae.forward(to_device(&on_grey, device));
     let mean = host_values(posterior.mean.into_data_async().await)?;
     let std = host_values(posterior.std.into_data_async().await)?;
     let offset = match &encoders.transparency {

@@ -3,7 +3,7 @@ use burn::tensor::Device;
 use super::conditioning::Conditioning;
 use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
-use super::encode::{Encoded, encode, encode_tiny};
+use super::encode::{Encoded, encode, encode_tiny, no_encoder};
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
@@ -236,6 +236,9 @@ impl<S: PackSource> Engine<S> {
                 format!("use sides that are multiples of 8 up to {MAX_SIDE}"),
             ));
         }
+        if !self.pack.manifest().encodes() {
+            return Err(no_encoder());
+        }
         let mode = Mode::default_for(self.pack.manifest());
         self.limit_memory(mode, width, height, GUIDED)?;
         self.require_encoders(observer).await?;
@@ -285,6 +288,11 @@ impl<S: PackSource> Engine<S> {
         plan: &ResolvedRequest,
         observer: &mut impl Observer,
     ) -> Result<HostTensor> {
+        let manifest = self.pack.manifest();
+        let is_tiny = request.vae == VaeKind::Tiny && manifest.has("taesd_encoder");
+        if !is_tiny && !manifest.encodes() {
+            return Err(no_encoder());
+        }
         self.require_encoders(observer).await?;
         let networks = &self.networks;
         if let (VaeKind::Tiny, Some(tiny)) = (request.vae, &networks.encoders().tiny) {

@@ -74,7 +74,8 @@ fn wants_unet(name: &str, adapter: Option<&str>) -> bool {
 
 /// The networks that turn pictures into latents.
 pub(super) struct Encoders {
-    pub vae: VaeEncoder,
+    /// Missing where the pack's VAE only decodes.
+    pub vae: Option<VaeEncoder>,
     pub transparency: Option<TransparencyEncoder>,
     pub tiny: Option<TinyEncoder>,
 }
@@ -187,7 +188,10 @@ impl Networks {
                 let transparency = part("transparency_encoder");
                 let tiny = part("taesd_encoder");
                 self.encoders = Some(Encoders {
-                    vae: VaeEncoder::load(&manifest.vae()?, &weights.at("vae"))?,
+                    vae: manifest
+                        .encodes()
+                        .then(|| VaeEncoder::load(&manifest.vae()?, &weights.at("vae")))
+                        .transpose()?,
                     transparency: transparency
                         .map(|weights| TransparencyEncoder::load(&weights))
                         .transpose()?,

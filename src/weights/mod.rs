@@ -3,6 +3,7 @@
 //! [`Weights`] is what modules are built from; a [`Weight`] stays quantized on its device. What turns
 //! checkpoints into packs and reads packs is in [`crate::pack`].
 
+mod disguise;
 mod entry;
 mod files;
 pub(crate) mod host;

@@ -9,26 +9,31 @@
 //! rules are here, and the crate checks them in the tests.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::HostTensor;
+use super::disguise::{self, BEGINNING};
 use super::files::{Disk, Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
 
 /// The reference implementation's cap on the header, which keeps a forged length from allocating.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// Element types that glassine reads or writes. Others are listed but cannot be read.
+/// Element types that files may have. Integers are listed but not read as values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[allow(missing_docs)]
+#[allow(missing_docs, non_camel_case_types)]
 pub enum Dtype {
     F64,
     F32,
     F16,
     BF16,
+    F8_E4M3,
+    F8_E5M2,
     I64,
     I32,
     I16,
@@ -47,13 +52,16 @@ impl Dtype {
             Self::F64 | Self::I64 | Self::U64 => 8,
             Self::F32 | Self::I32 | Self::U32 => 4,
             Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
-            Self::I8 | Self::U8 | Self::BOOL => 1,
+            Self::F8_E4M3 | Self::F8_E5M2 | Self::I8 | Self::U8 | Self::BOOL => 1,
         }
     }
 
     /// Whether the elements are floating point numbers.
     pub fn is_float(self) -> bool {
-        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+        matches!(
+            self,
+            Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::F8_E4M3 | Self::F8_E5M2
+        )
     }
 }
 
@@ -88,6 +96,8 @@ struct RawInfo {
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     pub tensors: BTreeMap<String, TensorInfo>,
+    /// What the file says of itself.
+    metadata: BTreeMap<String, String>,
     /// Where the tensors' bytes start in the file.
     data_start: u64,
 }
@@ -95,30 +105,83 @@ pub(crate) struct Header {
 impl Header {
     /// Parses the bytes between the length field and the data, of a file of `file_len` bytes.
     ///
-    /// Holds the format's rules: offsets start at 0, touch, and end with the file, so that nothing
-    /// is hidden between or behind the tensors; sizes follow from types and shapes.
+    /// Holds the format's rules: no name stands there twice; offsets start at 0, touch, and end with
+    /// the file, so that nothing is hidden between or behind the tensors; sizes follow from types and
+    /// shapes.
     pub fn parse(json: &[u8], file_len: u64) -> std::result::Result<Self, String> {
-        let raw: BTreeMap<String, serde_json::Value> = serde_json::from_slice(json)
-            .map_err(|error| format!("its header is not JSON ({error})"))?;
-        let mut tensors = BTreeMap::new();
-        for (name, value) in raw {
-            if name == "__metadata__" {
-                continue;
-            }
-            let info = parse_info(value).map_err(|reason| format!("tensor {name:?}: {reason}"))?;
-            tensors.insert(name, info);
-        }
+        let RawHeader { tensors, metadata } = serde_json::from_slice(json)
+            .map_err(|error| format!("its header is wrong ({error})"))?;
         let data_start = 8 + json.len() as u64;
         check_contiguous(&tensors, file_len.saturating_sub(data_start))?;
         Ok(Self {
             tensors,
+            metadata,
             data_start,
         })
     }
 }
 
-fn parse_info(value: serde_json::Value) -> std::result::Result<TensorInfo, String> {
-    let raw: RawInfo = serde_json::from_value(value).map_err(|error| error.to_string())?;
+/// The entries of a header, each read as it comes: a header of 100 MB is not held as JSON as well.
+#[derive(Default)]
+struct RawHeader {
+    tensors: BTreeMap<String, TensorInfo>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for RawHeader {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = RawHeader;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tensors by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut entries: A,
+    ) -> std::result::Result<RawHeader, A::Error> {
+        let mut header = RawHeader::default();
+        let mut has_metadata = false;
+        while let Some(name) = entries.next_key::<String>()? {
+            let is_first = if name == "__metadata__" {
+                header.metadata = texts(entries.next_value()?);
+                !std::mem::replace(&mut has_metadata, true)
+            } else {
+                let info = entries.next_value::<RawInfo>().and_then(|raw| {
+                    parse_info(raw).map_err(|reason| de::Error::custom(reason.to_string()))
+                });
+                let info =
+                    info.map_err(|error| de::Error::custom(format!("tensor {name:?}: {error}")))?;
+                header.tensors.insert(name.clone(), info).is_none()
+            };
+            if !is_first {
+                return Err(de::Error::custom(format!("{name:?} stands there twice")));
+            }
+        }
+        Ok(header)
+    }
+}
+
+/// The entries of `__metadata__`. The format wants texts; anything else is no reason to refuse a
+/// file, and is left out.
+fn texts(metadata: serde_json::Value) -> BTreeMap<String, String> {
+    let serde_json::Value::Object(entries) = metadata else {
+        return BTreeMap::new();
+    };
+    let texts = entries
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_str()?.to_string())));
+    texts.collect()
+}
+
+fn parse_info(raw: RawInfo) -> std::result::Result<TensorInfo, String> {
     let [start, end] = raw.data_offsets;
     let elements = raw
         .shape
@@ -160,19 +223,27 @@ fn check_contiguous(
         }
         position = end;
     }
-    if position != data_len {
-        return Err(format!(
-            "it should hold {position} bytes of tensors but holds {data_len}"
-        ));
+    match position.cmp(&data_len) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(format!(
+            "it is cut short: it should hold {position} bytes of tensors and holds {data_len}"
+        )),
+        std::cmp::Ordering::Less => Err(format!(
+            "it holds {data_len} bytes of tensors and names {position} of them"
+        )),
     }
-    Ok(())
 }
 
 /// The header's length, from the first eight bytes of a file of `file_len` bytes.
 pub(crate) fn header_length(prefix: [u8; 8], file_len: u64) -> std::result::Result<u64, String> {
     let length = u64::from_le_bytes(prefix);
-    if length > MAX_HEADER_BYTES || length.checked_add(8).is_none_or(|end| end > file_len) {
-        return Err("its header is longer than the file or than 100 MB".into());
+    if length > MAX_HEADER_BYTES {
+        return Err(
+            "its header would be longer than 100 MB, so that it is of another format".into(),
+        );
+    }
+    if length + 8 > file_len {
+        return Err("it is cut short: it ends within its header".into());
     }
     Ok(length)
 }
@@ -204,8 +275,14 @@ impl SafetensorsFile {
                 error.to_string(),
             )
         })?;
-        let header = read_header(file.as_mut()).map_err(|reason| damaged(&path, &reason))?;
-        Ok(Self { path, file, header })
+        match read_header(file.as_mut()) {
+            Ok(header) => Ok(Self { path, file, header }),
+            Err(reason) => {
+                let beginning = beginning(file.as_mut()).unwrap_or_default();
+                let refusal = disguise::refusal(&path, &beginning);
+                Err(refusal.unwrap_or_else(|| damaged(&path, &reason)))
+            }
+        }
     }
 
     /// Where the file is.
@@ -216,6 +293,11 @@ impl SafetensorsFile {
     /// The tensors by name, in alphabetical order.
     pub fn tensors(&self) -> &BTreeMap<String, TensorInfo> {
         &self.header.tensors
+    }
+
+    /// What the file says of itself, by name.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.header.metadata
     }
 
     /// Bytes of all tensors together.
@@ -267,6 +349,14 @@ fn read_header(file: &mut dyn ReadAt) -> std::result::Result<Header, String> {
     Header::parse(&json, file_len)
 }
 
+/// The first bytes of a file.
+fn beginning(file: &mut dyn ReadAt) -> std::io::Result<Vec<u8>> {
+    let length = file.length()?.min(BEGINNING as u64) as usize;
+    let mut bytes = vec![0; length];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
 fn damaged(path: &Path, reason: &str) -> Error {
     Error::new(
         ErrorCode::ModelDamaged,
@@ -286,8 +376,22 @@ pub(crate) fn decode_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
         Dtype::BF16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F8_E4M3 => each(bytes, |[b]| e4m3_to_f32(b)),
+        // The upper byte of a half float.
+        Dtype::F8_E5M2 => each(bytes, |[b]| f16::from_le_bytes([0, b]).to_f32()),
         _ => return None,
     })
+}
+
+/// A float of 4 bits of exponent (bias 7) and 3 of mantissa, without infinities.
+fn e4m3_to_f32(byte: u8) -> f32 {
+    let (exponent, mantissa) = (i32::from(byte >> 3 & 15), f32::from(byte & 7));
+    let size = match (exponent, byte & 7) {
+        (15, 7) => f32::NAN,
+        (0, _) => mantissa * 2f32.powi(-9),
+        _ => (1.0 + mantissa / 8.0) * 2f32.powi(exponent - 7),
+    };
+    if byte < 128 { size } else { -size }
 }
 
 /// A whole safetensors file in memory: its tensors' headers, and each one's bytes.
@@ -395,6 +499,21 @@ mod tests {
                 format!(r#"{{"a":{first},"b":{}}}"#, second.replace("F16", "F99")),
             ),
             (false, format!(r#"{{"a":{first},"b":{second}"#)),
+            (false, format!(r#" [{{"a":{first},"b":{second}}}]"#)),
+            (
+                false,
+                format!(
+                    r#"{{"a":{},"b":{second}}}"#,
+                    first.replace("\"shape\"", "\"dtype\":\"F16\",\"shape\"")
+                ),
+            ),
+            (
+                true,
+                format!(
+                    r#"{{"a":{},"b":{second}}}"#,
+                    tensor(0, 4, "[4]").replace("F16", "F8_E4M3")
+                ),
+            ),
         ];
         for (valid, header) in headers {
             let bytes = file(&header, 12);
@@ -405,5 +524,42 @@ mod tests {
                 "{header}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_that_stands_there_twice_is_refused() {
+        let a = r#"{"dtype":"F16","shape":[2],"data_offsets":[0,4]}"#;
+        for header in [
+            format!(r#"{{"a":{a},"a":{a}}}"#),
+            format!(r#"{{"__metadata__":{{}},"a":{a},"__metadata__":{{}}}}"#),
+        ] {
+            let reason = SafetensorsBytes::parse(&file(&header, 4)).err().unwrap();
+            assert!(reason.contains("twice"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_what_a_file_says_of_itself() {
+        let header = r#"{"__metadata__":{"ss_v2":"False","n":1}}"#;
+        let files = crate::weights::InMemory(file(header, 0));
+        let file = SafetensorsFile::open_in(&files, Path::new("a")).unwrap();
+        let said: Vec<_> = file.metadata().iter().collect();
+        assert_eq!(said, [(&"ss_v2".to_string(), &"False".to_string())]);
+    }
+
+    #[test]
+    fn floats_of_eight_bits_are_widened() {
+        // Zero, the smallest, 1, 1.5, -2, the largest finite number.
+        let e4m3 = decode_f32(Dtype::F8_E4M3, &[0, 1, 0x38, 0x3c, 0xc0, 0x7e]);
+        assert_eq!(e4m3.unwrap(), [0.0, 2f32.powi(-9), 1.0, 1.5, -2.0, 448.0]);
+        let e5m2 = decode_f32(Dtype::F8_E5M2, &[0, 1, 0x3c, 0x3e, 0xc0, 0x7b]);
+        assert_eq!(
+            e5m2.unwrap(),
+            [0.0, 2f32.powi(-16), 1.0, 1.5, -2.0, 57344.0]
+        );
+        for nan in [0x7f, 0xff] {
+            assert!(decode_f32(Dtype::F8_E4M3, &[nan]).unwrap()[0].is_nan());
+        }
+        assert!(decode_f32(Dtype::F8_E5M2, &[0x7c]).unwrap()[0].is_infinite());
     }
 }

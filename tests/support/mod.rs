@@ -8,6 +8,7 @@
 
 pub mod companions;
 pub mod model;
+pub mod single_file;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

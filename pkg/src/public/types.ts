@@ -452,6 +452,10 @@ export interface PackOptions extends StorageOptions {
   name?: string | undefined;
   /** `"q4"` if left out: the smallest, and nearest to what a visitor's memory holds. */
   quantize?: Quantization | undefined;
+  /** A VAE in place of the checkpoint's, or where it has none: a file, or a folder's files. */
+  vae?: Blob | Iterable<File> | undefined;
+  /** A text encoder in place of the checkpoint's, or where it has none: a file, or a folder's files. */
+  textEncoder?: Blob | Iterable<File> | undefined;
   /** A `vae_transparent_decoder` file. */
   transparencyDecoder?: Blob | undefined;
   /** A `vae_transparent_encoder` file. */
@@ -460,8 +464,8 @@ export interface PackOptions extends StorageOptions {
   layers?: Partial<Record<AdapterKind, Blob | undefined>> | undefined;
   /** Files that are merged into the model for good, one after the other. */
   loras?: readonly PackLora[] | undefined;
-  /** The files of a ControlNet's folder in diffusers' layout. */
-  controlnet?: Iterable<File> | undefined;
+  /** A ControlNet: a file, or the files of its folder in diffusers' layout. */
+  controlnet?: Blob | Iterable<File> | undefined;
   /** A `taesd_decoder` file. */
   taesdDecoder?: Blob | undefined;
   /** A `taesd_encoder` file. */

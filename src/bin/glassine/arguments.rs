@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Say what a checkpoint, an adapter file or a pack holds.
+    /// Say what a checkpoint, another file of a model or a pack holds.
     Inspect {
         /// A diffusers folder, a .safetensors file or a pack.
         path: PathBuf,
@@ -46,6 +46,12 @@ pub struct Pack {
     /// A diffusers folder or a single .safetensors file.
     #[arg(long)]
     pub model: PathBuf,
+    /// A VAE to use in place of the checkpoint's, or where it has none.
+    #[arg(long, value_name = "DIR|FILE")]
+    pub vae: Option<PathBuf>,
+    /// A text encoder to use in place of the checkpoint's, or where it has none.
+    #[arg(long, value_name = "DIR|FILE")]
+    pub text_encoder: Option<PathBuf>,
     /// A vae_transparent_decoder file.
     #[arg(long)]
     pub transparency_decoder: Option<PathBuf>,
@@ -58,8 +64,8 @@ pub struct Pack {
     /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
-    /// A ControlNet's folder in diffusers' layout.
-    #[arg(long, value_name = "DIR")]
+    /// A ControlNet: a folder in diffusers' layout, or a file.
+    #[arg(long, value_name = "DIR|FILE")]
     pub controlnet: Option<PathBuf>,
     /// A taesd_decoder file, for previews and for --vae tiny.
     #[arg(long)]

@@ -47,6 +47,8 @@ async fn pack(arguments: Pack) -> Result<()> {
         adapters.insert(kind, file);
     }
     let mut options = PackOptions::new(arguments.model);
+    options.vae = arguments.vae;
+    options.text_encoder = arguments.text_encoder;
     options.transparency_decoder = arguments.transparency_decoder;
     options.transparency_encoder = arguments.transparency_encoder;
     options.controlnet = arguments.controlnet;

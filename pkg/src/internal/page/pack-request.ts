@@ -9,7 +9,10 @@ import { isModelName, modelNameOf } from "../shared/store.js";
 
 const companions = ["transparencyDecoder", "transparencyEncoder", "taesdDecoder", "taesdEncoder"] as const;
 
-const others = ["name", "quantize", "layers", "loras", "controlnet", "nativeTransparency", "defaults", "signal", "onProgress"];
+/** Parts of the checkpoint that stand alone: a file, a folder's files, or a whole checkpoint that holds the part. */
+const parts = { vae: "vae", textEncoder: "text_encoder" } as const;
+
+const others = ["name", "vae", "textEncoder", "quantize", "layers", "loras", "controlnet", "nativeTransparency", "defaults", "signal", "onProgress"];
 
 /** What to pack, under paths of its own: each option's files are in a folder that has its name. */
 export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions): PackRequest {
@@ -17,7 +20,7 @@ export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions
   const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet, defaults = {} } = options;
   const { steps, guidance, sampler } = defaults;
   const given = new GivenFiles();
-  const path = given.add("model", model, "unet/config.json");
+  const path = given.add("model", model, "unet/config.json", "model_index.json", "config.json");
   return {
     name: options.name ?? nameOf(path),
     options: {
@@ -25,6 +28,12 @@ export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions
       quantize,
       nativeTransparency,
       controlnet: controlnet && given.add("controlnet", controlnet, "config.json"),
+      ...Object.fromEntries(
+        Object.entries(parts).flatMap(([option, folder]) => {
+          const files = options[option as keyof typeof parts];
+          return files ? [[option, given.add(option, files, `${folder}/config.json`, "config.json")]] : [];
+        }),
+      ),
       layers: Object.fromEntries(
         Object.entries(layers).flatMap(([kind, file]) => (file ? [[kind, given.add(`layers.${kind}`, file)]] : [])),
       ),
@@ -48,17 +57,19 @@ class GivenFiles {
 
   /**
    * Adds the file or the files of an option. Gives its path, or that of the folder
-   * in which `markerFile` lies.
+   * in which the first of `markerFiles` lies that is there.
    */
-  add(option: string, given: Blob | Iterable<File>, markerFile = ""): string {
+  add(option: string, given: Blob | Iterable<File>, ...markerFiles: string[]): string {
     const list = given instanceof Blob ? [given] : [...given];
     if (list.length === 0 || !list.every((file) => file instanceof Blob)) {
       throw new GlassineError("bad_option", `${option} has no usable file`, { hint: "Give a File, or a folder's Files." });
     }
     const paths = list.map((file) => `${option}/${pathOf(file)}`);
     this.files.push(...list.map((file, index) => ({ path: paths[index]!, file })));
-    const root = paths.find((path) => markerFile !== "" && path.endsWith(`/${markerFile}`));
-    if (root !== undefined) return root.slice(0, -markerFile.length - 1);
+    for (const marker of markerFiles) {
+      const found = paths.find((path) => path.endsWith(`/${marker}`));
+      if (found !== undefined) return found.slice(0, -marker.length - 1);
+    }
     return paths.length === 1 ? paths[0]! : option;
   }
 }

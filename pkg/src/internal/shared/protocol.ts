@@ -96,6 +96,8 @@ export interface RawPackOptions {
   quantize: Quantization;
   nativeTransparency: boolean;
   controlnet?: string | undefined;
+  vae?: string;
+  textEncoder?: string;
   transparencyDecoder?: string;
   transparencyEncoder?: string;
   taesdDecoder?: string;

@@ -74,15 +74,25 @@ function estimateBytes({ files, options: { model, quantize } }: PackRequest): nu
   return Math.ceil(weights * bytesPerWeight[quantize]);
 }
 
-/** Where diffusers has the weights that a pack holds. */
-const weightFiles = /^(text_encoder\/model|(unet|vae)\/diffusion_pytorch_model)(\.fp16)?\.safetensors$/;
+/** Where diffusers has the weights that a pack holds, whole or in shards, and what variant they are. */
+const weightFiles =
+  /^((?:text_encoder\/)?model|(?:(?:unet|vae)\/)?diffusion_pytorch_model)(\.\w+)?(-\d+-of-\d+)?\.safetensors$/;
 
 /** Whether the packer wants a file: a model's folder often holds other parts, and the same ones in other forms. */
 function isRead(path: string, model: string, files: PackRequest["files"]): boolean {
+  const weights = (path: string): RegExpExecArray | null =>
+    path.startsWith(`${model}/`) ? weightFiles.exec(path.slice(model.length + 1)) : null;
   if (!path.startsWith(`${model}/`)) return true;
-  if (!weightFiles.test(path.slice(model.length + 1))) return false;
-  const plain = path.replace(".fp16.", ".");
-  return plain === path || !files.some((other) => other.path === plain);
+  const own = weights(path);
+  if (!own) return false;
+  // Of several variants, the packer reads the first of this order.
+  const variants = files.map((file) => weights(file.path)).filter((other) => other?.[1] === own[1]);
+  return variants.every((other) => variantRank(own[2]) <= variantRank(other?.[2]));
+}
+
+function variantRank(variant = ""): number {
+  const rank = ["", ".fp16", ".bf16", ".fp32", ".ema", ".non_ema"].indexOf(variant);
+  return rank < 0 ? Infinity : rank;
 }
 
 /** The number of values in a .safetensors file, by its header; 0 for any other file. */
