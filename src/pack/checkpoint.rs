@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::component::{Component, unsupported_family};
-use super::lora::Lora;
+use super::lora::{FittedLora, Lora};
 use super::single_file;
 use crate::text::Tokenizer;
 use crate::weights::HostTensor;
@@ -26,7 +26,7 @@ pub struct Checkpoint {
     configs: BTreeMap<&'static str, Value>,
     tensors: BTreeMap<(Component, String), Located>,
     merges: Option<Vec<u8>>,
-    loras: Vec<Lora>,
+    loras: Vec<FittedLora>,
 }
 
 impl Checkpoint {
@@ -137,12 +137,14 @@ impl Checkpoint {
     /// # Errors
     /// `model_unsupported` if the LoRA is for another architecture.
     pub fn apply(&mut self, lora: Lora) -> Result<()> {
-        let names: Vec<String> = self
-            .tensors
-            .keys()
-            .map(|(component, name)| format!("{}.{name}", component.name()))
-            .collect();
-        lora.check_fits(names.iter().map(String::as_str))?;
+        let shapes = Component::ALL.into_iter().flat_map(|component| {
+            let own = self.tensors(component);
+            own.map(move |(name, info)| {
+                let name = format!("{}.{name}", component.name());
+                (name, info.shape.clone())
+            })
+        });
+        let lora = lora.fit(&shapes.collect())?;
         self.loras.push(lora);
         Ok(())
     }

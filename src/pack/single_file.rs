@@ -68,6 +68,14 @@ impl Layout {
         }
     }
 
+    /// The layout of a UNet that has this many layers in a level on the way down.
+    pub(super) fn of_unet(layers: usize) -> Self {
+        Self {
+            layers,
+            vae_levels: 0,
+        }
+    }
+
     /// The component and diffusers' name of a tensor; `None` for what inference does not use, such
     /// as schedule buffers and averaged weights.
     pub fn canonical_name(&self, name: &str) -> Option<(Component, String)> {
@@ -82,7 +90,8 @@ impl Layout {
         used.then(|| (Component::TextEncoder, rest.to_string()))
     }
 
-    fn unet_name(&self, name: &str) -> Option<String> {
+    /// Diffusers' name of a tensor of the UNet, whose name begins with its block.
+    pub(super) fn unet_name(&self, name: &str) -> Option<String> {
         let parts: Vec<&str> = name.split('.').collect();
         let tail = |from: usize| parts[from..].join(".");
         let name = match parts.as_slice() {

@@ -88,6 +88,8 @@ struct RawInfo {
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     pub tensors: BTreeMap<String, TensorInfo>,
+    /// What the file says of itself.
+    metadata: BTreeMap<String, String>,
     /// Where the tensors' bytes start in the file.
     data_start: u64,
 }
@@ -101,8 +103,10 @@ impl Header {
         let raw: BTreeMap<String, serde_json::Value> = serde_json::from_slice(json)
             .map_err(|error| format!("its header is not JSON ({error})"))?;
         let mut tensors = BTreeMap::new();
+        let mut metadata = BTreeMap::new();
         for (name, value) in raw {
             if name == "__metadata__" {
+                metadata = texts(value);
                 continue;
             }
             let info = parse_info(value).map_err(|reason| format!("tensor {name:?}: {reason}"))?;
@@ -112,9 +116,22 @@ impl Header {
         check_contiguous(&tensors, file_len.saturating_sub(data_start))?;
         Ok(Self {
             tensors,
+            metadata,
             data_start,
         })
     }
+}
+
+/// The entries of `__metadata__`. The format wants texts; anything else is no reason to refuse a
+/// file, and is left out.
+fn texts(metadata: serde_json::Value) -> BTreeMap<String, String> {
+    let serde_json::Value::Object(entries) = metadata else {
+        return BTreeMap::new();
+    };
+    let texts = entries
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_str()?.to_string())));
+    texts.collect()
 }
 
 fn parse_info(value: serde_json::Value) -> std::result::Result<TensorInfo, String> {
@@ -216,6 +233,11 @@ impl SafetensorsFile {
     /// The tensors by name, in alphabetical order.
     pub fn tensors(&self) -> &BTreeMap<String, TensorInfo> {
         &self.header.tensors
+    }
+
+    /// What the file says of itself, by name.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.header.metadata
     }
 
     /// Bytes of all tensors together.
