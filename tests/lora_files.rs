@@ -103,6 +103,11 @@ fn a_layer_is_found_under_each_of_its_names() {
         ),
         ("no prefix", Box::new(without_component), PEFT),
         (
+            "lycoris_",
+            Box::new(|layer| format!("lycoris_{}", without_component(layer).replace('.', "_"))),
+            KOHYA,
+        ),
+        (
             "no text_model",
             Box::new(|layer| layer.replace("text_model.", "")),
             [".lora_A", ".lora_B", ".alpha"],
@@ -857,7 +862,7 @@ fn other_kinds_and_families_are_refused_by_name() {
     let cases: [(&[&str], &str); 21] = [
         (&["{}.on_input", "{}.weight"], "IA3"),
         (&["base_model.model.down_blocks.0.attn1.to_k.ia3_l"], "IA3"),
-        (&["{}.oft_blocks", "{}.alpha"], "OFT"),
+        (&["{}.oft_blocks", "{}.alpha"], "OFT or BOFT"),
         (&["base_model.model.down_blocks.0.attn1.to_k.oft_R"], "OFT"),
         (
             &[
@@ -984,6 +989,8 @@ fn lora_files_that_are_cut_or_missing_are_named() {
     let bytes = plain_lora(LINEAR).bytes();
     let error = Lora::from_bytes("cut.safetensors", bytes[..bytes.len() - 1].to_vec(), 1.0);
     assert_eq!(error.err().unwrap().code, ErrorCode::ModelDamaged);
+    let error = Lora::from_bytes("old.pt", bytes, 1.0).err().unwrap();
+    assert!(error.message.contains("pickle"), "{error}");
     let missing = model::scratch().join("nowhere.safetensors");
     let error = Lora::open(&missing, 1.0).err().unwrap();
     assert_eq!(error.code, ErrorCode::ModelNotFound);

@@ -189,13 +189,9 @@ impl<S: PackSource> Pack<S> {
         part: RowChunk<'_>,
         merging: &mut Merging,
     ) -> Result<()> {
-        let changed = base_name(name);
-        if !self
-            .loras
-            .borrow()
-            .iter()
-            .any(|lora| lora.changes(&changed))
-        {
+        let base_name = base_name(name);
+        let changes = |lora: &FittedLora| lora.changes(&base_name);
+        if !self.loras.borrow().iter().any(changes) {
             return weights.insert_part(name, entry, part);
         }
         let values = decode_part(entry, part).ok_or_else(|| unlike_manifest(name))?;

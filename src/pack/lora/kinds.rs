@@ -127,10 +127,7 @@ impl LayerTensors<'_> {
         let ([rows, rank], [down_rank, inputs]) = (self.size(&up), self.size(&down));
         let (expected, places) = match &mid {
             None => ([rank, rank], 1),
-            Some(mid) => {
-                let (sizes, places) = self.core(mid)?;
-                (sizes, places)
-            }
+            Some(mid) => self.core(mid)?,
         };
         if expected != [rank, down_rank] {
             return Err(self.do_not_fit(&[Some(&up), mid.as_ref(), Some(&down)]));
@@ -138,7 +135,7 @@ impl LayerTensors<'_> {
         Ok(Change {
             kind: Kind::LowRank { up, down, mid },
             rows,
-            columns: inputs * places,
+            columns: inputs.saturating_mul(places),
             rank: Some(down_rank),
         })
     }
@@ -181,8 +178,8 @@ impl LayerTensors<'_> {
         let (second, other, own) = factor(KronW2, [KronW2A, KronW2B], Some(KronT2))?;
         Ok(Change {
             kind: Kind::Kronecker([first, second]),
-            rows: size[0] * other[0],
-            columns: size[1] * other[1],
+            rows: size[0].saturating_mul(other[0]),
+            columns: size[1].saturating_mul(other[1]),
             rank: own.or(rank),
         })
     }
@@ -201,7 +198,10 @@ impl LayerTensors<'_> {
             None => (inner == rank, [rows, columns]),
             Some(core) => {
                 let (sizes, places) = self.core(core)?;
-                (sizes == [rows, rank], [inner, columns * places])
+                (
+                    sizes == [rows, rank],
+                    [inner, columns.saturating_mul(places)],
+                )
             }
         };
         match fits {

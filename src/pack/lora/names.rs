@@ -124,6 +124,18 @@ const COMPONENTS: [(&str, Component); 17] = [
     ("te1.", Component::TextEncoder),
 ];
 
+/// What PEFT and LyCORIS put in front of everything.
+const WRAPPERS: [&str; 2] = ["base_model.model.", "lycoris_"];
+
+/// How diffusers' attention processors call the layers, and what they are.
+const PROCESSOR_NAMES: [(Component, &str, &str); 5] = [
+    (Component::Unet, "_to_out", "_to_out_0"),
+    (Component::TextEncoder, "_attn_to_q", "_attn_q_proj"),
+    (Component::TextEncoder, "_attn_to_k", "_attn_k_proj"),
+    (Component::TextEncoder, "_attn_to_v", "_attn_v_proj"),
+    (Component::TextEncoder, "_attn_to_out", "_attn_out_proj"),
+];
+
 /// How paths begin in the components, with underscores; they tell one where a name does not.
 const FIRST_MODULES: [(&str, Component); 15] = [
     ("down_blocks_", Component::Unet),
@@ -175,13 +187,7 @@ pub fn split(name: &str) -> Option<(String, Part)> {
 /// PEFT names the adapter between the factor and its weight while it trains:
 /// `lora_A.default.weight`.
 fn without_adapter_name(name: &str) -> String {
-    const FACTORS: [&str; 5] = [
-        "lora_A",
-        "lora_B",
-        "lora_magnitude_vector",
-        "hada_",
-        "lokr_",
-    ];
+    const FACTORS: [&str; 5] = ["lora_A", "lora_B", "lora_magnitude", "hada_", "lokr_"];
     const LEAVES: [&str; 3] = ["weight", "bias", "alpha"];
     let mut segments: Vec<&str> = name.split('.').collect();
     let factor = segments
@@ -203,41 +209,26 @@ pub fn component_and_path(layer: &str) -> Option<(Component, String)> {
     let mut rest = layer;
     let mut component = None;
     loop {
-        let bare = rest.strip_prefix("base_model.model.");
-        let bare = bare.or_else(|| rest.strip_prefix("lycoris_"));
-        if let Some(bare) = bare {
-            rest = bare;
-            continue;
-        }
-        let known = COMPONENTS
-            .iter()
-            .find_map(|(start, component)| Some((rest.strip_prefix(start)?, *component)));
-        match known.filter(|_| component.is_none()) {
-            Some((bare, known)) => (rest, component) = (bare, Some(known)),
-            None => break,
+        let wrapped = WRAPPERS.iter().find_map(|start| rest.strip_prefix(start));
+        let mut known = COMPONENTS.iter().filter(|_| component.is_none());
+        let known = known.find_map(|(start, own)| Some((rest.strip_prefix(start)?, *own)));
+        match (wrapped, known) {
+            (Some(bare), _) => rest = bare,
+            (None, Some((bare, own))) => (rest, component) = (bare, Some(own)),
+            (None, None) => break,
         }
     }
-    let mut path = rest.replace('.', "_").replace("_processor_", "_");
+    let path = rest.replace('.', "_").replace("_processor_", "_");
     let component = component.or_else(|| {
         let mut first = FIRST_MODULES.iter();
         Some(first.find(|(start, _)| path.starts_with(start))?.1)
     })?;
-    // diffusers' attention processors call the layers so, in both components.
-    if component == Component::TextEncoder {
-        for (old, new) in [
-            ("to_q", "q_proj"),
-            ("to_k", "k_proj"),
-            ("to_v", "v_proj"),
-            ("to_out", "out_proj"),
-        ] {
-            if let Some(module) = path.strip_suffix(&format!("self_attn_{old}")) {
-                path = format!("{module}self_attn_{new}");
-            }
-        }
-    } else if path.ends_with("_to_out") {
-        path.push_str("_0");
-    }
-    Some((component, path))
+    let mut old_names = PROCESSOR_NAMES.iter();
+    let renamed = old_names.find_map(|(own, old, new)| {
+        let module = path.strip_suffix(old).filter(|_| *own == component)?;
+        Some(format!("{module}{new}"))
+    });
+    Some((component, renamed.unwrap_or(path)))
 }
 
 /// The layers of a model, by the paths that LoRA files have for them.
@@ -274,12 +265,12 @@ impl LayerIndex {
         let at = |path: &str| self.layers.get(&format!("{}_{path}", component.name()));
         let found = at(path).or_else(|| match component {
             Component::TextEncoder => at(&format!("text_model_{path}")),
-            _ => at(&self.from_original_blocks(path)?),
+            _ => at(&self.of_original_blocks(path)?),
         });
         found.map(String::as_str)
     }
 
-    fn from_original_blocks(&self, path: &str) -> Option<String> {
+    fn of_original_blocks(&self, path: &str) -> Option<String> {
         let mut dotted = path.replace('_', ".");
         for module in ORIGINAL_MODULES {
             dotted = dotted.replace(&module.replace('_', "."), module);

@@ -56,6 +56,7 @@ impl OpenedLora {
             true => find_in_folder(files, path)?,
             false => (path.to_path_buf(), None),
         };
+        refuse_pickle(&weights)?;
         let mut file = SafetensorsFile::open_in(files, &weights)?;
         let parts = group(&file)?;
         let configs = match config {
@@ -94,16 +95,13 @@ impl OpenedLora {
     /// The family of models that the LoRA is for, if that is not the family of `model`, by the
     /// width of what cross-attention reads or of the text encoder.
     pub fn family(&self, model: &BTreeMap<String, Vec<usize>>) -> Option<&'static str> {
-        let is_context = |path: &str| {
-            [
-                "attn2_to_k",
-                "attn2_to_v",
-                "self_attn_q_proj",
-                "self_attn_k_proj",
-            ]
-            .iter()
-            .any(|end| path.ends_with(end))
-        };
+        const ENDS: [&str; 4] = [
+            "attn2_to_k",
+            "attn2_to_v",
+            "self_attn_q_proj",
+            "self_attn_k_proj",
+        ];
+        let is_context = |path: &str| ENDS.iter().any(|end| path.ends_with(end));
         let mut layers = self.layers.iter().filter(|layer| is_context(&layer.path));
         let width = layers.find_map(|layer| Some(layer.weight.as_ref()?.change.columns))?;
         let mut own = model.iter().filter(|(name, _)| {
@@ -119,25 +117,23 @@ impl OpenedLora {
 
 /// The weights in a LoRA's folder, and PEFT's config beside them.
 fn find_in_folder(files: &dyn Files, folder: &Path) -> Result<(PathBuf, Option<Vec<u8>>)> {
-    let known = [
-        "adapter_model.safetensors",
-        "pytorch_lora_weights.safetensors",
-    ];
-    let mut candidates = known.iter().map(|name| folder.join(name));
-    let weights = candidates.find(|path| files.is_file(path)).ok_or_else(|| {
-        let pickle = ["adapter_model.bin", "pytorch_lora_weights.bin"];
-        let pickle = pickle.iter().find(|name| files.is_file(&folder.join(name)));
-        match pickle {
-            Some(name) => unsupported(
-                &folder.join(name),
-                "it is a pickle, which can run code when opened; convert it to .safetensors".into(),
+    const KNOWN: [&str; 2] = ["adapter_model", "pytorch_lora_weights"];
+    let find = |extension: &str| {
+        let mut all = KNOWN
+            .iter()
+            .map(|name| folder.join(name).with_extension(extension));
+        all.find(|path| files.is_file(path))
+    };
+    let weights = find("safetensors").or_else(|| find("bin"));
+    let weights = weights.ok_or_else(|| {
+        Error::new(
+            ErrorCode::ModelNotFound,
+            format!("{} holds no LoRA", folder.display()),
+            format!(
+                "the folder must hold {}.safetensors",
+                KNOWN.join(".safetensors or ")
             ),
-            None => Error::new(
-                ErrorCode::ModelNotFound,
-                format!("{} holds no LoRA", folder.display()),
-                format!("the folder must hold {}", known.join(" or ")),
-            ),
-        }
+        )
     })?;
     let config = folder.join("adapter_config.json");
     if !files.is_file(&config) {
@@ -151,6 +147,21 @@ fn find_in_folder(files: &dyn Files, folder: &Path) -> Result<(PathBuf, Option<V
         )
     })?;
     Ok((weights, Some(json)))
+}
+
+fn refuse_pickle(path: &Path) -> Result<()> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match extension {
+        Some("bin" | "ckpt" | "pt" | "pth") => Err(Error::new(
+            ErrorCode::ModelUnsupported,
+            format!(
+                "{} is a pickle, which can run code when opened",
+                path.display()
+            ),
+            "convert it to .safetensors first",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The file's tensors by layer. Whatever is not understood makes a refusal, since a LoRA that is
@@ -213,11 +224,11 @@ fn open_layer(
     parts: &Parts,
     configs: &Configs,
 ) -> Result<Layer> {
-    let path = file.path().to_path_buf();
-    let wrong = |reason: String| damaged(&path, reason);
-    let Some((component, layer_path)) = component_and_path(&name) else {
+    let file_path = file.path().to_path_buf();
+    let wrong = |reason: String| damaged(&file_path, reason);
+    let Some((component, path)) = component_and_path(&name) else {
         let reason = format!("it holds {name}, which is of another kind of model");
-        return Err(unsupported(&path, reason));
+        return Err(unsupported(&file_path, reason));
     };
     let tensors = LayerTensors {
         parts,
@@ -227,13 +238,9 @@ fn open_layer(
     let bias = tensors.bias().map_err(wrong)?;
     let magnitudes = magnitudes(parts);
     let config = configs.of(component);
-    let scaled_bias = bias.as_ref().is_some_and(|(_, scaled)| *scaled);
-    let lone = match &weight {
-        Some(_) => None,
-        None if magnitudes.is_some() || scaled_bias || bias.is_none() => parts.values().next(),
-        None => None,
-    };
-    if let Some(lone) = lone {
+    let needs_factors = magnitudes.is_some() || bias.as_ref().is_none_or(|(_, scaled)| *scaled);
+    if weight.is_none() && needs_factors {
+        let lone = parts.values().next().map_or("", String::as_str);
         return Err(wrong(format!("{lone} is there without factors")));
     }
     let factors = weight.as_ref().filter(|change| !change.is_difference());
@@ -241,7 +248,7 @@ fn open_layer(
         return Err(wrong(format!("{name} lacks the magnitudes that DoRA has")));
     }
     let scale = match factors.map(|change| change.rank) {
-        Some(rank) => scale(file, parts, config, &layer_path, rank)?,
+        Some(rank) => scale(file, parts, config, &path, rank)?,
         None => 1.0,
     };
     Ok(Layer {
@@ -257,7 +264,7 @@ fn open_layer(
         }),
         name,
         component,
-        path: layer_path,
+        path,
     })
 }
 

@@ -3,7 +3,7 @@
 /// Parts of names and the kind of adapter that has them.
 const KINDS: [(&str, &str); 18] = [
     ("boft_", "BOFT"),
-    ("oft_blocks", "OFT"),
+    ("oft_blocks", "OFT or BOFT"),
     ("oft_diag", "OFT"),
     (".oft_r", "OFT"),
     (".oft_R", "OFT"),
