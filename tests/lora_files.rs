@@ -995,3 +995,79 @@ fn lora_files_that_are_cut_or_missing_are_named() {
     let error = Lora::open(&missing, 1.0).err().unwrap();
     assert_eq!(error.code, ErrorCode::ModelNotFound);
 }
+
+/// A file with a layer of every kind, whose tensors are small.
+fn every_kind() -> LoraFile {
+    let [outputs, inputs, ..] = sizes(&base(CONV));
+    let (loha, lokr) = (layer_of(SHORTCUT), layer_of(LINEAR));
+    let mut file = lokr_file(lokr)
+        .with_noise(&format!("{loha}.hada_w1_a"), &[outputs, 2])
+        .with_noise(&format!("{loha}.hada_w1_b"), &[2, inputs])
+        .with_noise(&format!("{loha}.hada_w2_a"), &[outputs, 2])
+        .with_noise(&format!("{loha}.hada_w2_b"), &[2, inputs])
+        .with_noise(&format!("{loha}.dora_scale"), &[outputs, 1, 1, 1])
+        .with_noise("unet.conv_in.diff_b", &base("unet.conv_in.bias").shape);
+    let locon = layer_of(CONV);
+    for (end, shape) in [
+        ("lora_up.weight", [outputs, 2, 1, 1]),
+        ("lora_mid.weight", [2, 2, 3, 3]),
+        ("lora_down.weight", [2, inputs, 1, 1]),
+    ] {
+        file = file.with_noise(&format!("{locon}.{end}"), &shape);
+    }
+    file
+}
+
+fn lokr_file(layer: &str) -> LoraFile {
+    LoraFile::default()
+        .with_noise(&format!("{layer}.lokr_w1"), &[4, 2])
+        .with_noise(&format!("{layer}.lokr_w2_a"), &[16, 3])
+        .with_noise(&format!("{layer}.lokr_w2_b"), &[3, 16])
+        .with(&format!("{layer}.alpha"), &[], &[1.0])
+}
+
+#[test]
+fn files_with_shapes_and_names_in_disorder_are_answered() {
+    let whole = every_kind();
+    assert_eq!(whole.merged(1.0).unwrap().len(), 4);
+    let mut state = 1u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    let (mut refused, mut applied) = (0, 0);
+    for _ in 0..200 {
+        let mut file = whole.clone();
+        for _ in 0..1 + random(2) {
+            let names: Vec<String> = file.tensors.keys().cloned().collect();
+            let name = &names[random(names.len())];
+            let (dtype, mut shape, bytes) = file.tensors.remove(name).unwrap();
+            let values = bytes.len() / 4;
+            let mut name = name.clone();
+            match random(6) {
+                0 => shape = vec![values],
+                1 => shape = vec![1, values],
+                2 => shape.reverse(),
+                3 => shape.push(1),
+                4 => {
+                    let end = names[random(names.len())].split_once('.').unwrap().1;
+                    name = format!("{}.{end}", layer_of(CONV));
+                }
+                _ => continue,
+            }
+            file.tensors.insert(name, (dtype, shape, bytes));
+        }
+        match file.merged(1.0) {
+            Ok(_) => applied += 1,
+            Err(error) => {
+                assert!(error.code.is_bad_input(), "{error}");
+                assert!(error.message.contains("test.safetensors"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(
+        refused > 50 && applied > 10,
+        "{refused} refused, {applied} applied"
+    );
+}

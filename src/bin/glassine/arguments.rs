@@ -53,7 +53,7 @@ pub struct Pack {
     /// An attention-sharing adapter: attn, joint, fg2bg or bg2fg.
     #[arg(long = "layers", value_name = "KIND=FILE")]
     pub layers: Vec<String>,
-    /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
+    /// A LoRA, a file or its folder, to merge, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
     /// A ControlNet's folder in diffusers' layout.
@@ -90,7 +90,7 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
-    /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
+    /// A LoRA, a file or its folder, to apply, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
     /// What the picture shows; (word:1.2) or (word) count more, [word] counts less.
