@@ -8,7 +8,7 @@ use super::component::{Component, class_of, sd15_scheduler};
 use super::diffusers_folder::{open_weights, read_json, read_tokenizer};
 use super::family::{self, unsupported_family};
 use super::kind;
-use super::lora::Lora;
+use super::lora::{FittedLora, Lora};
 use super::single_file::{Layout, Tensors};
 use super::tensor_source::TensorSource;
 use crate::weights::HostTensor;
@@ -25,7 +25,7 @@ pub struct Checkpoint {
     /// Where the parts are from that have taken the place of the checkpoint's own.
     replaced: BTreeMap<&'static str, PathBuf>,
     merges: Option<Vec<u8>>,
-    loras: Vec<Lora>,
+    loras: Vec<FittedLora>,
 }
 
 impl Checkpoint {
@@ -239,7 +239,9 @@ impl Checkpoint {
     /// # Errors
     /// `model_unsupported` if the LoRA is for another architecture.
     pub fn apply(&mut self, lora: Lora) -> Result<()> {
-        lora.check_fits(self.source.tensors().map(|(name, _)| name))?;
+        let shapes = self.source.tensors();
+        let shapes = shapes.map(|(name, info)| (name.to_string(), info.shape.clone()));
+        let lora = lora.fit(&shapes.collect())?;
         self.loras.push(lora);
         Ok(())
     }

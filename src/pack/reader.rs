@@ -1,11 +1,12 @@
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::architecture::{Architecture, Flaw};
-use super::lora::Lora;
+use super::lora::{FittedLora, Lora};
 use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
 use crate::text::Tokenizer;
 use crate::weights::HostTensor;
@@ -56,7 +57,7 @@ pub struct Pack<S> {
     manifest: Manifest,
     sha256: String,
     /// Merged into what is loaded.
-    loras: RefCell<Vec<Lora>>,
+    loras: RefCell<Vec<FittedLora>>,
     source: S,
 }
 
@@ -78,7 +79,9 @@ impl<S: PackSource> Pack<S> {
     /// # Errors
     /// `model_unsupported` if the LoRA is for another architecture.
     pub fn apply(&self, lora: Lora) -> Result<()> {
-        lora.check_fits(self.manifest.tensors.keys().map(String::as_str))?;
+        let tensors = self.manifest.tensors.iter();
+        let shapes = tensors.map(|(name, entry)| (name.clone(), file_shape(entry)));
+        let lora = lora.fit(&shapes.collect())?;
         self.loras.borrow_mut().push(lora);
         Ok(())
     }
@@ -117,10 +120,12 @@ impl<S: PackSource> Pack<S> {
             .map(|index| self.manifest.shards[*index].bytes)
             .sum();
         let mut loaded_bytes = 0;
+        let mut merging = Merging::new();
         for index in shards {
             let shard = &self.manifest.shards[index];
             let bytes = self.read_checked(shard).await?;
-            self.load_shard(index, &bytes, weights, &wanted)?;
+            self.load_shard(index, &bytes, weights, &wanted, &mut merging)
+                .await?;
             loaded_bytes += shard.bytes;
             let event = LoadEvent {
                 loaded_bytes,
@@ -180,41 +185,35 @@ impl<S: PackSource> Pack<S> {
         Ok(bytes)
     }
 
-    /// Hands over a run of a tensor's rows, with the LoRAs merged.
-    fn insert(
+    /// Hands over a run of a tensor's rows. A tensor that LoRAs change is held in `merging` until
+    /// it is whole, since its rows may depend on each other, and handed over then.
+    async fn insert(
         &self,
         weights: &Weights,
         name: &str,
         entry: &TensorEntry,
         part: RowChunk<'_>,
+        merging: &mut Merging,
     ) -> Result<()> {
-        let mut loras = self.loras.borrow_mut();
-        if !loras.iter().any(|lora| lora.changes(name)) {
+        let base_name = base_name(name);
+        let changes = |lora: &FittedLora| lora.changes(&base_name);
+        if !self.loras.borrow().iter().any(changes) {
             return weights.insert_part(name, entry, part);
         }
-        let values = entry.shape.iter().product();
-        // LoRA files have a convolution's inputs before its height and width.
-        let shape = match entry.shape[..] {
-            [out, height, width, inputs] => vec![out, inputs, height, width],
-            _ => entry.shape.clone(),
-        };
-        let mut delta = HostTensor::new(shape, vec![0.0; values]);
-        for lora in loras.iter_mut() {
-            lora.apply(name, &mut delta)?;
+        let values = decode_part(entry, part).ok_or_else(|| unlike_manifest(name))?;
+        let held = merging.entry(name.to_string()).or_default();
+        held.extend(values);
+        match held.len().cmp(&entry.shape.iter().product()) {
+            Ordering::Less => return Ok(()),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(unlike_manifest(name)),
         }
-        let delta = delta.channels_last();
-        let start = weights.rows_held(name) * (values / entry.shape[0].max(1));
-        let merged = decode_part(entry, part).and_then(|mut values| {
-            let delta = delta.data.get(start..)?.iter();
-            values
-                .iter_mut()
-                .zip(delta)
-                .for_each(|(value, delta)| *value += delta);
-            encode_values(entry, values)
-        });
-        let (entry, bytes, scales) = merged.ok_or_else(|| {
-            let what = format!("{name} cannot be merged with the LoRA");
-            Error::new(ErrorCode::ModelUnsupported, what, "use a smaller strength")
+        let values = merging.remove(name).unwrap_or_default();
+        let tensor = HostTensor::new(entry.shape.clone(), values).channels_first();
+        let merged = self.merge(name, tensor).await?.channels_last();
+        let (entry, bytes, scales) = encode_values(entry, merged.data).ok_or_else(|| {
+            let what = format!("{name} with the LoRAs is beyond what quantized weights can be");
+            Error::new(ErrorCode::BadOption, what, "use a smaller strength")
         })?;
         let part = RowChunk {
             bytes: &bytes,
@@ -223,12 +222,62 @@ impl<S: PackSource> Pack<S> {
         weights.insert_part(name, &entry, part)
     }
 
-    fn load_shard(
+    /// Merges the LoRAs into the whole tensor `name`.
+    async fn merge(&self, name: &str, mut tensor: HostTensor) -> Result<HostTensor> {
+        let base_name = base_name(name);
+        let depends = |lora: &FittedLora| lora.depends_on(&base_name);
+        if base_name == name || !self.loras.borrow().iter().any(depends) {
+            for lora in self.loras.borrow_mut().iter_mut() {
+                lora.apply(&base_name, &mut tensor)?;
+            }
+            return Ok(tensor);
+        }
+        // What such a LoRA adds has to be computed from the UNet's own weight.
+        let base = self.read_tensor(&base_name).await?;
+        let mut changed = base.clone();
+        for lora in self.loras.borrow_mut().iter_mut() {
+            lora.apply(&base_name, &mut changed)?;
+        }
+        let deltas = changed.data.iter().zip(&base.data);
+        for (value, (changed, base)) in tensor.data.iter_mut().zip(deltas) {
+            *value += changed - base;
+        }
+        Ok(tensor)
+    }
+
+    /// The whole tensor `name` as it is stored, convolutions as checkpoints have them.
+    async fn read_tensor(&self, name: &str) -> Result<HostTensor> {
+        let unlike = || unlike_manifest(name);
+        let entry = self.manifest.tensors.get(name).ok_or_else(unlike)?;
+        let mut values = Vec::new();
+        for index in &entry.shards {
+            let shard = &self.manifest.shards[*index];
+            let bytes = self.read_checked(shard).await?;
+            let parsed =
+                SafetensorsBytes::parse(&bytes).map_err(|reason| damaged(shard, &reason))?;
+            let find = |wanted: &str| {
+                let mut tensors = parsed.tensors();
+                Some(tensors.find(|(name, _, _)| *name == wanted)?.2)
+            };
+            let part = RowChunk {
+                bytes: find(name).ok_or_else(unlike)?,
+                scales: find(&format!("{name}{SCALES}")),
+            };
+            values.extend(decode_part(entry, part).ok_or_else(unlike)?);
+        }
+        match values.len() == entry.shape.iter().product::<usize>() {
+            true => Ok(HostTensor::new(entry.shape.clone(), values).channels_first()),
+            false => Err(unlike()),
+        }
+    }
+
+    async fn load_shard(
         &self,
         index: usize,
         bytes: &[u8],
         weights: &Weights,
         wanted: &impl Fn(&str) -> bool,
+        merging: &mut Merging,
     ) -> Result<()> {
         let shard = &self.manifest.shards[index];
         let parsed = SafetensorsBytes::parse(bytes).map_err(|reason| damaged(shard, &reason))?;
@@ -253,11 +302,41 @@ impl<S: PackSource> Pack<S> {
             }
             if wanted(name) && entry.stored != StoredType::U8 {
                 let scales = scales.map(|scales| scales.1);
-                self.insert(weights, name, entry, RowChunk { bytes, scales })?;
+                let part = RowChunk { bytes, scales };
+                self.insert(weights, name, entry, part, merging).await?;
             }
         }
         Ok(())
     }
+}
+
+/// Values of tensors that LoRAs change, of which rows are still to come, by name.
+type Merging = BTreeMap<String, Vec<f32>>;
+
+/// The shape of a tensor in checkpoints and LoRA files, which have a convolution's inputs before
+/// its height and width.
+fn file_shape(entry: &TensorEntry) -> Vec<usize> {
+    match entry.shape[..] {
+        [out, height, width, inputs] => vec![out, inputs, height, width],
+        _ => entry.shape.clone(),
+    }
+}
+
+/// The tensor as which LoRAs change tensor `name`: an adapter's folded attention weights stand for
+/// the UNet's own.
+fn base_name(name: &str) -> String {
+    match name.strip_prefix("layers.attn.") {
+        Some(path) => format!("unet.{path}"),
+        None => name.to_string(),
+    }
+}
+
+fn unlike_manifest(name: &str) -> Error {
+    Error::new(
+        ErrorCode::ModelDamaged,
+        format!("tensor {name} is not as the manifest says"),
+        "fetch or pack the model again",
+    )
 }
 
 /// Changed values as a device takes them: quantized like the tensor they are part of, or as `f32`,

@@ -76,6 +76,17 @@ impl Layout {
         }
     }
 
+    /// The layout of an original UNet that has this many layers in a level on the way down.
+    pub(super) fn of_unet(layers: usize) -> Self {
+        let part = Part {
+            start: String::new(),
+            spelling: Spelling::OriginalUnet(Blocks::regular(layers)),
+        };
+        Self {
+            parts: BTreeMap::from([(Component::Unet, part)]),
+        }
+    }
+
     /// The parts that there are.
     pub fn components(&self) -> impl Iterator<Item = Component> {
         self.parts.keys().copied()
@@ -97,6 +108,11 @@ impl Layout {
             Component::Vae => part.spelling.vae_name(rest),
         };
         Some((*component, name?))
+    }
+
+    /// Diffusers' name of a tensor of the UNet, whose name begins with its block.
+    pub(super) fn unet_name(&self, name: &str) -> Option<String> {
+        self.parts.get(&Component::Unet)?.spelling.unet_name(name)
     }
 }
 
@@ -211,6 +227,18 @@ impl Blocks {
             }
         }
         blocks
+    }
+
+    /// The blocks of a UNet whose levels all have this many layers on the way down.
+    fn regular(layers: usize) -> Self {
+        // More levels than any UNet of this kind has.
+        const LEVELS: usize = 8;
+        let place = |index: usize| (index / (layers + 1), index % (layers + 1));
+        let count = LEVELS * (layers + 1);
+        Self {
+            down: (0..count).map(|index| (index + 1, place(index))).collect(),
+            up: (0..count).map(|index| (index, place(index))).collect(),
+        }
     }
 }
 

@@ -75,7 +75,11 @@ impl<S: PackSource> Engine<S> {
         let pack = Pack::open(source).await?;
         #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
         kernels::warm_up(&device, &pack.manifest().weight_bits());
-        let loras = options.loras.iter().map(Lora::name).collect();
+        let loras = options
+            .loras
+            .iter()
+            .map(|lora| lora.name().to_string())
+            .collect();
         for lora in options.loras {
             pack.apply(lora)?;
         }

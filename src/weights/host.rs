@@ -40,9 +40,30 @@ impl HostTensor {
         Self::new([out, height, width, inputs], data)
     }
 
+    /// The reverse of [`HostTensor::channels_last`]: `[out, height, width, in]` as checkpoints hold
+    /// it. Anything without four axes stays as it is.
+    pub fn channels_first(self) -> Self {
+        let [out, height, width, inputs] = self.shape[..] else {
+            return self;
+        };
+        let area = height * width;
+        let mut data = Vec::with_capacity(self.data.len());
+        for row in self.data.chunks_exact((inputs * area).max(1)) {
+            for input in 0..inputs {
+                data.extend((0..area).map(|tap| row[tap * inputs + input]));
+            }
+        }
+        Self::new([out, inputs, height, width], data)
+    }
+
+    /// Whether no value is NaN or infinity.
+    pub fn is_finite(&self) -> bool {
+        self.data.iter().all(|value| value.is_finite())
+    }
+
     /// Rejects NaN and infinity, naming `what` holds them.
     pub fn check_finite(&self, what: &str) -> Result<()> {
-        if self.data.iter().all(|value| value.is_finite()) {
+        if self.is_finite() {
             return Ok(());
         }
         Err(Error::new(

@@ -80,14 +80,6 @@ impl Weights {
         Ok(())
     }
 
-    /// How many rows of tensor `name` are here while others are missing.
-    pub(crate) fn rows_held(&self, name: &str) -> usize {
-        match self.tensors.borrow().get(&self.full(name)) {
-            Some((_, Stored::InMemory(table))) => table.rows(),
-            _ => 0,
-        }
-    }
-
     /// The place `name` below this one.
     pub fn at(&self, name: impl std::fmt::Display) -> Self {
         Self {

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod companions;
+pub mod lora;
 pub mod model;
 pub mod single_file;
 

@@ -160,7 +160,7 @@ export interface MemoryEstimate {
 /** A LoRA for `createEngine`. */
 export interface LoraOption {
   /**
-   * A `.safetensors` file in kohya's or PEFT's naming, or where it is. It is read once; the engine
+   * A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers, or where it is. It is read once; the engine
    * keeps its bytes for the case that it has to be rebuilt.
    */
   file: Blob | Uint8Array | URL;
@@ -491,7 +491,7 @@ export interface PackDefaults {
 
 /** A LoRA that is merged when a model is packed. */
 export interface PackLora extends Omit<LoraOption, "file"> {
-  /** A `.safetensors` file in kohya's or PEFT's naming. */
+  /** A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers. */
   file: Blob;
 }
 

@@ -61,7 +61,7 @@ pub struct Pack {
     /// An attention-sharing adapter: attn, joint, fg2bg or bg2fg.
     #[arg(long = "layers", value_name = "KIND=FILE")]
     pub layers: Vec<String>,
-    /// A LoRA file to merge, at a strength of 1 where none is given; may be given several times.
+    /// A LoRA, a file or its folder, to merge, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
     /// A ControlNet: a folder in diffusers' layout, or a file.
@@ -102,7 +102,7 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
-    /// A LoRA file to apply, at a strength of 1 where none is given; may be given several times.
+    /// A LoRA, a file or its folder, to apply, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
     /// A textual inversion, called NAME in prompts or after its file; may be given several times.
