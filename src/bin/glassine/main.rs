@@ -93,7 +93,8 @@ mod tests {
             numbers.for_each(|number| assert!(number < 900, "{number} is too many"));
         };
         let among_futures = || pollster::block_on(async { panic!("in a future") });
-        let all: [(Box<dyn FnOnce() + Send>, &str); 3] = [
+        type Work = Box<dyn FnOnce() + Send>;
+        let all: [(Work, &str); 3] = [
             (Box::new(here), "arithmetic"),
             (Box::new(in_a_pool), "is too many"),
             (Box::new(among_futures), "in a future"),
