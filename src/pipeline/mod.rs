@@ -20,7 +20,7 @@ pub use encode::Encoded;
 pub use engine::{Engine, Generation, LoadOptions};
 pub use memory::{MemoryEstimate, estimate_memory};
 pub use observer::{Event, NoProgress, Observer};
-pub use options::{OptionField, RequestOptions, RequestPictures};
+pub use options::{OptionField, RequestFiles, RequestOptions};
 pub use request::{Init, Request};
 pub use sample::{Dump, Latent, Sampled};
 pub use vae_kind::VaeKind;
