@@ -40,8 +40,8 @@ test("companions lie in folders of their options", () => {
 test("defaults are what the packer calls them", () => {
   const defaults = { steps: 4, guidance: 1, sampler: "lcm", clipSkip: 2 };
   const { options } = toPackRequest(new File(["x"], "m.safetensors"), { defaults });
-  const { defaultSteps, defaultGuidance, defaultSampler } = options;
-  assert.deepEqual([defaultSteps, defaultGuidance, defaultSampler], [4, 1, "lcm"]);
+  const { defaultSteps, defaultGuidance, defaultSampler, defaultClipSkip } = options;
+  assert.deepEqual([defaultSteps, defaultGuidance, defaultSampler, defaultClipSkip], [4, 1, "lcm", 2]);
 });
 
 test("what cannot be meant is refused by name", () => {
