@@ -416,8 +416,8 @@ fn an_embeddings_name_is_a_whole_word_in_any_case() {
         "cat.safetensors",
         "Foto-v1.5.safetensors",
         "風格.safetensors",
-        "my style.pt",
-        "style.pt",
+        "my style.safetensors",
+        "style.safetensors",
     ];
     let check = |prompt: &str, expected: &[&str]| {
         assert_eq!(named(prompt, &files), expected, "{prompt}");

@@ -159,8 +159,10 @@ export const maxPackBytes = 17179869184;
 /** The options of `engine.generate` apart from its pictures, its signal and its progress. */
 export interface EngineOptions {
   /**
-   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
-   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+   * What the picture shows, as the web UIs read it: `(word:1.2)` and `(word)`, which is 1.1, count
+   * more, `[word]` counts less, `[before:after:when]` and `[one|another]` change while sampling,
+   * `BREAK` and `AND` divide; a backslash makes a bracket text. The other prompts are read likewise,
+   * but without `AND`.
    */
   prompt: string;
   /** What it is to keep away from; used where guidance is not 1. */
@@ -173,6 +175,8 @@ export interface EngineOptions {
   backgroundPrompt?: string | undefined;
   /** What the blended picture shows, in front of the main prompt. */
   blendedPrompt?: string | undefined;
+  /** At which layer the text encoder ends: 1 is the last, 2 the last but one. */
+  clipSkip?: number | undefined;
   /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
   strength?: number | undefined;
   /** How strongly `control` steers, 0 to 10; 1 if left out. */
@@ -221,6 +225,7 @@ export const engineOptions = Object.freeze([
   "foregroundPrompt",
   "backgroundPrompt",
   "blendedPrompt",
+  "clipSkip",
   "strength",
   "controlScale",
   "controlStart",
