@@ -244,7 +244,7 @@ fn nothing_is_run() {
     let system = call(global("os", "system"), &command());
     let stacked = [text("builtins"), text("eval"), b"\x93".to_vec()].concat();
     let instance = [b"(", &text("x")[..], b"isubprocess\nPopen\n"].concat();
-    let hidden = dict(&[("a", dict(&[("b", tuple(&[system.clone()]))]))]);
+    let hidden = dict(&[("a", dict(&[("b", tuple(std::slice::from_ref(&system)))]))]);
     for (value, name) in [
         (system, "os.system"),
         (call(global("posix", "system"), &command()), "posix.system"),
