@@ -614,7 +614,6 @@ fn other_families_are_refused_by_name() {
         write("changed.safetensors", &tensors)
     };
     for (channels, family) in [
-        (9, "inpainting"),
         (8, "InstructPix2Pix"),
         (5, "depth-to-image"),
         (7, "upscaler"),

@@ -229,6 +229,96 @@ fn a_checkpoint_in_parts_is_packed() {
 }
 
 #[test]
+fn prompts_take_embeddings_and_say_what_has_no_effect() {
+    let scratch = model::scratch();
+    let (pack, out) = (packed(), scratch.join("style.png"));
+    let named = scratch.join("renamed.pt");
+    std::fs::copy(golden("community/tiny-style.pt"), &named).unwrap();
+    let run = |more: &[&str]| {
+        let all = [
+            "generate",
+            "--model",
+            text(&pack),
+            "--mode",
+            "opaque",
+            "--steps",
+            "1",
+        ];
+        let size = ["--width", "64", "--height", "64", "--out", text(&out)];
+        glassine(&[&all[..], &size, more].concat())
+    };
+    let plain = run(&["--prompt", "a tiny-style house"]);
+    assert!(plain.status.success() && plain.stderr.is_empty());
+    let before = std::fs::read(&out).unwrap();
+    let file = format!("{}:Tiny-Style", text(&named));
+    let prompt = ["--prompt", "a tiny-style house <lora:x:1>", "--embedding"];
+    let used = run(&[&prompt[..], &[&file, "--clip-skip", "2"]].concat());
+    let message = String::from_utf8_lossy(&used.stderr);
+    assert!(used.status.success(), "{message}");
+    let lines: Vec<_> = message.lines().collect();
+    assert_eq!(lines.len(), 2, "{message}");
+    assert!(lines[0].starts_with("warning: <lora:x:1>"), "{message}");
+    assert_eq!(lines[1], "embeddings: Tiny-Style");
+    assert_ne!(std::fs::read(&out).unwrap(), before);
+
+    let with = |more: &[&str]| run(&[&["--prompt", "a"], more].concat());
+    assert_fails(&with(&["--clip-skip", "9"]), 2, &["clip skip 9", "layers"]);
+    assert_fails(&with(&["--embedding", "nowhere.pt"]), 2, &["nowhere.pt"]);
+    let empty = format!("{}:", text(&named));
+    assert_fails(&with(&["--embedding", &empty]), 2, &["renamed.pt", "name"]);
+    let and = run(&["--prompt", "a AND b", "--guidance", "1"]);
+    assert_fails(&and, 2, &["AND", "guidance"]);
+}
+
+#[test]
+fn a_pack_has_a_clip_skip_of_its_own() {
+    let scratch = model::scratch();
+    let (pack, never) = (scratch.join("clip-skip-pack"), scratch.join("never-pack"));
+    let checkpoint = model::checkpoint();
+    let run = |skip: &str, out: &Path| {
+        let model = ["pack", "--model", text(&checkpoint), "--quantize", "f32"];
+        glassine(
+            &[
+                &model[..],
+                &["--default-clip-skip", skip, "--out", text(out)],
+            ]
+            .concat(),
+        )
+    };
+    assert_fails(&run("0", &never), 2, &["clip skip 0"]);
+    assert_fails(&run("40", &never), 2, &["clip skip 40", "layers"]);
+    assert!(!never.exists());
+    assert!(run("2", &pack).status.success());
+    let picture = |pack: &Path, more: &[&str]| {
+        let out = scratch.join("skipped.png");
+        let all = [
+            "generate",
+            "--model",
+            text(pack),
+            "--mode",
+            "opaque",
+            "--steps",
+            "1",
+        ];
+        let size = [
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--prompt",
+            "a",
+            "--out",
+            text(&out),
+        ];
+        assert!(glassine(&[&all[..], &size, more].concat()).status.success());
+        std::fs::read(&out).unwrap()
+    };
+    let by_default = picture(&pack, &[]);
+    assert_eq!(by_default, picture(&packed(), &["--clip-skip", "2"]));
+    assert_ne!(by_default, picture(&pack, &["--clip-skip", "1"]));
+}
+
+#[test]
 fn files_appear_whole_or_not_at_all() {
     let pack = packed();
     let out = model::scratch().join("no-such-folder/apple.png");

@@ -413,11 +413,11 @@ fn named(prompt: &str, files: &[&str]) -> Vec<String> {
 #[test]
 fn an_embeddings_name_is_a_whole_word_in_any_case() {
     let files = [
-        "cat.pt",
+        "cat.safetensors",
         "Foto-v1.5.safetensors",
-        "風格.bin",
-        "my style.pt",
-        "style.pt",
+        "風格.safetensors",
+        "my style.safetensors",
+        "style.safetensors",
     ];
     let check = |prompt: &str, expected: &[&str]| {
         assert_eq!(named(prompt, &files), expected, "{prompt}");
@@ -437,7 +437,7 @@ fn an_embeddings_name_is_a_whole_word_in_any_case() {
 #[test]
 fn an_embeddings_vectors_are_tokens() {
     let text = Text::load();
-    let embeddings = [embedding("cat.pt", "emb_params", 3, 0.1).unwrap()];
+    let embeddings = [embedding("cat.safetensors", "emb_params", 3, 0.1).unwrap()];
     let prompt = |text_: &str| {
         let prompt = Prompt::new(text_, &text.tokenizer, LENGTH, &embeddings).unwrap();
         pollster::block_on(prompt.encode(&text.encoder, 1)).unwrap()
@@ -455,7 +455,7 @@ fn an_embeddings_vectors_are_tokens() {
     assert_eq!(prompt(&format!("{} cat", words(72))).chunks, 1);
     assert_eq!(prompt(&format!("{} cat", words(73))).chunks, 2);
     // A chunk that is full of vectors.
-    let full = [embedding("full.pt", "full", 75, 0.0).unwrap()];
+    let full = [embedding("full.safetensors", "full", 75, 0.0).unwrap()];
     let full = Prompt::new("full", &text.tokenizer, LENGTH, &full).unwrap();
     assert_eq!(full.chunks(), 1);
 }
@@ -538,18 +538,30 @@ fn what_is_no_embedding_of_the_model_is_refused_by_name() {
             "{line}"
         );
     }
-    let wide = Embedding::from_bytes("wide.pt", embedding_file("x", vec![1, 1024], 0.0), None);
-    let many = embedding("many.pt", "x", 76, 0.0);
+    let wide = Embedding::from_bytes(
+        "wide.safetensors",
+        embedding_file("x", vec![1, 1024], 0.0),
+        None,
+    );
+    let many = embedding("many.safetensors", "x", 76, 0.0);
     for (embedding, reason) in [(wide, "Stable Diffusion 2"), (many, "at most 75")] {
         let refused = generate(|request| request.embeddings = vec![embedding.unwrap()]);
         let line = refused.expect_err("an error").to_string();
-        assert!(line.contains(reason) && line.contains(".pt"), "{line}");
+        assert!(
+            line.contains(reason) && line.contains(".safetensors"),
+            "{line}"
+        );
     }
-    check_refused(&["a/x.pt", "b/X.bin"], |request| {
-        let twice = ["a/x.pt", "b/X.bin"].map(|file| embedding(file, "emb_params", 1, 0.0));
+    check_refused(&["a/x.safetensors", "b/X.safetensors"], |request| {
+        let twice = ["a/x.safetensors", "b/X.safetensors"]
+            .map(|file| embedding(file, "emb_params", 1, 0.0));
         request.embeddings = twice.into_iter().collect::<Result<_, _>>().unwrap();
     });
-    let nameless = Embedding::from_bytes("x.pt", embedding_file("x", vec![32], 0.0), Some(" "));
+    let nameless = Embedding::from_bytes(
+        "x.safetensors",
+        embedding_file("x", vec![32], 0.0),
+        Some(" "),
+    );
     assert_eq!(nameless.unwrap_err().code, ErrorCode::BadOption);
 }
 
@@ -557,7 +569,7 @@ fn what_is_no_embedding_of_the_model_is_refused_by_name() {
 fn unknown_and_unused_embeddings_are_warned_of() {
     let generation = generate(|request| {
         request.prompt = "a red house, embedding:nothere".into();
-        request.embeddings = vec![embedding("cat.pt", "emb_params", 1, 0.1).unwrap()];
+        request.embeddings = vec![embedding("cat.safetensors", "emb_params", 1, 0.1).unwrap()];
     });
     let warnings = generation.unwrap().warnings;
     assert_eq!(warnings.len(), 2, "{warnings:?}");

@@ -51,10 +51,10 @@ test("parts of a checkpoint are files, their folders or other checkpoints", () =
 });
 
 test("defaults are what the packer calls them", () => {
-  const defaults = { steps: 4, guidance: 1, sampler: "lcm" };
+  const defaults = { steps: 4, guidance: 1, sampler: "lcm", clipSkip: 2 };
   const { options } = toPackRequest(new File(["x"], "m.safetensors"), { defaults });
-  const { defaultSteps, defaultGuidance, defaultSampler } = options;
-  assert.deepEqual([defaultSteps, defaultGuidance, defaultSampler], [4, 1, "lcm"]);
+  const { defaultSteps, defaultGuidance, defaultSampler, defaultClipSkip } = options;
+  assert.deepEqual([defaultSteps, defaultGuidance, defaultSampler, defaultClipSkip], [4, 1, "lcm", 2]);
 });
 
 test("what cannot be meant is refused by name", () => {
@@ -68,6 +68,7 @@ test("what cannot be meant is refused by name", () => {
     [{ defaults: { step: 4 } }, /step/],
     [{ defaults: { steps: 0.5 } }, /steps/],
     [{ defaults: { guidance: NaN } }, /guidance/],
+    [{ defaults: { clipSkip: 0 } }, /clipSkip/],
     [{ defaults: { sampler: "warp" } }, /warp/],
   ];
   for (const [options, message] of refused) {

@@ -24,7 +24,7 @@ import { models, type ModelEstimate, type Quantization, type StorageProgress, ty
 async function everyday(signal: AbortSignal): Promise<Blob> {
   const support = await checkSupport();
   await using engine = await createEngine({ model: "mini", device: support.recommended, signal });
-  const { layers, latent, timings } = await engine.generate({
+  const { layers, latent, timings, warnings, embeddings } = await engine.generate({
     prompt: "a red apple",
     negativePrompt: "blurry",
     mode: "single",
@@ -32,6 +32,8 @@ async function everyday(signal: AbortSignal): Promise<Blob> {
     sampler: "euler-a",
     convention: "k-diffusion",
     control: new ImageData(64, 64),
+    clipSkip: engine.info.defaults.clipSkip,
+    embeddings: [{ file: new File([], "style.pt") }, { file: new Uint8Array(), name: "other" }],
     controlEnd: 0.5,
     vae: "full",
     seed: 7,
@@ -39,6 +41,7 @@ async function everyday(signal: AbortSignal): Promise<Blob> {
     signal,
     onProgress: (progress) => console.log(describe(progress)),
   });
+  const notes: string = [...warnings, ...embeddings].join();
   const milliseconds: number | undefined = timings["denoising"];
   const again: Layer = await engine.decode(latent, { passes: 1 });
   const all: Layer[] = await engine.decodeAll(latent);

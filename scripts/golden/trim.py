@@ -75,6 +75,11 @@ CASES = [
     "vae/posterior_clamp",
 ]
 FILES = [
+    "community/bad-tiny.safetensors",
+    "community/emphasis.json",
+    "community/schedules.json",
+    "community/tiny-style.pt",
+    "community/tiny-style.safetensors",
     "controlnet/model/config.json",
     "controlnet/model/diffusion_pytorch_model.safetensors",
     "edit/soft_ddim/init.png",

@@ -186,12 +186,12 @@ fn of_unet_sizes(inputs: Option<usize>, context: Option<usize>) -> Option<String
     match (inputs, context) {
         (_, Some(2048)) => Some("SDXL".into()),
         (_, Some(1280)) => Some("the refiner of SDXL".into()),
-        (Some(9), _) => Some(by_inputs("an inpainting model", 9)),
         (Some(8), _) => Some(by_inputs("an InstructPix2Pix model", 8)),
         (Some(7), _) => Some(by_inputs("an upscaler", 7)),
         (Some(5), _) => Some(by_inputs("a depth-to-image model", 5)),
         (_, Some(1024)) => Some("Stable Diffusion 2".into()),
-        (Some(4) | None, _) => None,
+        // Nine are a latent's, a mask's and another latent's: an inpainting model.
+        (Some(4 | 9) | None, _) => None,
         (Some(count), _) => Some(by_inputs("another model", count)),
     }
 }

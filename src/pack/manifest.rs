@@ -198,23 +198,8 @@ impl Manifest {
     /// # Errors
     /// `bad_option`.
     pub fn check_clip_skip(&self, clip_skip: usize) -> Result<()> {
-        let has = |layer: &usize| {
-            let layer = format!("text_encoder.text_model.encoder.layers.{layer}.");
-            let mut from = self.tensors.range(layer.clone()..);
-            from.next()
-                .is_some_and(|(name, _)| name.starts_with(&layer))
-        };
-        let layers = (0..).take_while(has).count();
-        if (1..=layers).contains(&clip_skip) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorCode::BadOption,
-            format!("clip skip {clip_skip} is not possible"),
-            format!(
-                "the text encoder has {layers} layers: 1 ends at the last, {layers} at the first"
-            ),
-        ))
+        let names = self.tensors.keys().map(String::as_str);
+        check_clip_skip(clip_skip, "text_encoder.", names)
     }
 
     /// The config of the text encoder.
@@ -244,6 +229,31 @@ impl Manifest {
         T::deserialize(config)
             .map_err(|error| damaged(format!("the config of {component} is wrong ({error})")))
     }
+}
+
+/// Refuses to end a text encoder at a layer that is not among `names`, which begin with `prefix`.
+pub(super) fn check_clip_skip<'a>(
+    clip_skip: usize,
+    prefix: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<()> {
+    let start = format!("{prefix}text_model.encoder.layers.");
+    let layer = |name: &str| {
+        let (layer, _) = name.strip_prefix(&start)?.split_once('.')?;
+        layer.parse::<usize>().ok()
+    };
+    let layers = names
+        .filter_map(layer)
+        .max()
+        .map_or(0, |last| last.saturating_add(1));
+    if (1..=layers).contains(&clip_skip) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::BadOption,
+        format!("clip skip {clip_skip} is not possible"),
+        format!("the text encoder has {layers} layers: 1 ends at the last, {layers} at the first"),
+    ))
 }
 
 fn damaged(reason: String) -> Error {

@@ -13,7 +13,7 @@ use super::component::{Component, sd15_scheduler};
 use super::control_net;
 use super::latent_rgb::fit_latent_rgb;
 use super::lora::Lora;
-use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry};
+use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, check_clip_skip};
 use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
 use super::tensor_source::TensorSource;
@@ -186,6 +186,12 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
             }
         }
         checkpoint.check_whole()?;
+        let text_encoder = checkpoint.tensors(Component::TextEncoder);
+        check_clip_skip(
+            options.default_clip_skip,
+            "",
+            text_encoder.map(|(name, _)| name),
+        )?;
         for (path, strength) in &options.loras {
             checkpoint.apply(Lora::open_in(files, path, *strength)?)?;
         }

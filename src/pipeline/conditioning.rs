@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::tensor::Device;
 
 use super::request::{Request, ResolvedRequest};
-use super::sample::Dump;
 use crate::pack::{Manifest, Role};
 use crate::text::{
-    Embedding, Prompt, PromptPart, PromptSchedule, TextEncoder, TextFeatures, Tokenizer,
+    Embedding, Prompt, PromptPart, PromptSchedule, Tag, TextEncoder, TextFeatures, Tokenizer,
     check_names, take_tags,
 };
 use crate::unet::TextContext;
@@ -64,17 +63,8 @@ impl<'a> Conditioning<'a> {
         let mut text = |what: &str, prompt: &str| -> Result<String> {
             check_length(what, prompt)?;
             let (text, tags) = take_tags(prompt);
-            let there = match loras {
-                [] => "no LoRA was given".into(),
-                loras => format!(
-                    "{} were given, and work as strongly as said there",
-                    loras.join(", ")
-                ),
-            };
-            warnings.extend(tags.iter().map(|tag| match tag.kind.as_str() {
-                "lora" | "lyco" => format!("{tag} in the {what} has no effect: {there}"),
-                kind => format!("{tag} in the {what} has no effect: there is no {kind}"),
-            }));
+            let idle = tags.iter().map(|tag| tag_warning(tag, what, loras));
+            warnings.extend(idle);
             Ok(text)
         };
         let main = text("prompt", &request.prompt)?;
@@ -163,6 +153,19 @@ impl<'a> Conditioning<'a> {
             warnings,
         })
     }
+}
+
+/// What a tag of the prompt called `what` is told.
+fn tag_warning(tag: &Tag, what: &str, loras: &[String]) -> String {
+    let reason = match (tag.kind.as_str(), loras) {
+        ("lora" | "lyco", []) => "no LoRA was given".into(),
+        ("lora" | "lyco", loras) => {
+            let loras = loras.join(", ");
+            format!("{loras} were given, and are as strong as they were given")
+        }
+        (kind, _) => format!("there is no {kind}"),
+    };
+    format!("{tag} in the {what} has no effect: {reason}")
 }
 
 fn check_length(what: &str, prompt: &str) -> Result<()> {
@@ -399,12 +402,12 @@ impl StepFeatures {
         HostTensor::new([rows.len(), tokens, hidden], data)
     }
 
-    /// Keeps the first step's features.
-    pub fn keep(&self, dump: &mut Dump) {
+    /// The first step's features by their names in the dump.
+    pub fn first(&self) -> Vec<(String, HostTensor)> {
         let frames = self.plan.frames;
+        let mut first = Vec::new();
         let mut keep = |name: String, rows: &[usize]| {
-            let tensor = self.tensor(rows, self.common(rows));
-            dump.insert(name, tensor);
+            first.push((name, self.tensor(rows, self.common(rows))));
         };
         if let Some(main) = self.plan.main {
             keep("text.cond".into(), &[main]);
@@ -423,6 +426,7 @@ impl StepFeatures {
                 part => keep(format!("text.cond.part.{part}"), rows),
             }
         }
+        first
     }
 
     /// The names of the embeddings in the prompts, and what had no effect.

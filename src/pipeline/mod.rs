@@ -22,7 +22,7 @@ pub use encode::Encoded;
 pub use engine::{Engine, Generation, LoadOptions};
 pub use memory::{MemoryEstimate, estimate_memory};
 pub use observer::{Event, NoProgress, Observer};
-pub use options::{OptionField, RequestOptions, RequestPictures, needed_by};
+pub use options::{OptionField, RequestFiles, RequestOptions, needed_by};
 pub use repaint::Repaint;
 pub use request::{Init, Request};
 pub use sample::{Dump, Latent, Sampled};

@@ -10,6 +10,7 @@ use super::vae_kind::VaeKind;
 use crate::image::Picture;
 use crate::pack::Mode;
 use crate::sampling::{Convention, SamplerName};
+use crate::text::Embedding;
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -26,7 +27,7 @@ pub struct OptionField {
 
 macro_rules! options {
     ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $type_name:literal;)*) => {
-        /// The options of `engine.generate` apart from its pictures. What is left out is the
+        /// The options of `engine.generate` apart from its pictures and files. What is left out is the
         /// model's default.
         #[derive(Debug, Default, Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -109,9 +110,11 @@ options! {
     noise: Vec<f32> = "Float32Array";
 }
 
-/// The pictures of a request.
+/// What a request has beside its options: pictures, and files for it alone.
 #[derive(Debug, Default)]
-pub struct RequestPictures {
+pub struct RequestFiles {
+    /// Words that the prompts may use beside their own.
+    pub embeddings: Vec<Embedding>,
     /// The foreground that mode `fg2bg` makes a background for.
     pub foreground: Option<Picture>,
     /// The background that mode `bg2fg` puts a foreground on.
@@ -130,15 +133,21 @@ impl RequestOptions {
     /// # Errors
     /// `bad_option` without a prompt, for noise without a size or of another, and for options of a
     /// picture that is not given.
-    pub fn into_request(self, pictures: RequestPictures) -> Result<Request> {
+    pub fn into_request(self, files: RequestFiles) -> Result<Request> {
         let init = [("strength", self.strength.is_some())];
-        needed_by("init", pictures.init.is_some(), &init)?;
+        needed_by("init", files.init.is_some(), &init)?;
         let control = [
             ("controlScale", self.control_scale.is_some()),
             ("controlStart", self.control_start.is_some()),
             ("controlEnd", self.control_end.is_some()),
         ];
-        needed_by("control", pictures.control.is_some(), &control)?;
+        needed_by("control", files.control.is_some(), &control)?;
+        let mask = [
+            ("maskCrop", self.mask_crop.is_some()),
+            ("maskSoftness", self.mask_softness.is_some()),
+            ("keepAlpha", self.keep_alpha == Some(true)),
+        ];
+        needed_by("mask", files.mask.is_some(), &mask)?;
         let prompt = self
             .prompt
             .ok_or_else(|| Error::new(ErrorCode::BadOption, "there is no prompt", "give one"))?;
@@ -152,11 +161,12 @@ impl RequestOptions {
             foreground_prompt: self.foreground_prompt.unwrap_or_default(),
             background_prompt: self.background_prompt.unwrap_or_default(),
             blended_prompt: self.blended_prompt.unwrap_or_default(),
+            embeddings: files.embeddings,
             clip_skip: self.clip_skip,
-            foreground: pictures.foreground,
-            background: pictures.background,
-            init: pictures.init.map(Init::Picture),
-            control: pictures.control.map(|picture| {
+            foreground: files.foreground,
+            background: files.background,
+            init: files.init.map(Init::Picture),
+            control: files.control.map(|picture| {
                 let default = Control::new(picture);
                 Control {
                     scale: self.control_scale.unwrap_or(default.scale),
@@ -167,7 +177,7 @@ impl RequestOptions {
             }),
             fit: self.fit.unwrap_or(default.fit),
             strength: self.strength,
-            mask: pictures.mask,
+            mask: files.mask,
             mask_crop: self.mask_crop,
             mask_softness: self.mask_softness.unwrap_or(default.mask_softness),
             keep_alpha: self.keep_alpha.unwrap_or(default.keep_alpha),

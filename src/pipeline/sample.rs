@@ -110,7 +110,7 @@ impl<'a> Sampling<'a> {
         }
         let features = prompts.encode(encoder).await?;
         if self.request.dump {
-            features.keep(&mut self.dump);
+            self.dump.extend(features.first());
         }
         Ok(features)
     }

@@ -14,6 +14,9 @@ const PREFIX: &str = "embedding:";
 /// Endings of files that may follow a name behind [`PREFIX`].
 const EXTENSIONS: [&str; 3] = [".safetensors", ".pt", ".bin"];
 
+/// Endings of files that `torch.save` writes.
+const TORCH_ENDINGS: [&str; 4] = ["pt", "bin", "pth", "ckpt"];
+
 /// The key under which trainers store vectors that have no name of their own.
 const NAMELESS: &str = "emb_params";
 
@@ -152,8 +155,10 @@ impl File {
     fn open(files: &dyn Files, path: &Path) -> Result<Self> {
         let mut start = [0; 4];
         let opened = files.open(path);
-        let is_torch = opened
+        let begins = opened
             .is_ok_and(|mut file| file.read_at(0, &mut start).is_ok() && TorchFile::is_one(&start));
+        let ending = path.extension().unwrap_or_default();
+        let is_torch = begins || TORCH_ENDINGS.iter().any(|torch| ending == *torch);
         Ok(match is_torch {
             true => Self::Torch(TorchFile::open_in(files, path)?),
             false => Self::Safetensors(SafetensorsFile::open_in(files, path)?),

@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::values::{object, picture_from_js, picture_to_js, set};
 use crate::pack::Lora;
-use crate::pipeline::{Event, Latent, Layer, Request, RequestOptions, RequestPictures};
+use crate::pipeline::{Embedding, Event, Latent, Layer, Request, RequestFiles, RequestOptions};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -143,6 +143,23 @@ pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
     Lora::from_bytes(&name, bytes, strength as f32)
 }
 
+/// An embedding from `{file, bytes, name}`, the first and last of which are texts.
+fn embedding_from_js(value: &JsValue) -> Result<Embedding> {
+    let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
+    let file = property("file").as_string().unwrap_or_default();
+    let bytes = bytes_from_js(&file, property("bytes"))?;
+    Embedding::from_bytes(&file, bytes, property("name").as_string().as_deref())
+}
+
+/// The texts as an array.
+pub fn texts_to_js(texts: &[String]) -> JsValue {
+    let array: Array = texts
+        .iter()
+        .map(|text| JsValue::from(text.as_str()))
+        .collect();
+    array.into()
+}
+
 /// A request from the options object of `engine.generate`.
 pub fn request_from_js(value: JsValue) -> Result<Request> {
     let picture = |name: &str| {
@@ -152,7 +169,13 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
             false => picture_from_js(&value).map(Some),
         }
     };
-    let pictures = RequestPictures {
+    let embeddings = Reflect::get(&value, &"embeddings".into()).unwrap_or_default();
+    let embeddings = embeddings.dyn_into::<Array>().unwrap_or_default();
+    let files = RequestFiles {
+        embeddings: embeddings
+            .iter()
+            .map(|embedding| embedding_from_js(&embedding))
+            .collect::<Result<_>>()?,
         foreground: picture("foreground")?,
         background: picture("background")?,
         init: picture("init")?,
@@ -166,5 +189,5 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
             "see the documentation of GenerateOptions",
         )
     })?;
-    options.into_request(pictures)
+    options.into_request(files)
 }

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{
     bytes_from_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, lora_from_js,
-    request_from_js, with_latent,
+    request_from_js, texts_to_js, with_latent,
 };
 use super::thrown::Thrown;
 use super::values::{JsResult, error_to_js, object, picture_from_js};
@@ -169,6 +169,7 @@ impl WasmEngine {
                     ("steps", (defaults.steps as f64).into()),
                     ("guidance", defaults.guidance.into()),
                     ("sampler", defaults.sampler.as_str().into()),
+                    ("clipSkip", (defaults.clip_skip as f64).into()),
                 ]),
             ),
             ("sizeMultiple", (self.engine.size_multiple() as f64).into()),
@@ -209,6 +210,8 @@ impl WasmEngine {
         Ok(object([
             ("layers", layers),
             ("latent", latent_to_js(&latent)),
+            ("embeddings", texts_to_js(&sampled.embeddings)),
+            ("warnings", texts_to_js(&sampled.warnings)),
             (
                 "timings",
                 object([

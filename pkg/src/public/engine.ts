@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { WorkerClient } from "../internal/page/worker-client.js";
+import { readEmbeddings } from "../internal/page/embeddings.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
 import type { Calls, EngineRequest, ModelLocation, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
@@ -38,6 +39,10 @@ export interface GenerateResult {
   readonly layers: Layer[];
   /** The picture before decoding, to decode it again in another way. */
   readonly latent: Latent;
+  /** The names of the embeddings that the prompts name. */
+  readonly embeddings: readonly string[];
+  /** What the request says that has no effect, such as `<lora:...>` of a LoRA that is not there; for people to read. */
+  readonly warnings: readonly string[];
   /** Milliseconds by phase: `denoising`, with what comes before it, and `decoding`. */
   readonly timings: Readonly<Record<string, number>>;
 }
@@ -226,21 +231,24 @@ export class Engine {
   }
 
   /** What has to be asked of this engine to get an answer again. */
-  #recipe(options: GenerateOptions, { latent }: RawGenerated): Recipe {
-    const { signal, onProgress, previewEvery, noise, foreground, background, init, control, ...settings } = options;
-    const { steps, guidance, sampler } = this.info.defaults;
+  #recipe(options: GenerateOptions, { latent, embeddings }: RawGenerated): Recipe {
+    const { signal, onProgress, previewEvery, noise, foreground, background, init, control, ...others } = options;
+    const { embeddings: given, ...settings } = others;
+    const { steps, guidance, sampler, clipSkip } = this.info.defaults;
     const { loras } = this.#settings;
-    const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+    const set = Object.entries(settings).filter(([, value]) => value !== undefined);
     return {
       steps,
       guidance,
       sampler,
-      ...Object.fromEntries(given),
+      clipSkip,
+      ...Object.fromEntries(set),
       mode: latent.mode,
       width: latent.width * 8,
       height: latent.height * 8,
       ...(noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
+      ...(embeddings.length > 0 && { embeddings: embeddings.map((name) => ({ name })) }),
       ...(loras.length > 0 && { loras: loras.map(({ name, strength }) => ({ name, strength })) }),
     };
   }
@@ -294,10 +302,10 @@ function checkAddition(where: string, settings: object): void {
 /** The options of a request that are pictures, which the worker is given copies of. */
 const pictureOptions = ["foreground", "background", "init", "control"] as const;
 
-const requestOptions: readonly string[] = [...engineOptions, ...pictureOptions];
+const requestOptions: readonly string[] = [...engineOptions, ...pictureOptions, "embeddings"];
 
 async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
-  const { signal, onProgress, ...request } = options;
+  const { signal, onProgress, embeddings, ...request } = options;
   const unknown = Object.keys(request).find((name) => !requestOptions.includes(name));
   if (unknown !== undefined) {
     throw new GlassineError("bad_option", `there is no option "${unknown}"`, {
@@ -310,7 +318,11 @@ async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
     if (picture) pictures.push([name, await toRawPicture(picture)]);
     delete request[name];
   }
-  return { ...(request as EngineOptions), ...Object.fromEntries(pictures) };
+  return {
+    ...(request as EngineOptions),
+    ...Object.fromEntries(pictures),
+    ...(embeddings && { embeddings: await readEmbeddings(embeddings, signal) }),
+  };
 }
 
 function toRaw({ data, frames, width, height, mode, seed }: Latent): RawLatent {

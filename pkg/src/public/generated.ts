@@ -159,8 +159,10 @@ export const maxPackBytes = 17179869184;
 /** The options of `engine.generate` apart from its pictures, its signal and its progress. */
 export interface EngineOptions {
   /**
-   * What the picture shows, at any length. `(word:1.2)` and `(word)`, which is 1.1, count more,
-   * `[word]` counts less; a backslash makes a bracket text. The other prompts are read likewise.
+   * What the picture shows, as the web UIs read it: `(word:1.2)` and `(word)`, which is 1.1, count
+   * more, `[word]` counts less, `[before:after:when]` and `[one|another]` change while sampling,
+   * `BREAK` and `AND` divide; a backslash makes a bracket text. The other prompts are read likewise,
+   * but without `AND`.
    */
   prompt: string;
   /** What it is to keep away from; used where guidance is not 1. */
@@ -173,8 +175,19 @@ export interface EngineOptions {
   backgroundPrompt?: string | undefined;
   /** What the blended picture shows, in front of the main prompt. */
   blendedPrompt?: string | undefined;
-  /** How much of `init` is given up, above 0 and at most 1; 0.7 if left out. */
+  /** At which layer the text encoder ends: 1 is the last, 2 the last but one. */
+  clipSkip?: number | undefined;
+  /** How much of `init` is given up, above 0 and at most 1; if left out 0.7, and 1 with a `mask`. */
   strength?: number | undefined;
+  /**
+   * Repaint the part of `init` that is masked and so many pixels around it, at the output's size;
+   * `init` may then have any size.
+   */
+  maskCrop?: number | undefined;
+  /** Width in pixels of a soft edge inside of the mask, 0 to 256; 0 if left out. */
+  maskSoftness?: number | undefined;
+  /** Keep the alpha of `init` where it is repainted, in mode `single`. */
+  keepAlpha?: boolean | undefined;
   /** How strongly `control` steers, 0 to 10; 1 if left out. */
   controlScale?: number | undefined;
   /** The part of the steps that goes by before `control` steers, from 0; 0 if left out. */
@@ -226,7 +239,11 @@ export const engineOptions = Object.freeze([
   "foregroundPrompt",
   "backgroundPrompt",
   "blendedPrompt",
+  "clipSkip",
   "strength",
+  "maskCrop",
+  "maskSoftness",
+  "keepAlpha",
   "controlScale",
   "controlStart",
   "controlEnd",

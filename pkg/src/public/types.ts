@@ -168,6 +168,14 @@ export interface LoraOption {
   strength?: number | undefined;
 }
 
+/** A textual inversion for `engine.generate`. */
+export interface EmbeddingOption {
+  /** A `.safetensors` file, or a `.pt` or `.bin` file of PyTorch's, or where it is. */
+  file: Blob | Uint8Array | URL;
+  /** What stands for it in prompts; the file's name without its ending if left out. */
+  name?: string | undefined;
+}
+
 /**
  * A picture to work from: a layer or a flattened scene, pixels with straight
  * alpha, or a file (PNG, JPEG or WebP), read as browsers show it: upright, in sRGB
@@ -204,6 +212,8 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
    * whatever the ControlNet was trained on.
    */
   control?: Picture | undefined;
+  /** Textual inversions, whose names the prompts may use as words. */
+  embeddings?: readonly EmbeddingOption[] | undefined;
 }
 
 /** The options of `engine.decode` and `engine.decodeAll`. */
@@ -252,6 +262,8 @@ export interface EngineInfo {
     readonly guidance: number;
     /** How noise is turned into a picture. */
     readonly sampler: Sampler;
+    /** At which layer the text encoder ends: 1 is the last. */
+    readonly clipSkip: number;
   };
   /** Widths and heights are multiples of this. */
   readonly sizeMultiple: number;
@@ -487,6 +499,8 @@ export interface PackDefaults {
   guidance?: number | undefined;
   /** How noise is turned into a picture. */
   sampler?: Sampler | undefined;
+  /** At which layer the text encoder ends: 1 is the last, 2 the last but one. */
+  clipSkip?: number | undefined;
 }
 
 /** A LoRA that is merged when a model is packed. */

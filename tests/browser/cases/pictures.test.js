@@ -77,7 +77,7 @@ test("a recipe names the options of a picture, and holds no pictures itself", as
     { mode: "bg2fg" },
     { mode: "fg2bg" },
   ];
-  const { sampler } = recipes[0];
-  assert.deepEqual(recipes, expected.map((own) => ({ ...common, ...own, sampler, model: `sha256:${sha256}` })));
+  const { sampler, clipSkip } = recipes[0];
+  assert.deepEqual(recipes, expected.map((own) => ({ ...common, ...own, sampler, clipSkip, model: `sha256:${sha256}` })));
   assert.ok(controlled, "the picture did steer");
 });

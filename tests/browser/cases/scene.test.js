@@ -229,7 +229,7 @@ test("a generated layer brings its recipe and its role along", async (t) => {
     const { recipe } = await engine.decode(latent, { passes: 1 });
     return { recipe: layers[0].recipe, layer: scene.toJSON().layers[0], info: engine.info, decoded: recipe };
   });
-  const { guidance, sampler, width, height } = info.defaults;
+  const { guidance, sampler, clipSkip, width, height } = info.defaults;
   assert.deepEqual(recipe, {
     prompt: "a red apple",
     mode: "single",
@@ -237,6 +237,7 @@ test("a generated layer brings its recipe and its role along", async (t) => {
     steps: 1,
     guidance,
     sampler,
+    clipSkip,
     width,
     height,
     decodePasses: 1,

@@ -4,7 +4,7 @@ import { GlassineError } from "../../public/errors.js";
 import type { LoraOption } from "../../public/types.js";
 import type { RawLora } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
-import { fetchBytes } from "../shared/fetch.js";
+import { isGivenFile, readGiven } from "./given-file.js";
 
 /** Reads the LoRAs' files, once for all times that the engine is loaded. */
 export async function readLoras(
@@ -24,7 +24,7 @@ const loraHint = "Give objects { file, strength }: a Blob, a Uint8Array or a URL
 
 function checkLora(lora: LoraOption, index: number): void {
   const { file, strength = 1 } = lora ?? {};
-  if (!(file instanceof Blob || file instanceof Uint8Array || file instanceof URL)) {
+  if (!isGivenFile(file)) {
     throw new GlassineError("bad_option", `loras[${index}] has no usable file`, { hint: loraHint });
   }
   if (!Number.isFinite(strength)) {
@@ -33,13 +33,5 @@ function checkLora(lora: LoraOption, index: number): void {
 }
 
 async function readLora({ file, strength = 1 }: LoraOption, index: number, signal: AbortSignal): Promise<RawLora> {
-  const name = file instanceof URL ? file.href : file instanceof File ? file.name : `loras[${index}]`;
-  if (file instanceof URL) return { name, strength, bytes: await fetchBytes(file, { signal }) };
-  // Copied, because the caller may change what was given before the engine is loaded again.
-  if (file instanceof Uint8Array) return { name, strength, bytes: new Uint8Array(file) };
-  try {
-    return { name, strength, bytes: new Uint8Array(await file.arrayBuffer()) };
-  } catch (cause) {
-    throw new GlassineError("io", `${name} could not be read`, { hint: "Choose the file again.", cause });
-  }
+  return { strength, ...(await readGiven(file, `loras[${index}]`, signal)) };
 }

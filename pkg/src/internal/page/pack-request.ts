@@ -18,7 +18,7 @@ const others = ["name", "vae", "textEncoder", "quantize", "layers", "loras", "co
 export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions): PackRequest {
   checkOptions(options);
   const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet, defaults = {} } = options;
-  const { steps, guidance, sampler } = defaults;
+  const { steps, guidance, sampler, clipSkip } = defaults;
   const given = new GivenFiles();
   const path = given.add("model", model, "unet/config.json", "model_index.json", "config.json");
   return {
@@ -41,6 +41,7 @@ export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions
       ...(steps !== undefined && { defaultSteps: steps }),
       ...(guidance !== undefined && { defaultGuidance: guidance }),
       ...(sampler !== undefined && { defaultSampler: sampler }),
+      ...(clipSkip !== undefined && { defaultClipSkip: clipSkip }),
       ...Object.fromEntries(
         companions.flatMap((option) => {
           const file = options[option];
@@ -105,13 +106,20 @@ function checkOptions(options: PackOptions): void {
   checkDefaults(defaults);
 }
 
-function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], ...rest }: PackDefaults): void {
+function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], clipSkip = 1, ...rest }: PackDefaults): void {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) {
-    throw new GlassineError("bad_option", `there is no default "${unknown}"`, { hint: "There are steps, guidance, sampler." });
+    throw new GlassineError("bad_option", `there is no default "${unknown}"`, {
+      hint: "There are steps, guidance, sampler, clipSkip.",
+    });
   }
   if (!Number.isInteger(steps) || steps < 1) {
     throw new GlassineError("bad_option", `the default steps cannot be ${String(steps)}`, { hint: "Give a whole number from 1." });
+  }
+  if (!Number.isInteger(clipSkip) || clipSkip < 1) {
+    throw new GlassineError("bad_option", `the default clipSkip cannot be ${String(clipSkip)}`, {
+      hint: "Give a whole number from 1.",
+    });
   }
   if (!Number.isFinite(guidance)) {
     throw new GlassineError("bad_option", `the default guidance cannot be ${String(guidance)}`, { hint: "Give a number." });

@@ -36,6 +36,10 @@ export type RawLatent = Latent;
 export interface RawGenerated {
   layers: RawLayer[];
   latent: RawLatent;
+  /** The names of the embeddings that the prompts name. */
+  embeddings: string[];
+  /** What the request says that has no effect. */
+  warnings: string[];
   /** Milliseconds by phase. */
   timings: Record<string, number>;
 }
@@ -52,6 +56,13 @@ export interface RawLora {
   strength: number;
 }
 
+/** The bytes of an embedding's file, what it is called in messages, and in prompts if not after its file. */
+export interface RawEmbedding {
+  file: string;
+  bytes: Uint8Array<ArrayBuffer>;
+  name: string | undefined;
+}
+
 /** A scene file's text, and the pictures under the paths by which it names them. */
 export interface RawScene {
   scene: string;
@@ -60,9 +71,9 @@ export interface RawScene {
 
 type PictureOptions = "foreground" | "background" | "init" | "control";
 
-export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions> & {
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions | "embeddings"> & {
   [Option in PictureOptions]?: RawPicture;
-};
+} & { embeddings?: RawEmbedding[] };
 
 export type EngineEvent =
   | { phase: "loading"; loadedBytes: number; totalBytes: number }
@@ -107,6 +118,7 @@ export interface RawPackOptions {
   defaultSteps?: number;
   defaultGuidance?: number;
   defaultSampler?: Sampler;
+  defaultClipSkip?: number;
 }
 
 /** Where a worker reads a model by itself: in the package, a pack's folder or the browser's storage. */
