@@ -18,8 +18,9 @@ test("it holds what it needs and nothing else", () => {
     "NOTICE",
     "dist/index.js",
     "dist/index.d.ts",
-    "dist/internal/worker/engine.js",
-    "dist/internal/worker/models.js",
+    "dist/workers/compose.js",
+    "dist/workers/engine.js",
+    "dist/workers/models.js",
     "dist/wasm/compose_bg.wasm",
     "dist/wasm/glassine_bg.wasm",
     "models/mini/MODEL_CARD.md",
@@ -78,6 +79,6 @@ test("Node can import it without a window, and what computes says why it cannot 
 });
 
 function readMiniFiles() {
-  const source = readFileSync(join(packageFolder, "dist/internal/worker/mini-files.js"), "utf8");
-  return { miniFiles: [...source.matchAll(/models\/mini\/([^"]+)"/g)].map(([, name]) => name) };
+  const source = readFileSync(join(packageFolder, "dist/internal/page/mini-files.js"), "utf8");
+  return { miniFiles: [...source.matchAll(/path: "models\/mini\/([^"]+)"/g)].map(([, name]) => name) };
 }

@@ -1,6 +1,6 @@
-/**
- * Starts the worker that holds an engine. Bundlers follow it because its URL is spelled out here, and build the
- * built-in model with it.
- */
-export const engineWorker = (): Worker =>
-  new Worker(new URL("../worker/engine.js", import.meta.url), { type: "module", name: "glassine" });
+import { type StartedWorker, startWorker } from "./assets.js";
+import { engineAssets } from "./engine-assets.js";
+import { miniFiles } from "./mini-files.js";
+
+/** Starts the worker that holds an engine. A build of a page that does so has the built-in model. */
+export const engineWorker = (): StartedWorker => startWorker({ ...engineAssets, mini: miniFiles });

@@ -60,7 +60,7 @@ export interface RawScene {
 
 type PictureOptions = "foreground" | "background" | "init" | "control";
 
-export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions> & {
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions> & {
   [Option in PictureOptions]?: RawPicture;
 };
 
@@ -108,10 +108,22 @@ export interface RawPackOptions {
 }
 
 /** Where a worker reads a model by itself: in the package, a pack's folder or the browser's storage. */
-export type NamedLocation = { kind: "mini" } | { kind: "url"; url: string } | { kind: "stored"; name: string };
+export type NamedLocation =
+  | { kind: "mini" }
+  /** `store` has the pack stored, and read from there the next time. */
+  | { kind: "url"; url: string; store?: { name: string | undefined; concurrency: number } }
+  | { kind: "stored"; name: string };
 
 /** Where the engine's worker reads a model: there, or from the page's own source. */
 export type ModelLocation = NamedLocation | { kind: "page" };
+
+/** Where the files of the package are that a worker needs. */
+export interface AssetUrls {
+  /** The WebAssembly module. */
+  module: string;
+  /** The files of the built-in model that the worker is given, by their names in the pack. */
+  mini: Record<string, string>;
+}
 
 /** Each call to one of the workers, what it is given and what it answers. */
 export interface Calls {
@@ -163,7 +175,7 @@ export type ReadAnswer =
   | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: "unread"; read: number; error: RawError };
 
-export type ToWorker = Call | { type: "abort" } | ReadAnswer;
+export type ToWorker = { type: "start"; assets: AssetUrls } | Call | { type: "abort" } | ReadAnswer;
 
 export type FromWorker =
   /** Asks for a file of the page's own source, `again` if it was read before and is damaged. */

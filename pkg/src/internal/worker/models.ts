@@ -1,5 +1,6 @@
 // The worker that stores models and finds out about them. It runs one call and holds no engine.
 
+import { setAssets } from "./assets.js";
 import { estimateModel } from "./estimate-model.js";
 import { importPack } from "./import-model.js";
 import { packFiles } from "./pack-files.js";
@@ -47,7 +48,8 @@ function fail(error: unknown): void {
 }
 
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
-  if (data.type === "abort") controller.abort();
+  if (data.type === "start") setAssets(data.assets);
+  else if (data.type === "abort") controller.abort();
   else void run(data as StorageCall);
 });
 

@@ -2,7 +2,10 @@
 
 import { GlassineError } from "../../public/errors.js";
 import { fetchBytes, retry } from "../shared/fetch.js";
-import type { NamedLocation } from "../shared/protocol.js";
+import type { NamedLocation, StorageTask } from "../shared/protocol.js";
+import { findByOrigin } from "../shared/store.js";
+import { miniUrl } from "./assets.js";
+import { importPack } from "./import-model.js";
 import { StoredSource } from "./stored-source.js";
 
 /** What a file is read for: `again` if it was read before and is damaged. */
@@ -20,18 +23,33 @@ export interface PackSource {
   readonly outdated?: boolean;
 }
 
-/** Gives the URL of a file of the built-in model. */
-export type MiniUrl = (path: string) => URL;
-
-/** The source for a location. */
-export function openSource(model: NamedLocation, miniUrl: MiniUrl): PackSource {
+/** The source for a location. A model that is to be stored is stored first, if it is not and can be. */
+export async function openSource(model: NamedLocation, task: StorageTask): Promise<PackSource> {
   switch (model.kind) {
     case "mini":
       return fetching(miniUrl);
-    case "url":
-      return fetching((path) => new URL(path, model.url));
+    case "url": {
+      const name = model.store && (await storedName(model.url, model.store, task));
+      return name === undefined ? fetching((path) => new URL(path, model.url)) : new StoredSource(name);
+    }
     case "stored":
       return new StoredSource(model.name);
+  }
+}
+
+/** The name under which the pack at a URL is stored; undefined where this browser has no room for it. */
+async function storedName(
+  origin: string,
+  { name, concurrency }: { name: string | undefined; concurrency: number },
+  task: StorageTask,
+): Promise<string | undefined> {
+  const stored = await findByOrigin(origin, name);
+  if (stored !== undefined) return stored;
+  try {
+    return await importPack({ origin, name, concurrency }, task);
+  } catch (error) {
+    if (error instanceof GlassineError && ["storage_unavailable", "quota_exceeded"].includes(error.code)) return undefined;
+    throw error;
   }
 }
 
