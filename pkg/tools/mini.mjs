@@ -11,7 +11,9 @@ const files = existsSync(folder)
   : [];
 if (!files.includes("manifest.json")) console.warn("warning: models/mini has no manifest.json");
 
-const asset = (name) => `{ path: "models/mini/${name}", url: () => new URL("../../../models/mini/${name}", import.meta.url) }`;
+// Parcel would make a module of a .json, so that tools/bundle.mjs copies the manifest to where it has another name.
+const place = (name) => (name === "manifest.json" ? "../../mini-manifest.bin" : `../../../models/mini/${name}`);
+const asset = (name) => `{ path: "models/mini/${name}", url: () => new URL("${place(name)}", import.meta.url) }`;
 const entries = files.map((name) => `  ${JSON.stringify(name)}: ${asset(name)},\n`);
 const bytes = files.reduce((sum, name) => sum + statSync(new URL(name, folder)).size, 0);
 

@@ -348,6 +348,9 @@ const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions,
 /** What a recipe does not hold: it would not change the picture, or takes more room than a recipe has. */
 const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, ...callbacks, "previewEvery", "noise"]);
 
+/** How many passes there are: the paper's one, or all turned and mirrored ones. */
+const decodePasses = [1, 8] as const;
+
 /** What each option is. Its range is the engine's to check. */
 const optionKinds = {
   prompt: "text",
@@ -361,20 +364,20 @@ const optionKinds = {
   controlStart: "number",
   controlEnd: "number",
   fit: "flag",
-  width: "whole",
-  height: "whole",
-  steps: "whole",
+  width: "count",
+  height: "count",
+  steps: "count",
   guidance: "number",
   seed: "whole",
   sampler: samplers,
   convention: conventions,
   vae: vaes,
-  decodePasses: "whole",
-  previewEvery: "whole",
+  decodePasses,
+  previewEvery: "count",
   noise: "floats",
 } as const satisfies Record<keyof EngineOptions, Kind>;
 
-const decodeKinds = { vae: vaes, passes: "whole" } as const satisfies Record<Exclude<keyof DecodeOptions, keyof RequestOptions>, Kind>;
+const decodeKinds = { vae: vaes, passes: decodePasses } as const satisfies Record<Exclude<keyof DecodeOptions, keyof RequestOptions>, Kind>;
 
 /** Copies the pictures at once, whatever comes of what they were copied from. */
 async function toRequest(options: GenerateOptions): Promise<EngineRequest> {

@@ -56,7 +56,8 @@ export function baseUrl(): string | undefined {
 }
 
 function urlOf({ path, url }: Asset): URL {
-  if (location === undefined) return url();
+  // Turbopack's is relative to the page's origin.
+  if (location === undefined) return new URL(url().href, baseUrl());
   const given = typeof location === "function" ? location(path) : location;
   try {
     if (typeof location === "function") return new URL(given, baseUrl());

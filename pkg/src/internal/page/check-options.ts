@@ -2,15 +2,16 @@
 // checked by the engine.
 
 import { GlassineError } from "../../public/errors.js";
-import { type Suggestions, suggestion } from "./suggestions.js";
+import { suggestion } from "./suggestions.js";
 
 /** What an option can be: of a kind, or one of a list. */
-export type Kind = "text" | "number" | "whole" | "flag" | "floats" | readonly string[];
+export type Kind = "text" | "number" | "whole" | "count" | "flag" | "floats" | readonly (string | number)[];
 
 const kinds: Record<Extract<Kind, string>, { what: string; fits: (value: unknown) => boolean }> = {
   text: { what: "a string", fits: (value) => typeof value === "string" },
   number: { what: "a number", fits: (value) => Number.isFinite(value) },
   whole: { what: "a whole number from 0 to 2^53 - 1", fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0 },
+  count: { what: "a whole number from 1", fits: (value) => Number.isSafeInteger(value) && (value as number) >= 1 },
   flag: { what: "true or false", fits: (value) => typeof value === "boolean" },
   floats: { what: "a Float32Array", fits: (value) => value instanceof Float32Array },
 };
@@ -58,10 +59,11 @@ export function checkKind(name: string, value: unknown, kind: Kind): void {
     if (!fits(value)) throw new GlassineError("bad_option", `${name} must be ${what}, not ${show(value)}`);
     return;
   }
-  if (kind.includes(value as string)) return;
-  const suggested = typeof value === "string" ? suggestion(value, kind, name as Suggestions) : undefined;
+  if (kind.includes(value as string | number)) return;
+  const words = kind.filter((word) => typeof word === "string");
+  const suggested = typeof value === "string" ? suggestion(value, words, name) : undefined;
   throw new GlassineError("bad_option", `${name} cannot be ${show(value)}`, {
-    hint: suggested ?? `Use ${kind.map((word) => `"${word}"`).join(", ")}.`,
+    hint: suggested ?? `Use ${kind.map((word) => JSON.stringify(word)).join(", ")}.`,
   });
 }
 

@@ -1,9 +1,6 @@
 // What is meant by names that other libraries have for the same things.
 
-/** What names are suggested for. */
-export type Suggestions = "options" | "sampler" | "mode" | "device";
-
-/** diffusers' and the web UIs' names, without regard to case and punctuation. */
+/** For options and for some of their values: diffusers' and the web UIs' names, without regard to case and punctuation. */
 const others: Partial<Record<string, Record<string, string>>> = {
   options: {
     numinferencesteps: "steps",
