@@ -6,6 +6,7 @@ import { abortError } from "./internal/shared/abort-error.js";
 import { checkKind, checkKinds, checkOptions } from "./internal/page/check-options.js";
 import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate, packUrl } from "./internal/page/model.js";
 import { withLock } from "./internal/shared/locks.js";
+import { undoPacking } from "./internal/shared/undo-packing.js";
 import { isComplete, ModelFolder } from "./internal/shared/store.js";
 import { GlassineError } from "./public/errors.js";
 import { modes } from "./public/generated.js";
@@ -128,7 +129,20 @@ async function importPack(url: string | URL, options: ImportOptions): Promise<st
 async function importFiles(files: Blob | Iterable<File>, options: PackOptions): Promise<string> {
   const request = toPackRequest(files, options);
   askToPersist();
-  return callOnce("pack", request, options);
+  try {
+    return await callOnce("pack", request, options);
+  } catch (error) {
+    await cleanUp(request.name);
+    throw error;
+  }
+}
+
+/** Removes what a worker that died has left. Its lock and its files are free a moment after its end. */
+async function cleanUp(name: string): Promise<void> {
+  for (let attempt = 0; attempt < 10 && (await ModelFolder.find(name)); attempt++) {
+    if (await undoPacking(name).catch(() => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** What the browser grants this page's origin; zeros where it does not say. */

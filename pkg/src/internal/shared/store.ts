@@ -2,6 +2,7 @@
 //
 //   model.json       the record: where the model came from, and which manifest is its own
 //   model.json.next  the record that is about to take its place
+//   packing.json     while files are packed: what was here before
 //   <sha256>         the manifest and the shards, each named by its content
 //
 // A model exists once its record names a manifest, which is written last. Until
@@ -26,6 +27,7 @@ export type CompleteRecord = ModelRecord & { readonly manifest: string };
 
 const recordFile = "model.json";
 const nextRecordFile = "model.json.next";
+const packingFile = "packing.json";
 const roomFile = "room";
 
 /** Whether a model can be stored under this name. The package's own model has its name to itself. */
@@ -91,6 +93,28 @@ export class ModelFolder {
     await this.#settleRecord();
     await this.write(nextRecordFile, new TextEncoder().encode(JSON.stringify({ origin, manifest })));
     await this.#settleRecord();
+  }
+
+  /** Notes what is here, for the case that the packing of files that begins now is cut off. */
+  async beginPacking(): Promise<void> {
+    const before = [...(await this.sizes()).keys()];
+    await this.write(packingFile, new TextEncoder().encode(JSON.stringify(before)));
+  }
+
+  /**
+   * Removes what a packing has left whose worker or page has ended in the middle of it: nothing can go on with that. To
+   * be called with the model's lock. Works in pages, too.
+   */
+  async undoPacking(): Promise<void> {
+    const note = await this.read(packingFile);
+    if (!note) return;
+    const before = parseList(note);
+    const record = await this.record();
+    // The model that was packed may have come into force before the end.
+    const done = isComplete(record) && !before.includes(record.manifest);
+    if (!done && before.length === 0) return ModelFolder.remove(this.name);
+    if (!done) await this.removeOthers(new Set([...before, packingFile]));
+    await this.#folder.removeEntry(packingFile);
   }
 
   /** Has the next record take its place, where there is one that is whole. */
@@ -217,6 +241,15 @@ function parseRecord(bytes: Uint8Array<ArrayBuffer> | undefined): ModelRecord | 
     return typeof record === "object" && record !== null ? (record as ModelRecord) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** The names in a note; none where it was cut off itself, before anything was stored. */
+function parseList(bytes: Uint8Array<ArrayBuffer>): string[] {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return [];
   }
 }
 
