@@ -77,13 +77,16 @@ function isOwn(url: URL): boolean {
 
 const imports = new Map<string, string>();
 
-/** A script of the page's own origin that imports one of another. It is kept, since a worker reads it when it likes. */
+/**
+ * A script of the page's own that imports one of another origin. A page of no origin may start none of its blobs as
+ * modules, but a `data:` URL. A blob is kept, since a worker reads it when it likes.
+ */
 function importing({ href }: URL): string {
-  const made = imports.get(href);
-  if (made !== undefined) return made;
-  const url = URL.createObjectURL(new Blob([`import ${JSON.stringify(href)};`], { type: "text/javascript" }));
-  imports.set(href, url);
-  return url;
+  const code = `import ${JSON.stringify(href)};`;
+  if (globalThis.origin === "null") return `data:text/javascript,${encodeURIComponent(code)}`;
+  const made = imports.get(href) ?? URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+  imports.set(href, made);
+  return made;
 }
 
 // TypeScript's library does not have Trusted Types yet.
