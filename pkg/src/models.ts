@@ -1,7 +1,7 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
 import { callOnce } from "./internal/page/models-worker.js";
 import { toPackRequest } from "./internal/page/pack-request.js";
-import { miniBytes } from "./internal/page/mini-bytes.js";
+import { miniBytes } from "./internal/page/mini-names.js";
 import { abortError } from "./internal/shared/abort-error.js";
 import { checkKind, checkKinds, checkOptions } from "./internal/page/check-options.js";
 import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate, packUrl } from "./internal/page/model.js";

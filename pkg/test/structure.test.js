@@ -31,9 +31,9 @@ test("no files import each other in a circle", () => {
   assert.deepEqual([...left.keys()], []);
 });
 
-test("only what starts the engine's worker imports the list of the built-in model's files, which brings its weights into a build", () => {
-  const importers = [...imports].filter(([, targets]) => targets.includes("internal/page/mini-files.ts"));
-  assert.deepEqual(importers.map(([file]) => file), ["internal/page/engine-worker.ts"]);
+test("only the engine's worker imports the list of the built-in model's files, which brings its weights into a build", () => {
+  const importers = [...imports].filter(([, targets]) => targets.includes("internal/worker/mini-files.ts"));
+  assert.deepEqual(importers.map(([file]) => file), ["internal/worker/engine.ts"]);
 });
 
 test("page and worker import nothing of each other, and what they share imports neither", () => {

@@ -10,8 +10,18 @@ const options = { bundle: true, target: "es2022", legalComments: "none", logLeve
 
 copyFileSync(path("models/mini/manifest.json"), path("dist/mini-manifest.bin"));
 
-const workers = ["compose", "engine", "models"].map((name) => path(`dist/internal/worker/${name}.js`));
-await build({ ...options, format: "iife", entryPoints: workers, outdir: path("dist/workers") });
+// In place of the modules that they begin with. They stay modules, so that bundlers find the files that they name; but
+// what they declare is a function's, since Parcel puts names of its own beside it.
+const workers = ["compose", "engine", "engine-without-mini", "models"].map((name) => path(`dist/internal/worker/${name}.js`));
+await build({
+  ...options,
+  format: "esm",
+  entryPoints: workers,
+  outdir: path("dist/internal/worker"),
+  allowOverwrite: true,
+  banner: { js: "(() => {" },
+  footer: { js: "})();" },
+});
 
 await build({
   ...options,

@@ -10,7 +10,7 @@ export interface Configuration {
   /**
    * Where the package's workers, WebAssembly modules and built-in model are, where a bundler has not put them: the URL
    * of a folder that has the package's `dist` and `models`, on any origin that lets this page read it; or a function
-   * that gives a URL for each file's path in the package, such as `dist/workers/engine.js`. Beside the package's
+   * that gives a URL for each file's path in the package, such as `dist/internal/worker/engine.js`. Beside the package's
    * modules if undefined.
    */
   assets?: AssetLocation | undefined;

@@ -91,7 +91,7 @@ test("a worker that cannot be loaded", async (t) => {
   const page = await open(t);
   await page.setRequestInterception(true);
   page.on("request", (request) =>
-    request.url().endsWith("/workers/engine.js") ? request.respond({ status: 404 }) : request.continue(),
+    request.url().endsWith("/worker/engine.js") ? request.respond({ status: 404 }) : request.continue(),
   );
   const failure = await page.evaluate(() => failureOf(glassine.createEngine({ model: "mini" })));
   assert.equal(failure.code, "worker_failed");

@@ -55,13 +55,13 @@ test("modules on the page's origin, and the rest where configure says", async (t
   const elsewhere = `${(await serve(t, cors)).url}glassine`;
   assert.deepEqual(await use(page, `${site}glassine/`, elsewhere), works);
   const scripts = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name));
-  const workers = scripts.filter((name) => name.includes("/workers/"));
+  const workers = scripts.filter((name) => name.includes("/internal/worker/"));
   assert.deepEqual(workers.filter((name) => name.startsWith(site)), []);
   assert.equal(workers.length, 3);
 
   const { code, message, hint } = await use(page, `${site}glassine/`, "/nowhere/");
   assert.equal(code, "worker_failed");
-  assert.match(message, /nowhere\/dist\/workers\/engine\.js/);
+  assert.match(message, /nowhere\/dist\/internal\/worker\/engine\.js/);
   assert.match(hint, /configure/);
 });
 
@@ -77,8 +77,8 @@ test("a function that says where each file is", async (t) => {
     asked.push(await wrong().catch(({ code, message }) => `${code}: ${message}`));
     return asked;
   });
-  assert.deepEqual(asked.slice(0, 3), ["dist/workers/engine.js", "dist/wasm/glassine_bg.wasm", "models/mini/manifest.json"]);
-  assert.match(asked.at(-1), /^bad_option: .*dist\/workers\/engine\.js/);
+  assert.deepEqual(asked.slice(0, 3), ["dist/internal/worker/engine.js", "dist/wasm/glassine_bg.wasm", "models/mini/manifest.json"]);
+  assert.match(asked.at(-1), /^bad_option: .*dist\/internal\/worker\/engine\.js/);
   assert.ok(site);
 });
 

@@ -63,7 +63,7 @@ test("a build that manages models alone carries neither createEngine nor the bui
 test("a build with a model of the app's own does not carry the built-in one", () => {
   const code = 'import { createEngine } from "glassine/engine";\nObject.assign(window, { engine: createEngine({ model: "/model/" }) });\n';
   const { files } = buildApp("own-model", code);
-  assert.deepEqual(files, ["compose.js", "compose_bg.wasm", "engine.js", "glassine_bg.wasm", "index.js"]);
+  assert.deepEqual(files, ["compose.js", "compose_bg.wasm", "engine-without-mini.js", "glassine_bg.wasm", "index.js"]);
 });
 
 /** Builds a folder, and gives the names in its assets. */

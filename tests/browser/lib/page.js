@@ -28,7 +28,7 @@ export const messageTypes = (page) => engineWorker(page).evaluate(() => messageT
 /** What lib/worker/ledger.js has counted in the worker of the page's only engine. */
 export const ledger = (page) => engineWorker(page).evaluate(() => ledger());
 
-const engineWorker = (page) => page.workers().find((worker) => worker.url().endsWith("/dist/workers/engine.js"));
+const engineWorker = (page) => page.workers().find((worker) => worker.url().endsWith("/internal/worker/engine.js"));
 
 /** How alike two lists of numbers are: 1 is the same direction. */
 export function cosine(a, b) {

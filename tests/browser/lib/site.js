@@ -47,7 +47,7 @@ export function serveTests(pack, before = []) {
     response.setHeader("content-security-policy", policy);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
-    const worker = path.match(/^\/glassine\/(dist\/workers\/(?:engine|models)\.js)$/)?.[1];
+    const worker = path.match(/^\/glassine\/(dist\/internal\/worker\/(?:engine|models)\.js)$/)?.[1];
     if (worker) return sendWorker(response, worker, before);
     if (path.startsWith(workerPrefix)) return sendFile(response, join(workerFolder, path.slice(workerPrefix.length)));
     if (path.startsWith("/glassine/")) return sendFile(response, join(packageFolder, path.slice("/glassine/".length)));

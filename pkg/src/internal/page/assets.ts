@@ -1,22 +1,14 @@
 // Where the files beside the package's modules are, and how workers are started from them.
 
 import { GlassineError } from "../../public/errors.js";
-import type { AssetUrls } from "../shared/protocol.js";
 
-/** A file of the package that is no module of the page. */
-export interface Asset {
-  /** Its path in the package, by which an app can say that it is elsewhere. */
-  readonly path: string;
-  /** Its URL beside the module that names it. Bundlers follow it because it is spelled out there. */
-  readonly url: () => URL;
-}
-
-/** What a worker is started from, and what it reads of the package. */
+/** A worker and what it reads of the package, by the paths of all in the package. */
 export interface WorkerAssets {
-  readonly script: Asset;
-  readonly module: Asset;
-  /** The files of the built-in model that it may need, by their names in the pack. */
-  readonly mini?: Readonly<Record<string, Asset>>;
+  /** The worker's script, beside the module that names it. */
+  readonly start: () => Worker;
+  readonly script: string;
+  /** The files that the worker itself would look for beside its script. */
+  readonly files: readonly string[];
 }
 
 /** A worker, and where its script is, for messages. */
@@ -32,21 +24,53 @@ type AssetLocation = string | URL | ((path: string) => string | URL);
 
 let location: AssetLocation | undefined;
 
-/** Has assets looked for there from now on; beside the modules if nothing is given. */
+/** Has assets looked for there from now on; where the bundler has put them, or beside the modules, if nothing is given. */
 export function setAssetLocation(given: AssetLocation | undefined): void {
   location = given;
 }
 
-/** Starts a worker and tells it where its files are. */
-export function startWorker({ script, module, mini = {} }: WorkerAssets): StartedWorker {
-  const url = urlOf(script);
-  const assets: AssetUrls = {
-    module: urlOf(module).href,
-    mini: Object.fromEntries(Object.entries(mini).map(([name, asset]) => [name, urlOf(asset).href])),
-  };
-  const worker = new Worker(trusted(isOwn(url) ? url.href : importing(url)) as string, { type: "module" });
+/** Starts a worker and tells it where its files are, if the app has said so. */
+export function startWorker({ start, script, files }: WorkerAssets): StartedWorker {
+  const { url, options } = location === undefined ? caught(start) : { url: urlOf(script), options: { type: "module" } as const };
+  const assets = location === undefined ? {} : Object.fromEntries(files.map((path) => [path, urlOf(path).href]));
+  const worker = new Worker(scriptUrl(url, options) as string, options);
   worker.postMessage({ type: "start", assets });
-  return { worker, url: url.href };
+  return { worker, url: String(url) };
+}
+
+/** What a worker is started with. */
+interface Start {
+  readonly url: unknown;
+  readonly options: WorkerOptions | undefined;
+}
+
+/**
+ * What `start` would start. Bundlers follow a worker only where `new Worker(new URL(...))` is spelled out, and each makes
+ * something else of it; but a worker of another origin, or in a page with Trusted Types, is not started like that.
+ */
+function caught(start: () => Worker): Start {
+  const real = globalThis.Worker;
+  let made: Start | undefined;
+  globalThis.Worker = class {
+    constructor(url: string | URL, options?: WorkerOptions) {
+      made = { url, options };
+    }
+  } as unknown as typeof Worker;
+  try {
+    start();
+  } finally {
+    globalThis.Worker = real;
+  }
+  if (!made) throw new Error("the bundler starts no worker");
+  return made;
+}
+
+/** The URL of the script that starts a worker; another one if the browser would refuse the worker's own. */
+function scriptUrl(given: unknown, options: WorkerOptions | undefined): unknown {
+  // What is neither a string nor a URL is a bundler's TrustedScriptURL.
+  if (typeof given !== "string" && !(given instanceof URL)) return given;
+  const url = new URL(given instanceof URL ? given.href : given, baseUrl());
+  return trusted(isOwn(url) ? url.href : importing(url, options));
 }
 
 /** The base of relative URLs. A page that is a `blob:` or a `data:` URL is no base: its origin may be one. */
@@ -55,12 +79,10 @@ export function baseUrl(): string | undefined {
   return candidates.find((candidate) => candidate !== undefined && URL.canParse(".", candidate));
 }
 
-function urlOf({ path, url }: Asset): URL {
-  // Turbopack's is relative to the page's origin.
-  if (location === undefined) return new URL(url().href, baseUrl());
+function urlOf(path: string): URL {
   const given = typeof location === "function" ? location(path) : location;
   try {
-    if (typeof location === "function") return new URL(given, baseUrl());
+    if (typeof location === "function") return new URL(given!, baseUrl());
     return new URL(path, new URL(`${given}`.replace(/\/?$/, "/"), baseUrl()));
   } catch (cause) {
     throw new GlassineError("bad_option", `configure: assets gives no URL for ${path}: "${String(given)}"`, {
@@ -81,8 +103,10 @@ const imports = new Map<string, string>();
  * A script of the page's own that imports one of another origin. A page of no origin may start none of its blobs as
  * modules, but a `data:` URL. A blob is kept, since a worker reads it when it likes.
  */
-function importing({ href }: URL): string {
-  const code = `import ${JSON.stringify(href)};`;
+function importing({ href }: URL, options: WorkerOptions | undefined): string {
+  const text = JSON.stringify(href);
+  // Bundlers that make classic scripts of workers say so in the options.
+  const code = options?.type === "module" ? `import ${text};` : `importScripts(${text});`;
   if (globalThis.origin === "null") return `data:text/javascript,${encodeURIComponent(code)}`;
   const made = imports.get(href) ?? URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
   imports.set(href, made);

@@ -1,9 +1,9 @@
-import { type StartedWorker, startWorker, type WorkerAssets } from "./assets.js";
+import { type StartedWorker, startWorker } from "./assets.js";
 
-const assets: WorkerAssets = {
-  script: { path: "dist/workers/compose.js", url: () => new URL("../../workers/compose.js", import.meta.url) },
-  module: { path: "dist/wasm/compose_bg.wasm", url: () => new URL("../../wasm/compose_bg.wasm", import.meta.url) },
-};
-
-/** Starts the worker that composites and encodes, and needs no engine. */
-export const composeWorker = (): StartedWorker => startWorker(assets);
+/** Starts the worker that composites and encodes, and needs no engine. Bundlers follow it because its URL is spelled out here. */
+export const composeWorker = (): StartedWorker =>
+  startWorker({
+    start: () => new Worker(new URL("../worker/compose.js", import.meta.url), { type: "module" }),
+    script: "dist/internal/worker/compose.js",
+    files: ["dist/wasm/compose_bg.wasm"],
+  });

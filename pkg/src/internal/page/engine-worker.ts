@@ -1,6 +1,13 @@
 import { type StartedWorker, startWorker } from "./assets.js";
-import { engineAssets } from "./engine-assets.js";
-import { miniFiles } from "./mini-files.js";
+import { miniNames } from "./mini-names.js";
 
-/** Starts the worker that holds an engine. A build of a page that does so has the built-in model. */
-export const engineWorker = (): StartedWorker => startWorker({ ...engineAssets, mini: miniFiles });
+/**
+ * Starts the worker that holds an engine. Bundlers follow it because its URL is spelled out here, and build the
+ * built-in model with it.
+ */
+export const engineWorker = (): StartedWorker =>
+  startWorker({
+    start: () => new Worker(new URL("../worker/engine.js", import.meta.url), { type: "module" }),
+    script: "dist/internal/worker/engine.js",
+    files: ["dist/wasm/glassine_bg.wasm", ...miniNames.map((name) => `models/mini/${name}`)],
+  });

@@ -117,13 +117,8 @@ export type NamedLocation =
 /** Where the engine's worker reads a model: there, or from the page's own source. */
 export type ModelLocation = NamedLocation | { kind: "page" };
 
-/** Where the files of the package are that a worker needs. */
-export interface AssetUrls {
-  /** The WebAssembly module. */
-  module: string;
-  /** The files of the built-in model that the worker is given, by their names in the pack. */
-  mini: Record<string, string>;
-}
+/** Where files of the package are, by their paths in it, if not where a worker would look for them by itself. */
+export type AssetUrls = Record<string, string>;
 
 /** Each call to one of the workers, what it is given and what it answers. */
 export interface Calls {

@@ -1,10 +1,10 @@
 // From a WebAssembly module's URL to its exports, in the worker that runs it.
 
 import { GlassineError } from "../../public/errors.js";
-import { moduleUrl } from "./assets.js";
 
-/** Makes a function that starts the worker's module with what wasm-bindgen made for it: once, unless that fails. */
+/** Makes a function that starts the module at a URL with what wasm-bindgen made for it: once, unless that fails. */
 export function startingOnce<Exports>(
+  moduleUrl: () => URL,
   init: (from: { module_or_path: WebAssembly.Module }) => Promise<Exports>,
 ): () => Promise<Exports> {
   let started: Promise<Exports> | undefined;

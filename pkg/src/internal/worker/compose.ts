@@ -2,12 +2,15 @@
 // time. Its module is a small part of the engine's.
 
 import init, { encode_png, WasmScene } from "../../wasm/compose.js";
-import { setAssets } from "./assets.js";
+import { assetUrl, setAssets } from "./assets.js";
 import { startingOnce } from "./compile-module.js";
 import { toRawError } from "./raw-error.js";
 import type { ComposeCall, FromWorker, RawScene, ToWorker } from "../shared/protocol.js";
 
-const start = startingOnce(init);
+const moduleUrl = (): URL =>
+  assetUrl("dist/wasm/compose_bg.wasm", () => new URL("../../wasm/compose_bg.wasm", import.meta.url));
+
+const start = startingOnce(moduleUrl, init);
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
