@@ -76,7 +76,15 @@ function scriptUrl(given: unknown, options: WorkerOptions | undefined): unknown 
 /** The base of relative URLs. A page that is a `blob:` or a `data:` URL is no base: its origin may be one. */
 export function baseUrl(): string | undefined {
   const candidates = [globalThis.document?.baseURI, globalThis.location?.href, globalThis.location?.origin];
-  return candidates.find((candidate) => candidate !== undefined && URL.canParse(".", candidate));
+  return candidates.find((candidate) => candidate !== undefined && isBase(candidate));
+}
+
+function isBase(url: string): boolean {
+  try {
+    return new URL(".", url) instanceof URL;
+  } catch {
+    return false;
+  }
 }
 
 function urlOf(path: string): URL {
