@@ -88,6 +88,8 @@ test("every call refuses a signal that is none, and options that it does not hav
   await assert.rejects(createEngine({ model: "mini", onProgress: true }), { code: "bad_option", message: /^onProgress must be a function/ });
   await assert.rejects(createEngine({ model: "mini", device: "gpu" }), { code: "bad_option", hint: 'Did you mean "webgpu"?' });
   await assert.rejects(createEngine({ model: "mini", publicPath: "/x/" }), { code: "bad_option", hint: /configure\(\{ assets \}\)/ });
+  await assert.rejects(createEngine({ model: "mini", loras: [{ file: new Blob(), weight: 0.5 }] }), { message: /"weight" for loras\[0\]/, hint: "Did you mean strength?" });
+  assert.throws(() => new Scene(8, 8, { backgroud: "#ffffff" }), { code: "bad_option", hint: "Did you mean background?" });
   for (const options of [undefined, null, "mini", 7, {}]) await assert.rejects(createEngine(options), { code: "bad_option" });
 });
 

@@ -205,7 +205,11 @@ export class Engine {
     if (this.#disposed) throw disposed();
     if (this.#client.closed) {
       this.#client = new WorkerClient(this.#startWorker, this.#source);
-      this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, options);
+      const { signal, onProgress } = options;
+      this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, {
+        signal,
+        onProgress: (event) => isStorageProgress(event) || onProgress?.(event),
+      });
     }
     return this.#client.call(type, request, options);
   }

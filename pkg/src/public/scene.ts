@@ -69,7 +69,8 @@ export class Scene {
   #disposed = false;
 
   /** Makes a scene of no layers; width and height are in pixels. */
-  constructor(width: number, height: number, { background = "#00000000", space = "srgb" }: SceneOptions = {}) {
+  constructor(width: number, height: number, options: SceneOptions = {}) {
+    const { background = "#00000000", space = "srgb" } = checkOptions("Scene", options, ["background", "space"]);
     this.width = width;
     this.height = height;
     this.background = background;

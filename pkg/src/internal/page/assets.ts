@@ -4,8 +4,9 @@ import { GlassineError } from "../../public/errors.js";
 
 /** A worker and what it reads of the package, by the paths of all in the package. */
 export interface WorkerAssets {
-  /** The worker's script, beside the module that names it. */
+  /** Starts the worker by the URL of its script, spelled out. */
   readonly start: () => Worker;
+  /** The worker's script. */
   readonly script: string;
   /** The files that the worker itself would look for beside its script. */
   readonly files: readonly string[];
@@ -22,17 +23,17 @@ export type StartWorker = () => StartedWorker;
 
 type AssetLocation = string | URL | ((path: string) => string | URL);
 
-let location: AssetLocation | undefined;
+let assetLocation: AssetLocation | undefined;
 
 /** Has assets looked for there from now on; where the bundler has put them, or beside the modules, if nothing is given. */
 export function setAssetLocation(given: AssetLocation | undefined): void {
-  location = given;
+  assetLocation = given;
 }
 
 /** Starts a worker and tells it where its files are, if the app has said so. */
 export function startWorker({ start, script, files }: WorkerAssets): StartedWorker {
-  const { url, options } = location === undefined ? caught(start) : { url: urlOf(script), options: { type: "module" } as const };
-  const assets = location === undefined ? {} : Object.fromEntries(files.map((path) => [path, urlOf(path).href]));
+  const { url, options } = assetLocation === undefined ? caught(start) : { url: urlOf(script), options: { type: "module" } as const };
+  const assets = assetLocation === undefined ? {} : Object.fromEntries(files.map((path) => [path, urlOf(path).href]));
   const worker = new Worker(scriptUrl(url, options) as string, options);
   worker.postMessage({ type: "start", assets });
   return { worker, url: String(url) };
@@ -88,9 +89,9 @@ function isBase(url: string): boolean {
 }
 
 function urlOf(path: string): URL {
-  const given = typeof location === "function" ? location(path) : location;
+  const given = typeof assetLocation === "function" ? assetLocation(path) : assetLocation;
   try {
-    if (typeof location === "function") return new URL(given!, baseUrl());
+    if (typeof assetLocation === "function") return new URL(given!, baseUrl());
     return new URL(path, new URL(`${given}`.replace(/\/?$/, "/"), baseUrl()));
   } catch (cause) {
     throw new GlassineError("bad_option", `configure: assets gives no URL for ${path}: "${String(given)}"`, {

@@ -54,6 +54,9 @@ const others: Partial<Record<string, Record<string, string>>> = {
     quantization: "quantize",
     dtype: "quantize",
     lora: "loras",
+    weight: "strength",
+    scale: "strength",
+    multiplier: "strength",
     textualinversion: "embeddings",
   },
   sampler: {
