@@ -387,7 +387,7 @@ const decodeKinds = { vae: vaes, passes: decodePasses } as const satisfies Recor
 async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
   const { signal, onProgress, onPreview, foreground, background, init, control, ...request } = options;
   const pictures = Object.entries({ foreground, background, init, control }).flatMap(([name, picture]) =>
-    picture ? [toRawPicture(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
+    picture !== undefined && picture !== null ? [toRawPicture(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
   );
   if (onPreview) request.previewEvery ??= 1;
   return { ...request, ...Object.fromEntries(await Promise.all(pictures)) };

@@ -150,7 +150,8 @@ export interface CreateEngineOptions extends RequestOptions {
   /**
    * Keeps a model that is given by URL in the browser's storage, as `models.import` does, before it is loaded: the next
    * visit loads it from there, without a network. Where the browser grants no room, it is loaded from its URL as
-   * without this. A newer version at the URL is not looked for: `models.import` does that.
+   * without this. A newer version at the URL is not looked for: `models.import` does that. If no name is given, it has
+   * one that no other model has.
    */
   store?: boolean | StoreOptions | undefined;
 }

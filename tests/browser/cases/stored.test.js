@@ -352,6 +352,18 @@ test("a model that is given by URL is kept for the next time, if that is asked f
   assert.deepEqual([second.events, second.stored], [["loading"], undefined]);
   assert.deepEqual(pack.requests, [], "the next time needs no server");
 
+  // Another model's name is not taken from it: this pack calls itself as its neighbour is called.
+  pack.faults.clear();
+  pack.rename("apple");
+  const names = await page.evaluate(async () => {
+    await models.remove("apple");
+    await models.import("/pack/", { name: "apple" });
+    await (await glassine.createEngine({ model: "/pack/other/..", device: "cpu", store: true })).dispose();
+    await (await glassine.createEngine({ model: "/pack//", device: "cpu", store: true })).dispose();
+    return (await models.list()).map(({ name }) => name);
+  });
+  assert.deepEqual(names, ["mini", "apple", "apple-2"]);
+
   const failures = await page.evaluate(async () => [
     await failureOf(glassine.createEngine({ model: "/pack/", store: { name: "mini" } })),
     await failureOf(glassine.createEngine({ model: "/pack/", store: { nmae: "apple" } })),

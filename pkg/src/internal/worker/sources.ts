@@ -3,9 +3,8 @@
 import { GlassineError } from "../../public/errors.js";
 import { fetchBytes, retry } from "../shared/fetch.js";
 import type { NamedLocation, StorageTask } from "../shared/protocol.js";
-import { findByOrigin } from "../shared/store.js";
 import { miniUrl } from "./assets.js";
-import { importPack } from "./import-model.js";
+import { storedName } from "./stored-name.js";
 import { StoredSource } from "./stored-source.js";
 
 /** What a file is read for: `again` if it was read before and is damaged. */
@@ -34,22 +33,6 @@ export async function openSource(model: NamedLocation, task: StorageTask): Promi
     }
     case "stored":
       return new StoredSource(model.name);
-  }
-}
-
-/** The name under which the pack at a URL is stored; undefined where this browser has no room for it. */
-async function storedName(
-  origin: string,
-  { name, concurrency }: { name: string | undefined; concurrency: number },
-  task: StorageTask,
-): Promise<string | undefined> {
-  const stored = await findByOrigin(origin, name);
-  if (stored !== undefined) return stored;
-  try {
-    return await importPack({ origin, name, concurrency }, task);
-  } catch (error) {
-    if (error instanceof GlassineError && ["storage_unavailable", "quota_exceeded"].includes(error.code)) return undefined;
-    throw error;
   }
 }
 
