@@ -75,7 +75,7 @@ test("a file goes to the worker as it is, whatever is in it", async () => {
 });
 
 test("what is no picture is refused, with the name of the option", async () => {
-  for (const image of [undefined, null, "", 7, {}, { imageData: {} }, pixels()]) {
+  for (const image of [undefined, null, "", "apple.png", 7, {}, { imageData: {} }, pixels()]) {
     await assert.rejects(toRawPicture(image, { name: "init" }), { code: "bad_image", message: /^init /, hint: /Give a Layer/ });
     assert.throws(() => new Scene(8, 8).add(image), { code: "bad_image" });
   }
@@ -95,7 +95,7 @@ test("a picture at a URL is fetched when it is needed, and what is wrong names t
   }
   await assert.rejects(toRawPicture("https://site.example/gone.png"), { code: "bad_image", message: /gone\.png \(HTTP 404\)/ });
   await assert.rejects(toRawPicture("https://site.example/x.png", { name: "mask" }), { code: "network", message: /^mask .*x\.png/, hint: /CORS/ });
-  await assert.rejects(toRawPicture("apple.png"), { code: "bad_image", message: /apple\.png/ }, "Node has no base");
+  await assert.rejects(toRawPicture("./apple.png"), { code: "bad_image", message: /apple\.png/ }, "Node has no base");
   const signal = AbortSignal.abort();
   await assert.rejects(toRawPicture("https://site.example/x.png", { signal }), { code: "aborted" });
 });

@@ -181,7 +181,8 @@ export interface LoraOption {
 /**
  * A picture to work from: a layer or a flattened scene, pixels with straight
  * alpha, a file (PNG, JPEG or WebP) or the URL of one, or what a canvas can draw.
- * An `ImageData` must be of 8 bits in sRGB. A URL is fetched when the picture is
+ * An `ImageData` must be of 8 bits in sRGB. A URL is a `URL`, or a text that begins
+ * with a scheme, `/`, `./` or `../`. It is fetched when the picture is
  * needed; another origin must allow this page to read it (CORS). What a canvas
  * draws comes through a canvas, whose colours are premultiplied: those under
  * alpha 0 are lost, and those under a small alpha lose precision.

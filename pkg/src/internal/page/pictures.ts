@@ -49,8 +49,9 @@ function isImageData(image: unknown): image is ImageData {
   return typeof ImageData !== "undefined" && image instanceof ImageData;
 }
 
+/** A text that could as well be a file's name or a mistake is no URL. */
 function isUrl(image: unknown): image is string | URL {
-  return (typeof image === "string" && image !== "") || image instanceof URL;
+  return (typeof image === "string" && /^([a-z][a-z\d+.-]*:|\.{0,2}\/)/i.test(image)) || image instanceof URL;
 }
 
 const drawable = ["HTMLCanvasElement", "OffscreenCanvas", "ImageBitmap", "HTMLImageElement", "HTMLVideoElement", "VideoFrame"] as const;
