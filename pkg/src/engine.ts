@@ -3,6 +3,7 @@ import { engineWithoutMiniWorker } from "./internal/page/engine-without-mini-wor
 import { type Engine, loadEngine } from "./public/engine.js";
 import type { CreateEngineOptions } from "./public/types.js";
 
+export { configure, type AssetLocation, type Configuration } from "./public/configure.js";
 export type { Engine, GenerateResult } from "./public/engine.js";
 
 /**

@@ -1,3 +1,4 @@
+export { configure, type AssetLocation, type Configuration } from "./public/configure.js";
 export { createEngine } from "./public/create-engine.js";
 export type { Engine, GenerateResult } from "./public/engine.js";
 export { errorCodes, GlassineError, type GlassineErrorCode, type GlassineErrorDetails } from "./public/errors.js";

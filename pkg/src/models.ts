@@ -1,12 +1,15 @@
 /** Models in the browser's storage: kept for offline use, and loaded by name. */
 import { callOnce } from "./internal/page/models-worker.js";
 import { toPackRequest } from "./internal/page/pack-request.js";
-import { miniBytes } from "./internal/page/mini-bytes.js";
+import { miniBytes } from "./internal/page/mini-names.js";
 import { abortError } from "./internal/shared/abort-error.js";
-import { locate, packUrl } from "./internal/page/model.js";
+import { checkKind, checkKinds, checkOptions } from "./internal/page/check-options.js";
+import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate, packUrl } from "./internal/page/model.js";
 import { withLock } from "./internal/shared/locks.js";
-import { isComplete, isModelName, ModelFolder } from "./internal/shared/store.js";
+import { undoPacking } from "./internal/shared/undo-packing.js";
+import { isComplete, ModelFolder } from "./internal/shared/store.js";
 import { GlassineError } from "./public/errors.js";
+import { modes } from "./public/generated.js";
 import type {
   EstimateOptions,
   ImportOptions,
@@ -18,6 +21,7 @@ import type {
   VerifyOptions,
 } from "./public/types.js";
 
+export { configure, type AssetLocation, type Configuration } from "./public/configure.js";
 export type {
   EstimateOptions,
   ImportOptions,
@@ -55,8 +59,9 @@ export const models = Object.freeze({
    * repair that fails `network`, `model_damaged`, `quota_exceeded` or `io`.
    */
   async verify(name: string, options: VerifyOptions = {}): Promise<Verification> {
-    const { repair = false, ...others } = options;
-    checkName(name);
+    const { repair = false, ...others } = checkOptions("models.verify", options, ["repair", ...storageOptions]);
+    checkKind("repair", repair, "flag");
+    checkModelName(name);
     return callOnce("verify", { name, repair }, others);
   },
 
@@ -66,8 +71,9 @@ export const models = Object.freeze({
    *
    * @throws GlassineError `bad_option` for what can be no name, `aborted`.
    */
-  async remove(name: string, { signal = never() }: { signal?: AbortSignal | undefined } = {}): Promise<boolean> {
-    checkName(name);
+  async remove(name: string, options: { signal?: AbortSignal | undefined } = {}): Promise<boolean> {
+    const { signal = never() } = checkOptions("models.remove", options, ["signal"]);
+    checkModelName(name);
     if (!(await ModelFolder.find(name))) return false;
     const work = async (): Promise<boolean> => {
       const found = (await ModelFolder.find(name)) !== undefined;
@@ -105,7 +111,7 @@ async function importModel(
   from: string | URL | Blob | Iterable<File>,
   options: ImportOptions & PackOptions = {},
 ): Promise<StoredModel> {
-  if (options.name !== undefined) checkName(options.name);
+  if (options.name !== undefined) checkModelName(options.name);
   const byUrl = typeof from === "string" || from instanceof URL;
   const name = await (byUrl ? importPack(from, options) : importFiles(from, options));
   const folder = await ModelFolder.find(name);
@@ -113,10 +119,9 @@ async function importModel(
   return describe(folder);
 }
 
-async function importPack(url: string | URL, { name, concurrency = 4, ...others }: ImportOptions): Promise<string> {
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 16) {
-    throw new GlassineError("bad_option", `concurrency must be a whole number from 1 to 16, not ${concurrency}`);
-  }
+async function importPack(url: string | URL, options: ImportOptions): Promise<string> {
+  const { name, concurrency = 4, ...others } = checkOptions("models.import of a URL", options, importOptions);
+  checkConcurrency(concurrency);
   askToPersist();
   return callOnce("import", { origin: packUrl(url).href, name, concurrency }, others);
 }
@@ -124,12 +129,20 @@ async function importPack(url: string | URL, { name, concurrency = 4, ...others 
 async function importFiles(files: Blob | Iterable<File>, options: PackOptions): Promise<string> {
   const request = toPackRequest(files, options);
   askToPersist();
-  return callOnce("pack", request, options);
+  try {
+    return await callOnce("pack", request, options);
+  } catch (error) {
+    await cleanUp(request.name);
+    throw error;
+  }
 }
 
-/** The answer can take as long as the visitor likes, and no import depends on it. */
-function askToPersist(): void {
-  void globalThis.navigator?.storage?.persist?.().catch(() => false);
+/** Removes what a worker that died has left. Its lock and its files are free a moment after its end. */
+async function cleanUp(name: string): Promise<void> {
+  for (let attempt = 0; attempt < 10 && (await ModelFolder.find(name)); attempt++) {
+    if (await undoPacking(name).catch(() => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** What the browser grants this page's origin; zeros where it does not say. */
@@ -140,18 +153,31 @@ async function estimate(): Promise<StorageEstimate>;
  *
  * @throws GlassineError `bad_option`, `model_not_found`, `model_damaged`, `model_unsupported`, `network`, `aborted`.
  */
-async function estimate(model: string, options?: EstimateOptions): Promise<ModelEstimate>;
+async function estimate(model: string | URL, options?: EstimateOptions): Promise<ModelEstimate>;
 async function estimate(
-  model?: string,
-  { signal = never(), mode, width, height }: EstimateOptions = {},
+  model?: string | URL,
+  options: EstimateOptions = {},
 ): Promise<StorageEstimate | ModelEstimate> {
+  const { signal = never(), ...size } = checkOptions("models.estimate", options, ["signal", ...Object.keys(estimateKinds)]);
+  checkKinds(size, estimateKinds);
   const storage = globalThis.navigator?.storage;
   const { usage = 0, quota = 0 } = (await storage?.estimate()) ?? {};
   const granted = { usage, quota, persisted: (await storage?.persisted?.()) ?? false };
   if (model === undefined) return granted;
-  const answer = await callOnce("estimate", { model: await locate(model), mode, width, height }, { signal });
-  return { ...granted, ...answer };
+  const { mode, width, height } = size;
+  try {
+    const answer = await callOnce("estimate", { model: await locate(model), mode, width, height }, { signal });
+    return { ...granted, ...answer };
+  } catch (error) {
+    throw await explainMissing(model, error);
+  }
 }
+
+const storageOptions = ["signal", "onProgress"];
+
+const importOptions = ["name", "concurrency", ...storageOptions];
+
+const estimateKinds = { mode: modes, width: "whole", height: "whole" } as const;
 
 /** A signal that does not fire. */
 function never(): AbortSignal {
@@ -174,11 +200,4 @@ async function describe(folder: ModelFolder): Promise<StoredModel> {
     complete: isComplete(record),
     origin: record?.origin,
   };
-}
-
-function checkName(name: string): void {
-  if (typeof name === "string" && isModelName(name)) return;
-  throw new GlassineError("bad_option", `no stored model can be called "${String(name)}"`, {
-    hint: 'A name has up to 64 letters, digits, "_", "." and "-", and "mini" is taken by the model in this package.',
-  });
 }

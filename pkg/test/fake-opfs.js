@@ -17,12 +17,16 @@ class FakeFile {
     disk.open++;
     return {
       write: (bytes, { at }) => {
-        const taken = bytes.subarray(0, disk.maxWrite);
+        const taken = bytes.subarray(0, disk.lives() ? disk.maxWrite : bytes.length / 2);
         this.#resize(Math.max(this.bytes.length, at + taken.length));
         this.bytes.set(taken, at);
+        disk.mustLive();
         return taken.length;
       },
-      truncate: (size) => this.#resize(size),
+      truncate: (size) => {
+        disk.step();
+        this.#resize(size);
+      },
       flush: () => disk.flushed++,
       close: () => disk.open--,
     };
@@ -54,6 +58,7 @@ class FakeFolder {
   }
 
   async removeEntry(name) {
+    this.disk.step();
     if (!this.entries.delete(name)) throw new DOMException("nothing there", "NotFoundError");
   }
 
@@ -77,10 +82,25 @@ export class FakeDisk {
   /** Handles that are not closed. */
   open = 0;
   flushed = 0;
+  /** How many more changes the disk makes before the power fails: in the middle of a write, or before anything else. */
+  power = Infinity;
   root = new FakeFolder(this);
 
   used(folder = this.root) {
     return [...folder.entries.values()].reduce((sum, entry) => sum + (entry.bytes?.length ?? this.used(entry)), 0);
+  }
+
+  lives() {
+    return this.power-- > 0;
+  }
+
+  mustLive() {
+    if (this.power < 0) throw new Error("the power has failed");
+  }
+
+  step() {
+    this.lives();
+    this.mustLive();
   }
 
   /** The entry at a path. */

@@ -23,7 +23,8 @@ class FakeWorker {
   }
 
   postMessage(message) {
-    this.calls.push(structuredClone(message));
+    if (message.type === "start") this.assets = message.assets;
+    else this.calls.push(structuredClone(message));
   }
 
   terminate() {
@@ -73,15 +74,30 @@ test("a file goes to the worker as it is, whatever is in it", async () => {
   assert.deepEqual(raw, pixels());
 });
 
-test("what is no picture is refused, a premultiplied bitmap among it", async () => {
-  class ImageBitmap {
-    width = 2;
-    height = 1;
-  }
-  for (const image of [undefined, null, "apple.png", {}, { imageData: {} }, pixels(), new ImageBitmap()]) {
-    await assert.rejects(toRawPicture(image), { code: "bad_image", hint: /Give a Layer/ });
+test("what is no picture is refused, with the name of the option", async () => {
+  for (const image of [undefined, null, "", "apple.png", 7, {}, { imageData: {} }, pixels()]) {
+    await assert.rejects(toRawPicture(image, { name: "init" }), { code: "bad_image", message: /^init /, hint: /Give a Layer/ });
     assert.throws(() => new Scene(8, 8).add(image), { code: "bad_image" });
   }
+});
+
+test("a picture at a URL is fetched when it is needed, and what is wrong names the URL", async (t) => {
+  const png = Uint8Array.from([0x89, 0x50, 0x4e, 0x47]);
+  const { fetch } = globalThis;
+  t.after(() => (globalThis.fetch = fetch));
+  globalThis.fetch = async (url) => {
+    if (url.pathname === "/apple.png") return new Response(png);
+    if (url.pathname === "/gone.png") return new Response("", { status: 404 });
+    throw new TypeError("Failed to fetch");
+  };
+  for (const url of ["https://site.example/apple.png", new URL("https://site.example/apple.png")]) {
+    assert.deepEqual(await toRawPicture(url), png);
+  }
+  await assert.rejects(toRawPicture("https://site.example/gone.png"), { code: "bad_image", message: /gone\.png \(HTTP 404\)/ });
+  await assert.rejects(toRawPicture("https://site.example/x.png", { name: "mask" }), { code: "network", message: /^mask .*x\.png/, hint: /CORS/ });
+  await assert.rejects(toRawPicture("./apple.png"), { code: "bad_image", message: /apple\.png/ }, "Node has no base");
+  const signal = AbortSignal.abort();
+  await assert.rejects(toRawPicture("https://site.example/x.png", { signal }), { code: "aborted" });
 });
 
 test("pixels of another colour space or depth are not taken for sRGB bytes", async () => {
@@ -108,7 +124,9 @@ const workers = () => FakeWorker.all.filter(({ terminated }) => !terminated);
 /** The one worker that encodes. */
 function encoder() {
   assert.equal(workers().length, 1);
-  assert.match(workers()[0].url.href, /\/worker\/compose\.js$/);
+  // Node's modules are of no origin, so that the worker is a script that imports the real one.
+  assert.match(workers()[0].url, /^blob:/);
+  assert.deepEqual(workers()[0].assets, {});
   return workers()[0];
 }
 

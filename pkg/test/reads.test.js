@@ -34,7 +34,7 @@ beforeEach(() => {
   worker = new FakeWorker();
 });
 
-const clientOf = (source) => new WorkerClient(() => worker, source);
+const clientOf = (source) => new WorkerClient(() => ({ worker, url: "https://app.example/engine.js" }), source);
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const ofType = (type) => worker.received.filter((message) => message.type === type);
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { beforeEach, test } from "node:test";
-import { findStored, isModelName, ModelFolder, modelNameOf } from "../dist/internal/shared/store.js";
+import { findByOrigin, findStored, isModelName, ModelFolder, modelNameOf } from "../dist/internal/shared/store.js";
 import { Staging } from "../dist/internal/worker/staging.js";
 import { packFormat } from "../dist/public/generated.js";
 import { FakeDisk } from "./fake-opfs.js";
@@ -143,4 +143,66 @@ test("a new version that does not fit leaves the old one whole", async () => {
   const { folder, record } = await findStored("apple");
   assert.equal(record.manifest, hashOf(manifestOf(old)));
   assert.deepEqual(await folder.readIntact(hashOf(old[0])), old[0]);
+});
+
+test("whenever the power fails while a record is replaced, the one before or the new one is in force", async () => {
+  const record = (manifest) => ({ origin: "https://models.example/apple/", manifest });
+  const seen = new Set();
+  for (let power = 0; ; power++) {
+    disk = new FakeDisk();
+    disk.install();
+    const folder = await ModelFolder.create("apple");
+    await folder.writeRecord(record("before"));
+    disk.power = power;
+    const failed = await folder.writeRecord(record("a longer one")).then(() => false, () => true);
+    disk.power = Infinity;
+    const { manifest } = await folder.record();
+    assert.ok(["before", "a longer one"].includes(manifest), `${manifest} after ${power} changes`);
+    seen.add(manifest);
+    await folder.writeRecord(record("c"));
+    assert.deepEqual(await folder.record(), record("c"));
+    assert.deepEqual([...(await folder.sizes()).keys()], ["model.json"]);
+    if (!failed) break;
+  }
+  assert.equal(seen.size, 2);
+});
+
+test("a packing that is cut off can be undone, wherever it was", async () => {
+  const pack = async (parts, steps) => {
+    const staging = await Staging.open("apple");
+    for (const part of parts.slice(0, steps)) await staging.write(hashOf(part), part);
+    if (steps > parts.length) await staging.commit(manifestOf(parts));
+  };
+  const parts = [bytesOf(100), bytesOf(200, 1)];
+  for (const steps of [0, 1, 2]) {
+    await pack(parts, steps);
+    await (await ModelFolder.find("apple")).undoPacking();
+    assert.equal(await ModelFolder.find("apple"), undefined, `after ${steps} parts nothing is left`);
+  }
+
+  await store([bytesOf(50)]);
+  const { folder, record } = await findStored("apple");
+  const before = await folder.sizes();
+  await pack(parts, 1);
+  assert.equal((await folder.sizes()).size, before.size + 2, "the part and the note");
+  await folder.undoPacking();
+  assert.deepEqual(await folder.sizes(), before);
+  assert.deepEqual(await folder.record(), record);
+
+  await pack(parts, 3);
+  const after = await folder.sizes();
+  assert.equal(after.size, 4, "the record, the manifest and two parts");
+  await folder.undoPacking();
+  assert.deepEqual(await folder.sizes(), after, "what is whole stays");
+});
+
+test("a model is found by where it came from, once it is whole", async () => {
+  const origin = "https://models.example/apple/";
+  await Staging.open("apple", origin);
+  assert.equal(await findByOrigin(origin), undefined);
+  await store([bytesOf(50)]);
+  assert.equal(await findByOrigin(origin), "apple");
+  assert.equal(await findByOrigin(origin, "apple"), "apple");
+  assert.equal(await findByOrigin(origin, "pear"), undefined);
+  assert.equal(await findByOrigin("https://models.example/pear/"), undefined);
 });

@@ -3,6 +3,7 @@
 import {
   blendModes,
   checkSupport,
+  configure,
   createEngine,
   type Engine,
   GlassineError,
@@ -47,7 +48,7 @@ async function everyday(signal: AbortSignal): Promise<Blob> {
   const all: Layer[] = await engine.decodeAll(latent);
   const pixels: ImageData = again.imageData;
   const bitmap: ImageBitmap = await again.toImageBitmap({ premultiplyAlpha: "none" });
-  return (layers[0] ?? all[0] ?? again).toBlob();
+  return (all[0] ?? layers[0]).toBlob();
 }
 
 async function ownSource(files: Map<string, File>): Promise<void> {
@@ -86,6 +87,22 @@ async function iterate(engine: Engine, scene: Scene, signal: AbortSignal): Promi
   const cat: SceneLayer = await engine.addLayer(scene, { prompt: "a cat", seed: 2, signal });
   await engine.addLayer(scene, { prompt: "a garden", where: "behind", previewEvery: 2 });
   cat.x += 10;
+}
+
+async function elsewhere(image: HTMLImageElement, canvas: OffscreenCanvas): Promise<string> {
+  configure({ assets: (path) => new URL(path, "https://files.example/glassine/") });
+  const engine = await createEngine({ model: new URL("https://example.com/pack/"), store: { name: "pack", onProgress: (progress) => console.log(describeStorage(progress)) } });
+  const { layers } = await engine.generate({
+    prompt: "a red apple",
+    init: image,
+    control: canvas,
+    onPreview: (preview, { step, steps }) => console.log(preview.width, step, steps),
+  });
+  // At least one, whatever noUncheckedIndexedAccess says of arrays.
+  const first: Layer = layers[0];
+  document.body.append(first.toCanvas());
+  await engine.encode("/apple.png");
+  return first.toDataURL();
 }
 
 async function tryAgain(engine: Engine): Promise<void> {

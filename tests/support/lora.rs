@@ -8,7 +8,7 @@ use glassine::internals::weights::{Dtype, HostTensor, SafetensorsFile, write_saf
 use glassine::pack::{Checkpoint, Component, Lora};
 use serde_json::{Value, json};
 
-use super::{golden, golden_bytes, model};
+use super::{golden, copied_bytes, model};
 
 /// A LoRA file's tensors and metadata.
 #[derive(Clone, Default)]
@@ -163,7 +163,7 @@ fn tensors(checkpoint: &mut Checkpoint) -> Result<BTreeMap<String, HostTensor>> 
 /// The original single file's names by diffusers', both without their last part.
 pub fn original_layers() -> BTreeMap<String, String> {
     let names: BTreeMap<String, String> =
-        serde_json::from_slice(&golden_bytes("sd-tiny/single-file-names.json")).unwrap();
+        serde_json::from_slice(&copied_bytes("sd-tiny/single-file-names.json")).unwrap();
     let layer = |name: &str| name.rsplit_once('.').unwrap().0.to_string();
     names
         .iter()

@@ -38,6 +38,11 @@ pub fn whole_golden() -> bool {
     env::var_os("GLASSINE_GOLDEN").is_some()
 }
 
+/// The contents of a file that only the copy in `tests/golden` has.
+pub fn copied_bytes(path: &str) -> Vec<u8> {
+    read(&crate_folder().join("tests/golden").join(path))
+}
+
 /// The contents of a file of golden data.
 pub fn golden_bytes(path: &str) -> Vec<u8> {
     read(&golden(path))

@@ -43,6 +43,9 @@ const first = Promise.withResolvers<PageResult>();
 first.promise.catch(() => {});
 window.glassineResult = first.promise;
 
+/** How many earlier pictures are offered. */
+const historyLength = 48;
+
 let engine: Engine | undefined;
 let controller: AbortController | undefined;
 let shown: Layer | undefined;
@@ -157,6 +160,12 @@ function addToHistory(url: string, label: string, reveal: () => void): void {
   button.append(image);
   button.addEventListener("click", reveal);
   history.prepend(button);
+  // Each keeps its pixels and its file: the oldest go.
+  for (const old of [...history.children].slice(historyLength)) {
+    const oldImage = old.querySelector("img");
+    if (oldImage && oldImage.src !== download.href) URL.revokeObjectURL(oldImage.src);
+    old.remove();
+  }
 }
 
 function deviceName(engine: Engine): string {

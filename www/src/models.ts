@@ -68,7 +68,12 @@ async function remove(name: string): Promise<void> {
   });
 }
 
+/** Shows what is stored; where that cannot be found out, why. */
 async function refresh(): Promise<void> {
+  await showStored().catch((error: unknown) => showError(errorBox, error));
+}
+
+async function showStored(): Promise<void> {
   list.replaceChildren(...(await models.list()).map(row));
   const { usage, quota, persisted } = await models.estimate();
   const kept = persisted ? "keeps that" : "may remove that when the disk is full";

@@ -40,7 +40,7 @@ export function resize(width: number, height: number): void {
 /** Shows the layers that there are, and what they make together. */
 export function showScene(): void {
   layerList.replaceChildren(...scene.layers.map(rowOf).reverse());
-  for (const layer of rows.keys()) if (!scene.layers.includes(layer)) rows.delete(layer);
+  for (const [layer, row] of rows) if (!scene.layers.includes(layer)) drop(layer, row);
   sceneStage.hidden = sceneFiles.hidden = scene.layers.length === 0;
   offerAdditions(able);
   void redraw();
@@ -77,9 +77,13 @@ async function redraw(): Promise<void> {
 
 /** The list's entry for a layer, made when it is first shown. */
 function rowOf(layer: SceneLayer): HTMLLIElement {
-  const row = rows.get(layer) ?? newRow(layer);
-  rows.set(layer, row);
-  return row;
+  return rows.get(layer) ?? newRow(layer);
+}
+
+/** Lets go of the entry of a layer that is no longer there. */
+function drop(layer: SceneLayer, row: HTMLLIElement): void {
+  rows.delete(layer);
+  URL.revokeObjectURL(part(row, "a", HTMLAnchorElement).href);
 }
 
 function newRow(layer: SceneLayer): HTMLLIElement {
@@ -117,16 +121,21 @@ function newRow(layer: SceneLayer): HTMLLIElement {
     scene.remove(layer);
     showScene();
   });
-  void showPicture(row, layer);
+  rows.set(layer, row);
+  showPicture(row, layer).catch(fail);
   return row;
 }
 
 /** The thumbnail, and the file that the scene file names. */
-async function showPicture(row: HTMLLIElement, { image = "" }: SceneLayer): Promise<void> {
+async function showPicture(row: HTMLLIElement, layer: SceneLayer): Promise<void> {
+  const { image = "" } = layer;
   const picture = scene.images.get(image);
-  if (!picture || picture instanceof ImageData) throw new Error("the demo adds layers only");
   const link = part(row, "a", HTMLAnchorElement);
-  setFile(link, picture instanceof Blob ? picture : await picture.toBlob());
+  if (picture instanceof Blob) setFile(link, picture);
+  else if (typeof picture === "object" && "imageData" in picture) setFile(link, await picture.toBlob());
+  else throw new Error("the demo adds layers only");
+  // It may have been removed meanwhile.
+  if (!rows.has(layer)) return URL.revokeObjectURL(link.href);
   link.download = image;
   part(row, "img", HTMLImageElement).src = link.href;
 }

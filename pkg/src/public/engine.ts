@@ -1,42 +1,42 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { WorkerClient } from "../internal/page/worker-client.js";
+import { type CallOptions, WorkerClient } from "../internal/page/worker-client.js";
+import { checkKind, checkKinds, checkOptions, type Kind, show } from "../internal/page/check-options.js";
+import type { StartWorker } from "../internal/page/assets.js";
 import { readEmbeddings } from "../internal/page/embeddings.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
-import type { Calls, EngineRequest, ModelLocation, RawGenerated, RawLatent, RawPicture } from "../internal/shared/protocol.js";
+import type { Calls, EngineRequest, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { abortError } from "../internal/shared/abort-error.js";
-import { locate } from "../internal/page/model.js";
+import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate } from "../internal/page/model.js";
 import { GlassineError } from "./errors.js";
-import { engineOptions } from "./generated.js";
+import { conventions, engineOptions, modes, samplers, vaes } from "./generated.js";
 import { Layer } from "./layer.js";
 import type { Scene } from "./scene.js";
 import type {
   AddLayerOptions,
   CreateEngineOptions,
   DecodeOptions,
-  Device,
   EngineInfo,
   EngineOptions,
   GenerateOptions,
   Latent,
   ModelSource,
   Picture,
+  Progress,
   Recipe,
   RequestOptions,
   SceneLayer,
+  StorageProgress,
 } from "./types.js";
 
 /** How a model is loaded, and loaded again if its worker ends. */
 type LoadSettings = Omit<Calls["load"]["request"], "device">;
 
-/** Starts the engine's worker. */
-type StartWorker = () => Worker;
-
 /** What `engine.generate` gives. */
 export interface GenerateResult {
-  /** The layers that the mode makes; one in mode `"single"`. */
-  readonly layers: Layer[];
+  /** The layers that the mode makes, at least one; one in mode `"single"`. */
+  readonly layers: [Layer, ...Layer[]];
   /** The picture before decoding, to decode it again in another way. */
   readonly latent: Latent;
   /** The names of the embeddings that the prompts name. */
@@ -93,11 +93,13 @@ export class Engine {
    * again. Where only decoding failed, the error has the latent.
    */
   async generate(options: GenerateOptions): Promise<GenerateResult> {
-    checkPrompt(options);
+    checkRequest("generate", options);
     const request = toRequest(options).then((options) => ({ options }));
-    const answer = await this.#call("generate", request, options);
+    const answer = await this.#call("generate", request, withPreviews(options));
     const recipe = this.#recipe(options, answer);
-    return { ...answer, layers: answer.layers.map((raw) => new Layer(raw, recipe)) };
+    const [first, ...others] = answer.layers.map((raw) => new Layer(raw, recipe));
+    if (!first) throw new GlassineError("internal", "the engine gave no layer");
+    return { ...answer, layers: [first, ...others] };
   }
 
   /**
@@ -114,13 +116,13 @@ export class Engine {
    * @throws GlassineError as {@link Engine.generate} and {@link Scene.flatten} do.
    */
   async addLayer(scene: Scene, options: AddLayerOptions): Promise<SceneLayer> {
-    const { where = "front", ...settings } = options ?? {};
-    checkPrompt(settings);
+    const { where = "front", ...settings } = Object(options) as AddLayerOptions;
     checkAddition(where, settings);
+    checkRequest("addLayer", settings);
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
       const generate = await this.#fitting(scene, where, settings);
-      const answer = await this.#send("generate", { options: await toRequest(generate) }, options);
+      const answer = await this.#send("generate", { options: await toRequest(generate) }, withPreviews(options));
       const [raw] = answer.layers;
       if (!raw) throw new GlassineError("internal", "the engine gave no layer");
       if (options.signal?.aborted) throw abortError(options.signal.reason);
@@ -136,6 +138,7 @@ export class Engine {
    * @throws GlassineError `bad_image`, and as {@link Engine.generate} does.
    */
   async encode(image: Picture, options: RequestOptions = {}): Promise<Latent> {
+    checkOptions("encode", options, requestOptions);
     return this.#call("encode", toRawPicture(image).then((picture) => ({ picture })), options);
   }
 
@@ -146,7 +149,7 @@ export class Engine {
    * {@link Engine.generate} does.
    */
   async decode(latent: Latent, options: DecodeOptions = {}): Promise<Layer> {
-    const [layer, ...others] = await this.#decode(latent, options, 1);
+    const [layer, ...others] = await this.#decode("decode", latent, options, 1);
     if (!layer || others.length > 0) throw new GlassineError("internal", "one frame gave several layers");
     return layer;
   }
@@ -157,7 +160,7 @@ export class Engine {
    * @throws GlassineError as {@link Engine.decode} does.
    */
   async decodeAll(latent: Latent, options: DecodeOptions = {}): Promise<Layer[]> {
-    return this.#decode(latent, options);
+    return this.#decode("decodeAll", latent, options);
   }
 
   /** Ends the worker and frees its memory. Requests that are not finished reject with code `"disposed"`. */
@@ -172,7 +175,8 @@ export class Engine {
     await this.dispose();
   }
 
-  async #decode(latent: Latent, options: DecodeOptions, frames?: number): Promise<Layer[]> {
+  async #decode(call: string, latent: Latent, options: DecodeOptions, frames?: number): Promise<Layer[]> {
+    checkKinds(checkOptions(call, options, [...Object.keys(decodeKinds), ...requestOptions]), decodeKinds);
     if (!(latent?.data instanceof Float32Array)) {
       throw new GlassineError("bad_option", "the latent must be one that generate gave");
     }
@@ -206,7 +210,11 @@ export class Engine {
     if (this.#disposed) throw disposed();
     if (this.#client.closed) {
       this.#client = new WorkerClient(this.#startWorker, this.#source);
-      this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, options);
+      const { signal, onProgress } = options;
+      this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, {
+        signal,
+        onProgress: (event) => isStorageProgress(event) || onProgress?.(event),
+      });
     }
     return this.#client.call(type, request, options);
   }
@@ -232,11 +240,9 @@ export class Engine {
 
   /** What has to be asked of this engine to get an answer again. */
   #recipe(options: GenerateOptions, { latent, embeddings }: RawGenerated): Recipe {
-    const { signal, onProgress, previewEvery, noise, foreground, background, init, control, ...others } = options;
-    const { embeddings: given, ...settings } = others;
     const { steps, guidance, sampler, clipSkip } = this.info.defaults;
     const { loras } = this.#settings;
-    const set = Object.entries(settings).filter(([, value]) => value !== undefined);
+    const given = Object.entries(options).filter(([name, value]) => value !== undefined && !unrecorded.has(name));
     return {
       steps,
       guidance,
@@ -246,7 +252,7 @@ export class Engine {
       mode: latent.mode,
       width: latent.width * 8,
       height: latent.height * 8,
-      ...(noise === undefined && { seed: latent.seed }),
+      ...(options.noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
       ...(embeddings.length > 0 && { embeddings: embeddings.map((name) => ({ name })) }),
       ...(loras.length > 0 && { loras: loras.map(({ name, strength }) => ({ name, strength })) }),
@@ -254,74 +260,166 @@ export class Engine {
   }
 }
 
+const requestOptions = ["signal", "onProgress"];
+
+const createOptions = Object.keys({
+  model: true,
+  device: true,
+  memoryLimit: true,
+  loras: true,
+  store: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof CreateEngineOptions, true>);
+
 /** What `createEngine` does, in a worker that is started so. */
 export async function loadEngine(startWorker: StartWorker, options: CreateEngineOptions): Promise<Engine> {
-  const device = checkDevice(options?.device);
-  const source = isSource(options?.model) ? options.model : undefined;
-  const model: ModelLocation = source ? { kind: "page" } : await locate(options?.model as string);
-  const memoryLimit = checkMemoryLimit(options.memoryLimit);
-  const settings = { model, loras: await readLoras(options.loras, options.signal), memoryLimit };
+  const { model: given, device = "auto", memoryLimit, loras, store } = checkOptions("createEngine", options, createOptions);
+  checkKind("device", device, devices);
+  if (memoryLimit !== undefined) checkMemoryLimit(memoryLimit);
+  const source = isSource(given) ? given : undefined;
+  if (source && store) throw new GlassineError("bad_option", "store is for a model that is given by URL");
+  const model: ModelLocation = source ? { kind: "page" } : withStoring(await locate(given as string), store);
+  const settings = { model, loras: await readLoras(loras, options.signal), memoryLimit };
   const client = new WorkerClient(startWorker, source);
-  const info = await client.call("load", { ...settings, device }, options);
-  return new Engine(startWorker, source, settings, client, info);
+  try {
+    const info = await client.call("load", { ...settings, device }, withStorageProgress(options));
+    return new Engine(startWorker, source, settings, client, info);
+  } catch (error) {
+    throw source ? error : await explainMissing(given as string, error);
+  }
 }
 
-function isSource(model: string | ModelSource): model is ModelSource {
-  return typeof (model as Partial<ModelSource> | undefined)?.read === "function";
+const devices = ["auto", "webgpu", "cpu"] as const;
+
+function isSource(model: string | URL | ModelSource): model is ModelSource {
+  return typeof Object(model).read === "function";
 }
 
-function checkMemoryLimit(limit: number | undefined): number | undefined {
-  if (limit === undefined || (typeof limit === "number" && limit >= 0)) return limit;
-  throw new GlassineError("bad_option", `memoryLimit ${String(limit)} is not possible`, {
-    hint: "Give a number of bytes.",
-  });
+function checkMemoryLimit(limit: number): void {
+  if (typeof limit === "number" && limit >= 0) return;
+  throw new GlassineError("bad_option", `memoryLimit cannot be ${show(limit)}`, { hint: "Give a number of bytes." });
 }
 
-function checkDevice(device: Device | "auto" = "auto"): Device | "auto" {
-  if (device === "auto" || device === "webgpu" || device === "cpu") return device;
-  throw new GlassineError("bad_option", `unknown device "${String(device)}"`, {
-    hint: 'Use "auto", "webgpu" or "cpu".',
-  });
+const storeOptions = ["name", "concurrency", "onProgress"];
+
+/** The same location, with the wish to keep what is there. */
+function withStoring(model: NamedLocation, store: CreateEngineOptions["store"]): NamedLocation {
+  if (store === undefined || store === false) return model;
+  const { name, concurrency = 4 } = store === true ? {} : checkOptions("store", store, storeOptions);
+  if (name !== undefined) checkModelName(name);
+  checkConcurrency(concurrency);
+  // What is here already has nothing to keep.
+  if (model.kind !== "url") return model;
+  askToPersist();
+  return { ...model, store: { name, concurrency } };
 }
 
-function checkPrompt(options: { prompt: string } | undefined): void {
-  if (typeof options?.prompt !== "string") throw new GlassineError("bad_option", "prompt must be a string");
+/** Has the events of storing go where the option says. */
+function withStorageProgress({ signal, onProgress, store }: CreateEngineOptions): CallOptions {
+  const onStorage = typeof store === "object" ? store.onProgress : undefined;
+  return {
+    signal,
+    onProgress: (event) => (isStorageProgress(event) ? onStorage?.(event) : onProgress?.(event)),
+  };
 }
+
+function isStorageProgress(event: Progress | StorageProgress): event is StorageProgress {
+  return ["waiting", "checking", "downloading", "packing"].includes(event.phase);
+}
+
+/** Refuses what cannot be asked for, before anything is done for it. */
+function checkRequest(call: string, options: GenerateOptions | undefined): void {
+  const known = call === "addLayer" ? generateOptions.filter((name) => !sceneDecides.includes(name)) : generateOptions;
+  checkKinds(checkOptions(call, options, known), optionKinds);
+  if (options?.prompt === undefined || options.prompt === null) {
+    throw new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
+  }
+}
+
+/** What a scene decides of the layers that are generated into it. */
+const sceneDecides: readonly string[] = ["mode", "width", "height", "foreground", "background"];
 
 /** Refuses what the scene decides, and places that there are not. */
 function checkAddition(where: string, settings: object): void {
-  const decided = ["mode", "width", "height", "foreground", "background"].find((name) => Object.hasOwn(settings, name));
+  const decided = sceneDecides.find((name) => Object.hasOwn(settings, name));
   if (decided !== undefined) {
     throw new GlassineError("bad_option", `addLayer takes no ${decided}`, { hint: "Leave it out: the scene decides it." });
   }
-  if (where !== "front" && where !== "behind") {
-    throw new GlassineError("bad_option", `there is no place "${where}"`, { hint: 'Use "front" or "behind".' });
-  }
+  checkKind("where", where, ["front", "behind"]);
 }
 
 /** The options of a request that are pictures, which the worker is given copies of. */
-const pictureOptions = ["foreground", "background", "init", "control"] as const;
+const pictureOptions = ["foreground", "background", "init", "mask", "control"] as const;
 
-const requestOptions: readonly string[] = [...engineOptions, ...pictureOptions, "embeddings"];
+const callbacks = ["signal", "onProgress", "onPreview"] as const;
 
+const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, "embeddings", ...callbacks];
+
+/** What a recipe does not hold: it would not change the picture, or takes more room than a recipe has. */
+const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, "embeddings", ...callbacks, "previewEvery", "noise"]);
+
+/** How many passes there are: the paper's one, or all turned and mirrored ones. */
+const decodePasses = [1, 8] as const;
+
+/** What each option is. Its range is the engine's to check. */
+const optionKinds = {
+  prompt: "text",
+  negativePrompt: "text",
+  mode: modes,
+  foregroundPrompt: "text",
+  backgroundPrompt: "text",
+  blendedPrompt: "text",
+  clipSkip: "count",
+  strength: "number",
+  maskCrop: "whole",
+  maskSoftness: "whole",
+  keepAlpha: "flag",
+  controlScale: "number",
+  controlStart: "number",
+  controlEnd: "number",
+  fit: "flag",
+  width: "count",
+  height: "count",
+  steps: "count",
+  guidance: "number",
+  guidanceRescale: "number",
+  seed: "whole",
+  sampler: samplers,
+  convention: conventions,
+  vae: vaes,
+  decodePasses,
+  previewEvery: "count",
+  noise: "floats",
+} as const satisfies Record<keyof EngineOptions, Kind>;
+
+const decodeKinds = { vae: vaes, passes: decodePasses } as const satisfies Record<Exclude<keyof DecodeOptions, keyof RequestOptions>, Kind>;
+
+/** Copies the pictures at once, whatever comes of what they were copied from. */
 async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
-  const { signal, onProgress, embeddings, ...request } = options;
-  const unknown = Object.keys(request).find((name) => !requestOptions.includes(name));
-  if (unknown !== undefined) {
-    throw new GlassineError("bad_option", `there is no option "${unknown}"`, {
-      hint: `There are ${requestOptions.join(", ")}, signal and onProgress.`,
-    });
-  }
-  const pictures: [string, RawPicture][] = [];
-  for (const name of pictureOptions) {
-    const picture = request[name];
-    if (picture) pictures.push([name, await toRawPicture(picture)]);
-    delete request[name];
-  }
+  const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, ...request } = options;
+  const pictures = Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
+    picture !== undefined && picture !== null ? [toRawPicture(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
+  );
+  if (onPreview) request.previewEvery ??= 1;
   return {
-    ...(request as EngineOptions),
-    ...Object.fromEntries(pictures),
+    ...request,
+    ...Object.fromEntries(await Promise.all(pictures)),
     ...(embeddings && { embeddings: await readEmbeddings(embeddings, signal) }),
+  };
+}
+
+/** Has a request's previews go to `onPreview`, too. */
+function withPreviews({ signal, onProgress, onPreview }: Omit<GenerateOptions, "prompt">): RequestOptions {
+  if (!onPreview) return { signal, onProgress };
+  return {
+    signal,
+    onProgress(event) {
+      onProgress?.(event);
+      if (event.phase !== "denoising" || !event.preview) return;
+      const { preview, step, steps } = event;
+      onPreview(preview, { step, steps });
+    },
   };
 }
 

@@ -46,6 +46,41 @@ export class Raster implements Pixels {
   }
 
   /**
+   * The same PNG as a `data:` URL.
+   *
+   * @throws GlassineError as {@link Raster.toBlob} does.
+   */
+  async toDataURL(): Promise<string> {
+    const bytes = new Uint8Array(await (await this.toBlob()).arrayBuffer());
+    // Spread in pieces: a call takes only so many arguments.
+    const pieces = Array.from({ length: Math.ceil(bytes.length / 0x8000) }, (_, index) =>
+      String.fromCharCode(...bytes.subarray(index * 0x8000, (index + 1) * 0x8000)),
+    );
+    return `data:image/png;base64,${btoa(pieces.join(""))}`;
+  }
+
+  /**
+   * A canvas of the picture's size with the picture on it. Canvases are
+   * premultiplied: the colour under alpha 0 is not on it.
+   *
+   * @throws Error in a worker, which has no elements: use {@link Raster.toOffscreenCanvas}.
+   */
+  toCanvas(): HTMLCanvasElement {
+    const canvas = document.createElement("canvas");
+    canvas.width = this.width;
+    canvas.height = this.height;
+    canvas.getContext("2d")?.putImageData(this.imageData, 0, 0);
+    return canvas;
+  }
+
+  /** The same as {@link Raster.toCanvas}, on a canvas that is no element, in pages and in workers. */
+  toOffscreenCanvas(): OffscreenCanvas {
+    const canvas = new OffscreenCanvas(this.width, this.height);
+    canvas.getContext("2d")?.putImageData(this.imageData, 0, 0);
+    return canvas;
+  }
+
+  /**
    * A bitmap for drawing. It is premultiplied, as canvases and most GPU blending
    * want it, and has then no colour under alpha 0; pass
    * `{ premultiplyAlpha: "none" }` for straight alpha.

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { composeWorker } from "../internal/page/compose-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
+import { checkOptions } from "../internal/page/check-options.js";
 import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
 import type { Calls, RawScene } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
@@ -68,7 +69,8 @@ export class Scene {
   #disposed = false;
 
   /** Makes a scene of no layers; width and height are in pixels. */
-  constructor(width: number, height: number, { background = "#00000000", space = "srgb" }: SceneOptions = {}) {
+  constructor(width: number, height: number, options: SceneOptions = {}) {
+    const { background = "#00000000", space = "srgb" } = checkOptions("Scene", options, ["background", "space"]);
     this.width = width;
     this.height = height;
     this.background = background;
@@ -175,8 +177,9 @@ export class Scene {
    *
    * @throws GlassineError `bad_option`, `bad_image`, `out_of_memory`, `aborted`, `disposed`, `worker_failed`.
    */
-  async flatten({ signal, background = this.background }: FlattenOptions = {}): Promise<Raster> {
-    const scene = this.#toRaw({ ...this.toJSON(), background });
+  async flatten(options: FlattenOptions = {}): Promise<Raster> {
+    const { signal, background = this.background } = checkOptions("flatten", options, ["signal", "background"]);
+    const scene = this.#toRaw({ ...this.toJSON(), background }, signal);
     return new Raster(await this.#call("flatten", scene, signal));
   }
 
@@ -186,8 +189,8 @@ export class Scene {
    * @throws GlassineError `bad_option`, naming the layer, where the format cannot express it, and what
    * {@link Scene.flatten} throws.
    */
-  async toOra({ signal }: ExportOptions = {}): Promise<Blob> {
-    return this.#export("ora", "image/openraster", signal);
+  async toOra(options: ExportOptions = {}): Promise<Blob> {
+    return this.#export("ora", "toOra", "image/openraster", options);
   }
 
   /**
@@ -195,8 +198,8 @@ export class Scene {
    *
    * @throws GlassineError as {@link Scene.toOra} does.
    */
-  async toPsd({ signal }: ExportOptions = {}): Promise<Blob> {
-    return this.#export("psd", "image/vnd.adobe.photoshop", signal);
+  async toPsd(options: ExportOptions = {}): Promise<Blob> {
+    return this.#export("psd", "toPsd", "image/vnd.adobe.photoshop", options);
   }
 
   /** The scene file, to be saved beside the `images`. */
@@ -256,13 +259,14 @@ export class Scene {
     }
   }
 
-  async #toRaw(file: SceneFile): Promise<RawScene> {
-    const images = [...this.images].map(async ([path, picture]) => [path, await toRawPicture(picture)] as const);
+  async #toRaw(file: SceneFile, signal: AbortSignal | undefined): Promise<RawScene> {
+    const images = [...this.images].map(async ([name, picture]) => [name, await toRawPicture(picture, { name, signal })] as const);
     return { scene: JSON.stringify(file), pictures: new Map(await Promise.all(images)) };
   }
 
-  async #export(format: "ora" | "psd", type: string, signal: AbortSignal | undefined): Promise<Blob> {
-    const request = this.#toRaw(this.toJSON()).then((scene) => ({ ...scene, format }));
+  async #export(format: "ora" | "psd", call: string, type: string, options: ExportOptions): Promise<Blob> {
+    const { signal } = checkOptions(call, options, ["signal"]);
+    const request = this.#toRaw(this.toJSON(), signal).then((scene) => ({ ...scene, format }));
     return new Blob([await this.#call("export", request, signal)], { type });
   }
 

@@ -133,7 +133,7 @@ export interface CreateEngineOptions extends RequestOptions {
    * `"mini"`, the small model in this package, or the name of a stored model, or
    * the URL of a pack's folder, or your own source.
    */
-  model: string | ModelSource;
+  model: string | URL | ModelSource;
   /**
    * `"auto"`, the default, is what `checkSupport` recommends: WebGPU where there
    * is a GPU for it, else the CPU.
@@ -147,7 +147,17 @@ export interface CreateEngineOptions extends RequestOptions {
   memoryLimit?: number | undefined;
   /** Merged into the model's weights as they are loaded, one after the other. */
   loras?: readonly LoraOption[] | undefined;
+  /**
+   * Keeps a model that is given by URL in the browser's storage, as `models.import` does, before it is loaded: the next
+   * visit loads it from there, without a network. Where the browser grants no room, it is loaded from its URL as
+   * without this. A newer version at the URL is not looked for: `models.import` does that. If no name is given, it has
+   * one that no other model has.
+   */
+  store?: boolean | StoreOptions | undefined;
 }
+
+/** How `createEngine` stores a model. */
+export interface StoreOptions extends Omit<ImportOptions, "signal"> {}
 
 /** What generating a picture takes of a GPU's memory at most, in bytes. */
 export interface MemoryEstimate {
@@ -178,12 +188,24 @@ export interface EmbeddingOption {
 
 /**
  * A picture to work from: a layer or a flattened scene, pixels with straight
- * alpha, or a file (PNG, JPEG or WebP), read as browsers show it: upright, in sRGB
- * by its profile. An `ImageData` must be of 8 bits in sRGB.
- * Anything else is refused with code `"bad_image"`, an `ImageBitmap` among it,
- * whose colours are premultiplied.
+ * alpha, a file (PNG, JPEG or WebP) or the URL of one, or what a canvas can draw.
+ * Files are read as browsers show them: upright, in sRGB by their profile.
+ * An `ImageData` must be of 8 bits in sRGB. A URL is a `URL`, or a text that begins
+ * with a scheme, `/`, `./` or `../`. It is fetched when the picture is
+ * needed; another origin must allow this page to read it (CORS). What a canvas
+ * draws comes through a canvas, whose colours are premultiplied: those under
+ * alpha 0 are lost, and those under a small alpha lose precision.
  */
-export type Picture = Pixels | ImageData | Blob;
+export type Picture = Pixels | ImageData | Blob | string | URL | DrawablePicture;
+
+/** What a canvas can draw: a canvas, an `ImageBitmap`, an element with an image or a video, a `VideoFrame`. */
+export type DrawablePicture =
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | ImageBitmap
+  | HTMLImageElement
+  | HTMLVideoElement
+  | VideoFrame;
 
 /** What a `Layer` or another `Raster` is as a picture: pixels in sRGB with straight alpha. */
 export interface Pixels {
@@ -212,8 +234,26 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
    * whatever the ControlNet was trained on.
    */
   control?: Picture | undefined;
+  /**
+   * Where `init` is repainted, of the same size: grey times alpha. White repaints, black keeps, bit for bit, and between
+   * is each place's own strength. In modes `"single"` and `"opaque"`.
+   */
+  mask?: Picture | undefined;
   /** Textual inversions, whose names the prompts may use as words. */
   embeddings?: readonly EmbeddingOption[] | undefined;
+  /**
+   * Is called with each preview: opaque, and of the output's size if the model has TAESD, else an eighth of it. Previews
+   * are made at every step, or at every `previewEvery`-th. They are in the progress, too.
+   */
+  onPreview?: ((preview: ImageData, at: PreviewStep) => void) | undefined;
+}
+
+/** When a preview was made. */
+export interface PreviewStep {
+  /** How many steps are done. */
+  step: number;
+  /** How many there are. */
+  steps: number;
 }
 
 /** The options of `engine.decode` and `engine.decodeAll`. */

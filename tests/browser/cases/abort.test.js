@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open } from "../lib/open.js";
+import { PackServer } from "../lib/pack.js";
 import { messageTypes } from "../lib/page.js";
 
 test("aborting a running request stops it within one step", async (t) => {
@@ -83,4 +84,41 @@ test("a signal that has already fired, and one that fires while the model loads"
     assert.equal(failure.name, "AbortError");
   }
   assert.equal(page.workers().length, 1, "an engine that was not made leaves no worker");
+});
+
+test("engines that are let go of right after the call, as a page that mounts twice does, leave no worker", async (t) => {
+  const page = await open(t);
+  const codes = await page.evaluate(async () => {
+    const attempt = () => {
+      const controller = new AbortController();
+      const failure = failureOf(glassine.createEngine({ model: "mini", device: "cpu", signal: controller.signal }));
+      controller.abort();
+      return failure;
+    };
+    const failures = [];
+    for (let count = 0; count < 3; count++) failures.push((await attempt()).code);
+    return failures;
+  });
+  assert.deepEqual(codes, ["aborted", "aborted", "aborted"]);
+  while (page.workers().length > 0) await new Promise((resolve) => page.once("workerdestroyed", resolve));
+});
+
+test("an abort while a worker that died is being replaced is the request's own", async (t) => {
+  const pack = new PackServer();
+  pack.breakTransparency();
+  const page = await open(t, { pack });
+  const { died, aborted, next } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
+    const options = { prompt: "a red apple", steps: 1, decodePasses: 1 };
+    const died = await failureOf(engine.generate(options));
+    const controller = new AbortController();
+    const init = new Blob();
+    // A file that is read after the abort.
+    init.arrayBuffer = () => new Promise((resolve) => controller.signal.addEventListener("abort", () => setTimeout(() => resolve(new ArrayBuffer(8)))));
+    const aborted = failureOf(engine.generate({ ...options, mode: "opaque", init, signal: controller.signal }));
+    setTimeout(() => controller.abort());
+    return { died: died.code, aborted: (await aborted).code, next: await failureOf(engine.generate({ ...options, mode: "opaque" })) };
+  });
+  assert.deepEqual([died, aborted], ["internal", "aborted"]);
+  assert.equal(next.code, "none", next.message);
 });

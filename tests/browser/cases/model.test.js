@@ -191,3 +191,18 @@ test("glassine/engine takes any model but the built-in one", async (t) => {
   assert.match(result.mini.hint, /"glassine"/);
   assert.equal(typeof result.name, "string");
 });
+
+test("a name under which nothing is stored is said to be one, and what may have been meant", async (t) => {
+  const page = await open(t);
+  const [unknown, near, url, estimate] = await page.evaluate(async () => [
+    await failureOf(glassine.createEngine({ model: "dreamshaper" })),
+    await failureOf(glassine.createEngine({ model: "Mini" })),
+    await failureOf(glassine.createEngine({ model: "./dreamshaper" })),
+    await failureOf(models.estimate("dreamshaper")),
+  ]);
+  for (const { code } of [unknown, near, url, estimate]) assert.equal(code, "model_not_found");
+  for (const { message } of [unknown, estimate]) assert.match(message, /no model is stored as "dreamshaper"/);
+  assert.match(unknown.hint, /No model is stored here.*"mini".*models\.import/);
+  assert.equal(near.hint, 'Did you mean "mini"?');
+  assert.doesNotMatch(url.message, /stored/);
+});

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -80,6 +81,26 @@ test("a newer version is shown at once, and kept from then on", async (t) => {
   await site.close();
   await page.goto(site.url);
   assert.equal(await page.title(), "Newer");
+  await page.waitForSelector("#generate:not(:disabled)");
+});
+
+test("where the server has a fault or does not answer, the page that is kept is shown", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "glassine-site-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await cp(dist, folder, { recursive: true });
+  const { site, page } = await visit(t, { folder });
+  await rm(join(folder, "index.html"));
+  for (const path of ["", "index.html"]) {
+    await page.goto(`${site.url}${path}`);
+    assert.equal(await page.title(), "Glassine", "not the server's own page of an error");
+  }
+
+  await site.close();
+  const silent = createServer(() => {});
+  await new Promise((resolve) => silent.listen(new URL(site.url).port, "127.0.0.1", resolve));
+  t.after(() => new Promise((resolve) => silent.close(resolve).closeAllConnections()));
+  await page.goto(site.url);
+  assert.equal(await page.title(), "Glassine");
   await page.waitForSelector("#generate:not(:disabled)");
 });
 

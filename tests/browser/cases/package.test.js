@@ -18,6 +18,7 @@ test("it holds what it needs and nothing else", () => {
     "NOTICE",
     "dist/index.js",
     "dist/index.d.ts",
+    "dist/internal/worker/compose.js",
     "dist/internal/worker/engine.js",
     "dist/internal/worker/models.js",
     "dist/wasm/compose_bg.wasm",
@@ -29,9 +30,19 @@ test("it holds what it needs and nothing else", () => {
     assert.ok(paths.includes(path), `${path} is in the package`);
   }
   assert.deepEqual(
-    paths.filter((path) => !/^(dist|models)\/|^(LICENSE-APACHE|LICENSE-MIT|NOTICE|README\.md|package\.json)$/.test(path)),
+    paths.filter((path) => !/^(dist|models)\/|^(LICENSE-APACHE|LICENSE-MIT|NOTICE|README\.md|package\.json|(engine|models)(\.d\.ts|\.js))$/.test(path)),
     [],
   );
+});
+
+test("resolvers without exports find every entry", async () => {
+  const { main, types, exports } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
+  assert.deepEqual([main, types], [exports["."].default, exports["."].types]);
+  for (const name of ["engine", "models"]) {
+    const entry = await import(join(packageFolder, exports[`./${name}`].default));
+    assert.deepEqual(Object.keys(await import(join(packageFolder, `${name}.js`))), Object.keys(entry));
+    assert.match(readFileSync(join(packageFolder, `${name}.d.ts`), "utf8"), /export \* from "\.\/dist\//);
+  }
 });
 
 test("each shard of the built-in model is at most 16 MiB, and is there", () => {
@@ -78,6 +89,6 @@ test("Node can import it without a window, and what computes says why it cannot 
 });
 
 function readMiniFiles() {
-  const source = readFileSync(join(packageFolder, "dist/internal/worker/mini-files.js"), "utf8");
-  return { miniFiles: [...source.matchAll(/models\/mini\/([^"]+)"/g)].map(([, name]) => name) };
+  const source = readFileSync(join(packageFolder, "dist/internal/page/mini-names.js"), "utf8");
+  return { miniFiles: [...source.matchAll(/^ *"([^"]+)"/gm)].map(([, name]) => name) };
 }

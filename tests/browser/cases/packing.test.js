@@ -13,8 +13,8 @@ const decoder = companion("vae_transparent_decoder");
 const attn = companion("transparent_attn");
 
 /** Opens the page with the files of the tiny checkpoint as `files`, and of its companions as `decoder` and `attn`. */
-async function openWithFiles(t, folder) {
-  const page = await open(t);
+async function openWithFiles(t, folder, options) {
+  const page = await open(t, options);
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   for (const { parentPath, name } of paths) {
     const path = join(parentPath, name);
@@ -120,6 +120,16 @@ test("an aborted import leaves nothing, and a model of that name as it was", asy
   assert.equal((await abortAt(0.9, { name: "tiny", quantize: "q8" })).code, "aborted");
   assert.deepEqual(await listed(page), before);
   assert.ok(await page.evaluate(async () => (await models.verify("tiny")).intact));
+});
+
+test("an import whose worker dies leaves nothing", async (t) => {
+  const page = await openWithFiles(t, checkpoint(scratch(t)), { before: ["dying"] });
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const failure = await page.evaluate(() => failureOf(models.import(files, { name: "tiny" })));
+    assert.equal(failure.code, "internal", failure.message);
+    assert.match(failure.message, /unreachable/);
+    assert.deepEqual(await listed(page), []);
+  }
 });
 
 test("what cannot be packed is refused by name", async (t) => {

@@ -54,9 +54,32 @@ test("a request reports its phases in order, each step once, and previews", asyn
   for (const { preview: [width, height, length] } of previews) assert.equal(length, width * height * 4);
 
   const passes = events.filter(({ phase }) => phase === "decoding");
-  assertNeverBack(passes.map(({ pass }) => pass));
-  assert.equal(passes.at(-1).pass, 8);
+  assert.deepEqual(passes.map(({ pass }) => pass), [0, 1, 2, 3, 4, 5, 6, 7, 8], "each pass once");
+  assert.equal(new Set(events.map((event) => JSON.stringify(event))).size, events.length, "nothing is said twice");
   assert.ok(passes.every((event) => event.passes === 8));
+});
+
+test("previews go to a function of their own, at every step unless fewer are asked for", async (t) => {
+  const page = await open(t);
+  const { every, second, phases } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const made = async (options) => {
+      const seen = [];
+      const onPreview = (preview, at) => seen.push([preview instanceof ImageData, preview.width, at]);
+      const { layers } = await engine.generate({ prompt: "a red apple", seed: 1, steps: 4, decodePasses: 1, onPreview, ...options });
+      return { seen, recipe: Object.keys(layers[0].recipe) };
+    };
+    const phases = new Set();
+    return {
+      every: await made({}),
+      second: await made({ previewEvery: 2, onProgress: ({ phase }) => phases.add(phase) }),
+      phases: [...phases],
+    };
+  });
+  assert.deepEqual(every.seen, [1, 2, 3, 4].map((step) => [true, 8, { step, steps: 4 }]));
+  assert.deepEqual(second.seen, [2, 4].map((step) => [true, 8, { step, steps: 4 }]));
+  assert.ok(phases.includes("denoising") && phases.includes("decoding"), "progress goes on");
+  assert.ok(!every.recipe.includes("onPreview") && !every.recipe.includes("previewEvery"), every.recipe.join());
 });
 
 function assertNeverBack(values) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch } from "../lib/chromium.js";
 import { open, openTab } from "../lib/open.js";
-import { PackServer, send, stall } from "../lib/pack.js";
+import { hangUp, PackServer, send, stall } from "../lib/pack.js";
 import { serveTests } from "../lib/site.js";
 
 const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
@@ -324,4 +324,59 @@ test("a page without storage says so, and still loads by URL", async (t) => {
     bytes: pack.bytes,
     load: "none",
   });
+});
+
+test("a model that is given by URL is kept for the next time, if that is asked for", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const load = (options) =>
+    page.evaluate(async (options) => {
+      const [events, stored] = [[], []];
+      const store = { ...options, onProgress: (event) => stored.push(event) };
+      const failure = await failureOf(
+        glassine.createEngine({ model: "/pack/", device: "cpu", store, onProgress: ({ phase }) => events.push(phase) }).then((engine) => engine.dispose()),
+      );
+      return { failure, events: [...new Set(events)], stored: stored.at(-1) };
+    }, options);
+  const first = await load({ name: "apple" });
+  assert.equal(first.failure.code, "none", first.failure.message);
+  assert.deepEqual(first.events, ["loading"]);
+  assert.deepEqual(first.stored, { phase: "downloading", loadedBytes: pack.bytes, totalBytes: pack.bytes });
+  const list = await page.evaluate(() => models.list());
+  assert.deepEqual(list.filter(({ builtIn }) => !builtIn).map(({ name, complete }) => [name, complete]), [["apple", true]]);
+
+  pack.requests.length = 0;
+  pack.faults.set("*", hangUp);
+  const second = await load({});
+  assert.equal(second.failure.code, "none", second.failure.message);
+  assert.deepEqual([second.events, second.stored], [["loading"], undefined]);
+  assert.deepEqual(pack.requests, [], "the next time needs no server");
+
+  // Another model's name is not taken from it: this pack calls itself as its neighbour is called.
+  pack.faults.clear();
+  pack.rename("apple");
+  const names = await page.evaluate(async () => {
+    await models.remove("apple");
+    await models.import("/pack/", { name: "apple" });
+    await (await glassine.createEngine({ model: "/pack/other/..", device: "cpu", store: true })).dispose();
+    await (await glassine.createEngine({ model: "/pack//", device: "cpu", store: true })).dispose();
+    return (await models.list()).map(({ name }) => name);
+  });
+  assert.deepEqual(names, ["mini", "apple", "apple-2"]);
+
+  const failures = await page.evaluate(async () => [
+    await failureOf(glassine.createEngine({ model: "/pack/", store: { name: "mini" } })),
+    await failureOf(glassine.createEngine({ model: "/pack/", store: { nmae: "apple" } })),
+    await failureOf(glassine.createEngine({ model: { read: async () => new Uint8Array() }, store: true })),
+  ]);
+  for (const { code, message } of failures) assert.equal(code, "bad_option", message);
+});
+
+test("where there is no room, a model that was to be kept is loaded from its URL", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const client = await page.createCDPSession();
+  await client.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, quotaSize: 1e6 });
+  const failure = await page.evaluate(() => failureOf(glassine.createEngine({ model: "/pack/", device: "cpu", store: true })));
+  assert.equal(failure.code, "none", failure.message);
 });

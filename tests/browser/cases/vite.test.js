@@ -3,31 +3,26 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { makeApp } from "../lib/app.js";
 import { launch } from "../lib/chromium.js";
 import { packageFolder, serveFolder } from "../lib/site.js";
 
 const vite = fileURLToPath(new URL("../node_modules/vite/bin/vite.js", import.meta.url));
+let app;
 let project;
 
 before(() => {
-  project = mkdtempSync(join(tmpdir(), "glassine-vite-"));
   const [, code] = /```ts\n(import \{ createEngine \}[^`]+)```/.exec(readFileSync(join(packageFolder, "README.md"), "utf8"));
-  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "bare", private: true, type: "module" }));
-  writeFileSync(join(project, "index.html"), '<!doctype html><title>bare</title><script type="module" src="/main.ts"></script>');
-  writeFileSync(join(project, "main.ts"), `${code}\nObject.assign(window, { png });\n`);
-
-  const quiet = { cwd: project, stdio: "ignore" };
-  execFileSync("npm", ["pack", "--pack-destination", project], { ...quiet, cwd: packageFolder });
-  const { version } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
-  execFileSync("npm", ["install", "--no-audit", "--no-fund", `./glassine-${version}.tgz`], quiet);
+  const page = '<!doctype html><title>bare</title><script type="module" src="/main.ts"></script>';
+  app = makeApp(page, "main.ts", `${code}\nObject.assign(window, { png });\n`);
+  project = app.folder;
 });
 
-after(() => rmSync(project, { recursive: true, force: true }));
+after(() => app.remove());
 
 test("the README's example runs in development", async (t) => {
   const server = spawn(process.execPath, [vite, "--host", "127.0.0.1"], { cwd: project });
@@ -60,7 +55,7 @@ test("a build with scenes alone carries neither the engine nor its model", () =>
 test("a build that manages models alone carries neither createEngine nor the built-in model's weights", () => {
   const code = 'import { models } from "glassine/models";\nmodels.estimate("mini").then((estimate) => Object.assign(window, { estimate }));\n';
   const { files, scripts } = buildApp("models", code);
-  assert.deepEqual(files, ["glassine_bg.wasm", "index.js", "manifest.json", "models.js"]);
+  assert.deepEqual(files, ["glassine_bg.wasm", "index.js", "mini-manifest.bin", "models.js"]);
   assert.match(scripts, /estimate/);
   assert.doesNotMatch(scripts, /addLayer|shard-/);
 });

@@ -60,9 +60,10 @@ export function serveTests(pack, before = []) {
   });
 }
 
-/** Serves an empty page and folders, each under the path that it is given by. */
-export function serveFolders(folders) {
+/** Serves an empty page and folders, each under the path that it is given by, with these headers. */
+export function serveFolders(folders, headers = {}) {
   return serve((path, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     const [prefix, folder] = Object.entries(folders).find(([prefix]) => path.startsWith(prefix)) ?? [];
     if (folder) return sendFile(response, join(folder, path.slice(prefix.length)));
     return send(response, path === "/" ? 200 : 404, "text/html", `<!doctype html><title>benchmark</title><link rel="icon" href="data:," />`);

@@ -3,6 +3,7 @@
 import { GlassineError } from "../../public/errors.js";
 import type { LoraOption } from "../../public/types.js";
 import type { RawLora } from "../shared/protocol.js";
+import { checkOptions } from "./check-options.js";
 import { abortError } from "../shared/abort-error.js";
 import { isGivenFile, readGiven } from "./given-file.js";
 
@@ -23,7 +24,7 @@ export async function readLoras(
 const loraHint = "Give objects { file, strength }: a Blob, a Uint8Array or a URL, and a number.";
 
 function checkLora(lora: LoraOption, index: number): void {
-  const { file, strength = 1 } = lora ?? {};
+  const { file, strength = 1 } = checkOptions(`loras[${index}]`, lora, ["file", "strength"]);
   if (!isGivenFile(file)) {
     throw new GlassineError("bad_option", `loras[${index}] has no usable file`, { hint: loraHint });
   }

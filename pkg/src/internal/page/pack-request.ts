@@ -4,6 +4,7 @@
 import { GlassineError } from "../../public/errors.js";
 import { adapterKinds, quantizations, samplers } from "../../public/generated.js";
 import type { PackDefaults, PackOptions } from "../../public/types.js";
+import { checkKind, checkOptions } from "./check-options.js";
 import type { PackRequest } from "../shared/protocol.js";
 import { isModelName, modelNameOf } from "../shared/store.js";
 
@@ -16,7 +17,7 @@ const others = ["name", "vae", "textEncoder", "quantize", "layers", "loras", "co
 
 /** What to pack, under paths of its own: each option's files are in a folder that has its name. */
 export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions): PackRequest {
-  checkOptions(options);
+  checkPackOptions(options);
   const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet, defaults = {} } = options;
   const { steps, guidance, sampler, clipSkip } = defaults;
   const given = new GivenFiles();
@@ -86,16 +87,10 @@ function nameOf(path: string): string {
   throw new GlassineError("bad_option", `no stored model can be called "${name}"`, { hint: "Give a name." });
 }
 
-function checkOptions(options: PackOptions): void {
-  const known = [...others, ...companions];
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new GlassineError("bad_option", `there is no option "${unknown}" for files`, { hint: `There are ${known.join(", ")}.` });
-  }
+function checkPackOptions(options: PackOptions): void {
+  checkOptions("models.import of files", options, [...others, ...companions]);
   const { quantize = "q4", layers = {}, loras = [], defaults = {} } = options;
-  if (!quantizations.includes(quantize)) {
-    throw new GlassineError("bad_option", `quantize cannot be "${String(quantize)}"`, { hint: 'Use "q4", "q8" or "f16".' });
-  }
+  checkKind("quantize", quantize, quantizations);
   const layer = Object.keys(layers).find((kind) => !(adapterKinds as readonly string[]).includes(kind));
   if (layer !== undefined) {
     throw new GlassineError("bad_option", `there are no layers "${layer}"`, { hint: `There are ${adapterKinds.join(", ")}.` });
@@ -124,7 +119,5 @@ function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], clipSki
   if (!Number.isFinite(guidance)) {
     throw new GlassineError("bad_option", `the default guidance cannot be ${String(guidance)}`, { hint: "Give a number." });
   }
-  if (!samplers.includes(sampler)) {
-    throw new GlassineError("bad_option", `there is no sampler "${String(sampler)}"`, { hint: `There are ${samplers.join(", ")}.` });
-  }
+  checkKind("sampler", sampler, samplers);
 }

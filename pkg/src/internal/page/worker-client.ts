@@ -4,6 +4,7 @@ import type { ModelSource, Progress, StorageProgress } from "../../public/types.
 import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { fromRawError } from "../shared/from-raw-error.js";
+import type { StartedWorker, StartWorker } from "./assets.js";
 import { readFrom } from "./model-source.js";
 
 /** What a call of each type takes beside its request. Which progress it makes is for its caller to know. */
@@ -30,11 +31,12 @@ export class WorkerClient {
   #pending: Pending | undefined;
 
   /** `source` is the page's own model, where the worker cannot read it by itself. */
-  constructor(start: () => Worker, source?: ModelSource) {
+  constructor(start: StartWorker, source?: ModelSource) {
     this.#source = source;
-    this.#worker = startWorker(start);
+    const { worker, url } = startWorker(start);
+    this.#worker = worker;
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
-    this.#worker.onerror = () => this.close(workerError("the worker could not be loaded"));
+    this.#worker.onerror = (event) => this.close(workerError(describe(event, url)));
     this.#worker.onmessageerror = () => this.close(workerError("a message from the worker could not be read"));
   }
 
@@ -134,13 +136,21 @@ export class WorkerClient {
   }
 }
 
-function startWorker(start: () => Worker): Worker {
+function startWorker(start: StartWorker): StartedWorker {
   if (typeof Worker === "undefined") throw workerError("there are no web workers here");
   try {
     return start();
   } catch (cause) {
-    throw workerError("the browser refused to start the worker", cause);
+    if (cause instanceof GlassineError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw workerError(`the browser refused to start the worker: ${reason}`, cause);
   }
+}
+
+/** What the browser says of a worker that fails: of a script's own error its text and place, of one that is not there nothing. */
+function describe({ message, filename, lineno }: ErrorEvent, url: string): string {
+  if (!message) return `the worker could not be loaded from ${url}`;
+  return `the worker stopped: ${message}${filename ? ` (${filename}:${lineno})` : ""}`;
 }
 
 /** What is reported when there is no worker. */
@@ -148,13 +158,13 @@ export function workerError(message: string, cause?: unknown): GlassineError {
   const hint =
     typeof Worker === "undefined"
       ? "The engine runs in a browser's page: on a server, the package can be imported, but no more."
-      : "Serve the package from the page's own origin, and see \"Bundlers\" in the README.";
+      : 'Serve the package\'s files and say where they are, with configure({ assets }), and let a content security policy allow them: see "Bundlers" in the README.';
   return new GlassineError("worker_failed", message, { hint, cause });
 }
 
 function toGlassineError(error: unknown, signal?: AbortSignal | undefined): GlassineError {
   if (error instanceof GlassineError) {
-    return error.code === "aborted" ? abortError(signal?.reason) : error;
+    return error.code === "aborted" && signal?.aborted ? abortError(signal.reason) : error;
   }
   if (error instanceof DOMException && error.name === "DataCloneError") {
     return new GlassineError("bad_option", "an option holds something that is not plain data", { cause: error });

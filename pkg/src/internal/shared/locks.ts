@@ -16,6 +16,14 @@ export async function withLock<T>(
   return navigator.locks.request(lock, { mode, signal }, work);
 }
 
+/** Runs `work` with the lock, and gives true, if nobody has it. */
+export async function withFreeLock(name: string, work: () => Promise<void>): Promise<boolean> {
+  return navigator.locks.request(lockName(name), { mode: "exclusive", ifAvailable: true }, async (lock) => {
+    if (lock) await work();
+    return lock !== null;
+  });
+}
+
 /** Waits until nobody writes this model, and keeps writers away until the given function is called. */
 export function holdForReading(name: string, signal: AbortSignal): Promise<() => void> {
   return new Promise((resolve, reject) => {

@@ -69,9 +69,9 @@ export interface RawScene {
   pictures: Map<string, RawPicture>;
 }
 
-type PictureOptions = "foreground" | "background" | "init" | "control";
+type PictureOptions = "foreground" | "background" | "init" | "mask" | "control";
 
-export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | PictureOptions | "embeddings"> & {
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings"> & {
   [Option in PictureOptions]?: RawPicture;
 } & { embeddings?: RawEmbedding[] };
 
@@ -122,10 +122,17 @@ export interface RawPackOptions {
 }
 
 /** Where a worker reads a model by itself: in the package, a pack's folder or the browser's storage. */
-export type NamedLocation = { kind: "mini" } | { kind: "url"; url: string } | { kind: "stored"; name: string };
+export type NamedLocation =
+  | { kind: "mini" }
+  /** `store` has the pack stored, and read from there the next time. */
+  | { kind: "url"; url: string; store?: { name: string | undefined; concurrency: number } }
+  | { kind: "stored"; name: string };
 
 /** Where the engine's worker reads a model: there, or from the page's own source. */
 export type ModelLocation = NamedLocation | { kind: "page" };
+
+/** Where files of the package are, by their paths in it, if not where a worker would look for them by itself. */
+export type AssetUrls = Record<string, string>;
 
 /** Each call to one of the workers, what it is given and what it answers. */
 export interface Calls {
@@ -177,7 +184,7 @@ export type ReadAnswer =
   | { type: "bytes"; read: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: "unread"; read: number; error: RawError };
 
-export type ToWorker = Call | { type: "abort" } | ReadAnswer;
+export type ToWorker = { type: "start"; assets: AssetUrls } | Call | { type: "abort" } | ReadAnswer;
 
 export type FromWorker =
   /** Asks for a file of the page's own source, `again` if it was read before and is damaged. */

@@ -1,12 +1,15 @@
 // Models in the browser's private file system (OPFS). Each is a folder of
 //
-//   model.json    the record: where the model came from, and which manifest is its own
-//   <sha256>      the manifest and the shards, each named by its content
+//   model.json       the record: where the model came from, and which manifest is its own
+//   model.json.next  the record that is about to take its place
+//   packing.json     while files are packed: what was here before
+//   <sha256>         the manifest and the shards, each named by its content
 //
 // A model exists once its record names a manifest, which is written last. Until
 // then the folder is an interrupted import, and what it holds is used by the
-// next one. Because files are named by their content, a model can be replaced
-// while the one before is still whole, and a half-written file gives itself away.
+// next one. Because files are named by their content, and a record is written
+// beside the one before first, a model can be replaced while the one before is
+// still whole, and a half-written file gives itself away.
 
 import { GlassineError } from "../../public/errors.js";
 import { sha256 } from "./sha256.js";
@@ -23,6 +26,8 @@ export interface ModelRecord {
 export type CompleteRecord = ModelRecord & { readonly manifest: string };
 
 const recordFile = "model.json";
+const nextRecordFile = "model.json.next";
+const packingFile = "packing.json";
 const roomFile = "room";
 
 /** Whether a model can be stored under this name. The package's own model has its name to itself. */
@@ -79,16 +84,45 @@ export class ModelFolder {
 
   /** The record; undefined where there is none that can be read, as after an import that hardly began. */
   async record(): Promise<ModelRecord | undefined> {
-    const bytes = await this.read(recordFile);
-    try {
-      return bytes && JSON.parse(new TextDecoder().decode(bytes));
-    } catch {
-      return undefined;
-    }
+    // The next one is there only while it takes the other's place, which may be half written by then.
+    return parseRecord(await this.read(nextRecordFile)) ?? parseRecord(await this.read(recordFile));
   }
 
-  async writeRecord(record: ModelRecord): Promise<void> {
-    await this.write(recordFile, new TextEncoder().encode(JSON.stringify(record)));
+  /** Puts a record in force: at every moment either this one or the one before is there, whole. */
+  async writeRecord({ origin, manifest }: ModelRecord): Promise<void> {
+    await this.#settleRecord();
+    await this.write(nextRecordFile, new TextEncoder().encode(JSON.stringify({ origin, manifest })));
+    await this.#settleRecord();
+  }
+
+  /** Notes what is here, for the case that the packing of files that begins now is cut off. */
+  async beginPacking(): Promise<void> {
+    const before = [...(await this.sizes()).keys()];
+    await this.write(packingFile, new TextEncoder().encode(JSON.stringify(before)));
+  }
+
+  /**
+   * Removes what a packing has left whose worker or page has ended in the middle of it: nothing can go on with that. To
+   * be called with the model's lock. Works in pages, too.
+   */
+  async undoPacking(): Promise<void> {
+    const note = await this.read(packingFile);
+    if (!note) return;
+    const before = parseList(note);
+    const record = await this.record();
+    // The model that was packed may have come into force before the end.
+    const done = isComplete(record) && !before.includes(record.manifest);
+    if (!done && before.length === 0) return ModelFolder.remove(this.name);
+    if (!done) await this.removeOthers(new Set([...before, packingFile]));
+    await this.#folder.removeEntry(packingFile);
+  }
+
+  /** Has the next record take its place, where there is one that is whole. */
+  async #settleRecord(): Promise<void> {
+    const next = await this.read(nextRecordFile);
+    if (!next) return;
+    if (parseRecord(next)) await this.write(recordFile, next);
+    await this.#folder.removeEntry(nextRecordFile);
   }
 
   /** The bytes of a file; undefined where it is missing or cannot be read. */
@@ -173,8 +207,9 @@ export class ModelFolder {
 
   /** Removes the files that neither are the record nor among `wanted`. */
   async removeOthers(wanted: ReadonlySet<string>): Promise<void> {
+    const kept = new Set([recordFile, nextRecordFile, ...wanted]);
     for (const file of (await this.sizes()).keys()) {
-      if (file !== recordFile && !wanted.has(file)) await this.#folder.removeEntry(file);
+      if (!kept.has(file)) await this.#folder.removeEntry(file);
     }
   }
 }
@@ -189,6 +224,33 @@ export async function findStored(name: string): Promise<{ folder: ModelFolder; r
     folder ? `the model "${name}" is not completely stored` : `no model is stored as "${name}"`,
     { hint: `${folder ? "Import it again: it goes on where it stopped" : "Import it first"}, with models.import.` },
   );
+}
+
+/** The name of a complete model that came from this URL: that one, if a name is given. */
+export async function findByOrigin(origin: string, name?: string): Promise<string | undefined> {
+  for (const folder of await ModelFolder.all()) {
+    const record = await folder.record();
+    if (record?.origin === origin && isComplete(record) && (name === undefined || name === folder.name)) return folder.name;
+  }
+  return undefined;
+}
+
+function parseRecord(bytes: Uint8Array<ArrayBuffer> | undefined): ModelRecord | undefined {
+  try {
+    const record: unknown = bytes && JSON.parse(new TextDecoder().decode(bytes));
+    return typeof record === "object" && record !== null ? (record as ModelRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The names in a note; none where it was cut off itself, before anything was stored. */
+function parseList(bytes: Uint8Array<ArrayBuffer>): string[] {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return [];
+  }
 }
 
 /** Whether the import that began this record has come to its end. */

@@ -2,19 +2,18 @@
 // time. Its module is a small part of the engine's.
 
 import init, { encode_png, WasmScene } from "../../wasm/compose.js";
-import { fetchModule } from "./fetch-module.js";
+import { assetUrl, setAssets } from "./assets.js";
+import { startingOnce } from "./compile-module.js";
 import { toRawError } from "./raw-error.js";
 import type { ComposeCall, FromWorker, RawScene, ToWorker } from "../shared/protocol.js";
 
-let module: Promise<unknown> | undefined;
+const moduleUrl = (): URL =>
+  assetUrl("dist/wasm/compose_bg.wasm", () => new URL("../../wasm/compose_bg.wasm", import.meta.url));
+
+const start = startingOnce(moduleUrl, init);
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
-}
-
-async function start(): Promise<void> {
-  module ??= init({ module_or_path: fetchModule(new URL("../../wasm/compose_bg.wasm", import.meta.url)) });
-  await module;
 }
 
 /** Makes one thing of a scene. */
@@ -46,5 +45,6 @@ function fail(error: unknown): void {
 
 // A call is made in one go: a request to abort can only come too late.
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
-  if (data.type !== "abort") run(data as ComposeCall).catch(fail);
+  if (data.type === "start") setAssets(data.assets);
+  else if (data.type !== "abort") run(data as ComposeCall).catch(fail);
 });

@@ -1,6 +1,5 @@
 import { estimate_gpu_memory } from "../../wasm/glassine.js";
 import { manifestFile, parseManifest, totalBytes } from "../shared/manifest.js";
-import { miniManifest } from "./mini-manifest.js";
 import type { Calls, NamedLocation, StorageTask } from "../shared/protocol.js";
 import { isComplete, ModelFolder, modelNameOf } from "../shared/store.js";
 import { openSource } from "./sources.js";
@@ -8,13 +7,13 @@ import { openSource } from "./sources.js";
 /** What a model takes, by its manifest: all that can be known before its shards are fetched. */
 export async function estimateModel(
   { model, mode, width, height }: Calls["estimate"]["request"],
-  { signal }: StorageTask,
+  task: StorageTask,
 ): Promise<Calls["estimate"]["answer"]> {
   const named = model.kind === "stored" ? await ModelFolder.find(model.name) : undefined;
   const record = await named?.record();
   const stored = isComplete(record) ? await named?.readIntact(record.manifest) : undefined;
   const origin: NamedLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
-  const manifest = stored ?? (await openSource(origin, miniManifest).read(manifestFile, { signal, again: false }));
+  const manifest = stored ?? (await readManifest(origin, task));
   const { name, shards } = parseManifest(manifest, placeOf(model));
 
   const folder = named ?? (await ModelFolder.find(modelNameOf(name)));
@@ -23,6 +22,10 @@ export async function estimateModel(
   const missing = model.kind === "mini" ? [] : shards.filter((shard) => here?.get(shard.sha256) !== shard.bytes);
   const gpuMemory = estimate_gpu_memory(manifest, mode, width, height);
   return { name, totalBytes: totalBytes(shards), downloadBytes: totalBytes(missing), gpuMemory };
+}
+
+async function readManifest(origin: NamedLocation, task: StorageTask): Promise<Uint8Array> {
+  return (await openSource(origin, task)).read(manifestFile, { signal: task.signal, again: false });
 }
 
 /** Where a model is, for messages. */

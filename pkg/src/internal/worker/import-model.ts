@@ -6,12 +6,14 @@ import { downloadShards } from "./download.js";
 import { withLock } from "../shared/locks.js";
 import { manifestFile, parseManifest, totalBytes, type Manifest } from "../shared/manifest.js";
 import type { Calls, StorageTask } from "../shared/protocol.js";
+import { undoPackings } from "../shared/undo-packing.js";
 import { Staging } from "./staging.js";
 import { isModelName, modelNameOf } from "../shared/store.js";
 
 /** Stores a pack, and gives the name that it has from then on. */
 export async function importPack(request: Calls["import"]["request"], task: StorageTask): Promise<string> {
   const { origin } = request;
+  await undoPackings();
   const bytes = await fetchBytes(new URL(manifestFile, origin), { signal: task.signal, cache: "no-cache" });
   const manifest = parseManifest(bytes, origin);
   const name = request.name ?? modelNameOf(manifest.name);

@@ -1,14 +1,18 @@
 // The worker that stores models and finds out about them. It runs one call and holds no engine.
 
+import { setAssets, setMini } from "./assets.js";
 import { estimateModel } from "./estimate-model.js";
 import { importPack } from "./import-model.js";
 import { packFiles } from "./pack-files.js";
 import type { Calls, FromWorker, StorageCall, StorageTask, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
+import { miniManifest } from "./mini-manifest.js";
 import { toRawError } from "./raw-error.js";
 import { startModule } from "./start-module.js";
 import { listenForTraps } from "./traps.js";
 import { verifyModel } from "./verify-model.js";
+
+setMini(miniManifest);
 
 const controller = new AbortController();
 const task: StorageTask = { signal: controller.signal, report: (event) => post({ type: "progress", event }) };
@@ -47,7 +51,8 @@ function fail(error: unknown): void {
 }
 
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
-  if (data.type === "abort") controller.abort();
+  if (data.type === "start") setAssets(data.assets);
+  else if (data.type === "abort") controller.abort();
   else void run(data as StorageCall);
 });
 

@@ -7,11 +7,13 @@ import { yieldToEventLoop } from "./yield-to-event-loop.js";
 import { withLock } from "../shared/locks.js";
 import { manifestFile } from "../shared/manifest.js";
 import { sha256 } from "../shared/sha256.js";
+import { undoPackings } from "../shared/undo-packing.js";
 import { Staging } from "./staging.js";
 
 /** Packs files and stores the pack, whole or not at all. Gives its name. */
 export async function packFiles(request: PackRequest, task: StorageTask): Promise<string> {
   const { name, files, options } = request;
+  await undoPackings();
   const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
   await withLock(name, lock, async () => {
     const staging = await Staging.open(name);
@@ -27,7 +29,8 @@ export async function packFiles(request: PackRequest, task: StorageTask): Promis
       });
       await staging.commit(store.manifest);
     } catch (error) {
-      await staging.discard();
+      // What went wrong first is what is told.
+      await staging.discard().catch(() => {});
       throw error;
     }
   });

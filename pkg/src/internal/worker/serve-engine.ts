@@ -5,11 +5,12 @@ import { GlassineError } from "../../public/errors.js";
 import { WasmEngine } from "../../wasm/glassine.js";
 import { destroyUnreferencedBuffers, patchWebGpu } from "./webgpu-patches.js";
 import { findAdapter, recommend } from "../shared/gpu.js";
-import type { Calls, EngineCall, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
+import type { Calls, EngineCall, EngineEvent, FromWorker, RawError, StorageTask, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
+import { setAssets } from "./assets.js";
 import { PageReads } from "./page-reads.js";
 import { toRawError } from "./raw-error.js";
-import { openSource, retrying, type MiniUrl, type PackSource } from "./sources.js";
+import { openSource, retrying, type PackSource } from "./sources.js";
 import { startModule } from "./start-module.js";
 import { listenForTraps } from "./traps.js";
 import { yieldToEventLoop } from "./yield-to-event-loop.js";
@@ -38,13 +39,19 @@ async function read(path: string, again = false): Promise<Uint8Array> {
   }
 }
 
+/** The latest event of this call. */
+let said: string | undefined;
+
 /**
  * Tells the page how far the call is, then lets a request to abort get in
  * between two pieces of computation.
  */
 async function report(event: EngineEvent): Promise<boolean> {
   const preview = event.phase === "denoising" ? event.preview : undefined;
-  post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
+  // The engine also reports where it only asks whether to go on: what has been said is not said again.
+  const saying = JSON.stringify(event, (name, value: unknown) => (name === "preview" ? true : value));
+  if (saying !== said) post({ type: "progress", event }, preview ? [preview.rgba.buffer] : []);
+  said = saying;
   // Between its stages the engine lets go of memory. It reports only when all its work is done.
   if (module) destroyUnreferencedBuffers(module.__wbindgen_externrefs);
   await yieldToEventLoop();
@@ -92,10 +99,13 @@ function outOfMemory(message: string): RawError {
   };
 }
 
+/** How storing a model before it is loaded is stopped, and who hears of it. */
+const task = (): StorageTask => ({ signal: controller.signal, report: (event) => post({ type: "progress", event }) });
+
 /** The memory that the engine uses by default, in bytes: no page is told how much there is. */
 const memoryLimits = { webgpu: 2e9, cpu: 3e9 };
 
-async function load(miniUrl: MiniUrl, { model, device: choice, loras, memoryLimit }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
+async function load({ model, device: choice, loras, memoryLimit }: Calls["load"]["request"]): Promise<Calls["load"]["answer"]> {
   const adapter = choice === "cpu" ? null : await findAdapter();
   if (choice === "webgpu" && !adapter) {
     throw new GlassineError("device_unavailable", "this browser gives no WebGPU adapter", {
@@ -105,15 +115,16 @@ async function load(miniUrl: MiniUrl, { model, device: choice, loras, memoryLimi
   const device = choice === "auto" ? recommend(adapter) : choice;
   if (device === "webgpu") patchWebGpu(watch);
 
-  source = model.kind === "page" ? retrying((path, options) => pageReads.read(path, options)) : openSource(model, miniUrl);
+  source = model.kind === "page" ? retrying((path, options) => pageReads.read(path, options)) : await openSource(model, task());
   module = await startModule();
   engine = await WasmEngine.load(read, device, loras, memoryLimit ?? memoryLimits[device], report);
   return engine.info();
 }
 
-async function run(miniUrl: MiniUrl, call: EngineCall): Promise<void> {
+async function run(call: EngineCall): Promise<void> {
   controller = new AbortController();
-  if (call.type === "load") return post({ type: "done", answer: await load(miniUrl, call) });
+  said = undefined;
+  if (call.type === "load") return post({ type: "done", answer: await load(call) });
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
     const answer = await engine.generate(call.options, report);
@@ -141,10 +152,13 @@ async function fail(error: unknown): Promise<void> {
   post({ type: "dead", error: raw });
 }
 
-/** Listens to the page. `miniUrl` gives the URL of a file of the built-in model. */
-export function serveEngine(miniUrl: MiniUrl): void {
+/** Listens to the page. */
+export function serveEngine(): void {
   self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
     switch (data.type) {
+      case "start":
+        setAssets(data.assets);
+        break;
       case "abort":
         controller.abort();
         break;
@@ -153,7 +167,7 @@ export function serveEngine(miniUrl: MiniUrl): void {
         pageReads.answer(data);
         break;
       default:
-        run(miniUrl, data as EngineCall)
+        run(data as EngineCall)
           .catch(fail)
           .finally(() => source?.release?.());
     }

@@ -2,7 +2,9 @@
 
 import { GlassineError } from "../../public/errors.js";
 import { fetchBytes, retry } from "../shared/fetch.js";
-import type { NamedLocation } from "../shared/protocol.js";
+import type { NamedLocation, StorageTask } from "../shared/protocol.js";
+import { miniUrl } from "./assets.js";
+import { storedName } from "./stored-name.js";
 import { StoredSource } from "./stored-source.js";
 
 /** What a file is read for: `again` if it was read before and is damaged. */
@@ -20,16 +22,15 @@ export interface PackSource {
   readonly outdated?: boolean;
 }
 
-/** Gives the URL of a file of the built-in model. */
-export type MiniUrl = (path: string) => URL;
-
-/** The source for a location. */
-export function openSource(model: NamedLocation, miniUrl: MiniUrl): PackSource {
+/** The source for a location. A model that is to be stored is stored first, if it is not and can be. */
+export async function openSource(model: NamedLocation, task: StorageTask): Promise<PackSource> {
   switch (model.kind) {
     case "mini":
       return fetching(miniUrl);
-    case "url":
-      return fetching((path) => new URL(path, model.url));
+    case "url": {
+      const name = model.store && (await storedName(model.url, model.store, task));
+      return name === undefined ? fetching((path) => new URL(path, model.url)) : new StoredSource(name);
+    }
     case "stored":
       return new StoredSource(model.name);
   }

@@ -12,24 +12,21 @@ import { ModelFolder } from "../shared/store.js";
 export class Staging {
   readonly #folder: ModelFolder;
   readonly #origin: string | undefined;
-  /** What was here before. */
-  readonly #before: ReadonlySet<string>;
   readonly #intact = new Set<string>();
 
-  private constructor(folder: ModelFolder, origin: string | undefined, before: ReadonlySet<string>) {
+  private constructor(folder: ModelFolder, origin: string | undefined) {
     this.#folder = folder;
     this.#origin = origin;
-    this.#before = before;
   }
 
   /** Begins to store a model, from a URL or made here, or goes on where an earlier attempt stopped. */
   static async open(name: string, origin?: string): Promise<Staging> {
     const folder = await ModelFolder.create(name);
-    const before = new Set((await folder.sizes()).keys());
+    if (origin === undefined) await folder.beginPacking();
     const record = await folder.record();
     // What is not complete can be found, gone on with and removed, too.
     if (!record || (origin !== undefined && !record.manifest)) await folder.writeRecord({ origin, manifest: null });
-    return new Staging(folder, origin, before);
+    return new Staging(folder, origin);
   }
 
   /**
@@ -77,10 +74,9 @@ export class Staging {
     throw new GlassineError("io", `a file of ${this.#folder.name} could not be read`, { recoverable: true });
   }
 
-  /** Removes what this attempt has stored, for one that cannot be gone on with. */
+  /** Removes what this attempt to store files has stored: it cannot be gone on with. */
   async discard(): Promise<void> {
-    if (this.#before.size === 0) await ModelFolder.remove(this.#folder.name);
-    else await this.#folder.removeOthers(this.#before);
+    await this.#folder.undoPacking();
   }
 
   /** Makes the model exist, and removes what is no part of it. */

@@ -1,11 +1,9 @@
 import init from "../../wasm/glassine.js";
-import { fetchModule } from "./fetch-module.js";
+import { assetUrl } from "./assets.js";
+import { startingOnce } from "./compile-module.js";
 
-let module: ReturnType<typeof init> | undefined;
+const moduleUrl = (): URL =>
+  assetUrl("dist/wasm/glassine_bg.wasm", () => new URL("../../wasm/glassine_bg.wasm", import.meta.url));
 
 /** Starts the engine's module, once, and gives its exports. */
-export function startModule(): ReturnType<typeof init> {
-  return (module ??= init({
-    module_or_path: fetchModule(new URL("../../wasm/glassine_bg.wasm", import.meta.url)),
-  }));
-}
+export const startModule = startingOnce(moduleUrl, init);

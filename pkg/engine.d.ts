@@ -1,0 +1,2 @@
+// For resolvers that do not know "exports".
+export * from "./dist/engine.js";
