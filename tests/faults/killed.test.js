@@ -8,7 +8,7 @@ import { PackServer } from "../browser/lib/pack.js";
 import { checkpointFolder, giveFiles } from "./lib/files.js";
 import { kill } from "./lib/kill.js";
 import { randomOf, times } from "./lib/random.js";
-import { assertSound, assertTidy, importPack, removeAll } from "./lib/storage.js";
+import { assertSound, assertTidy, importPack, removeAll } from "./lib/left.js";
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

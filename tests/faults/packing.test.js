@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { open } from "../browser/lib/open.js";
 import { checkpointFolder, giveFiles } from "./lib/files.js";
 import { randomOf, times } from "./lib/random.js";
-import { assertTidy, removeAll } from "./lib/storage.js";
+import { assertTidy, removeAll } from "./lib/left.js";
 
 async function openToPack(t, before) {
   const { folder, paths } = checkpointFolder(t);

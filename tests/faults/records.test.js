@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { open } from "../browser/lib/open.js";
 import { randomOf, some, times } from "./lib/random.js";
 import { SmallPack } from "./lib/small-pack.js";
-import { assertTidy, importPack, listed } from "./lib/storage.js";
+import { assertTidy, importPack, listed } from "./lib/left.js";
 
 /** The record files of the model "apple", with their lengths. */
 const records = (page) =>

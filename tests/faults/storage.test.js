@@ -6,7 +6,7 @@ import { open } from "../browser/lib/open.js";
 import { checkpointFolder, giveFiles } from "./lib/files.js";
 import { randomOf, some } from "./lib/random.js";
 import { SmallPack } from "./lib/small-pack.js";
-import { assertSound, assertTidy, importPack, removeAll } from "./lib/storage.js";
+import { assertSound, assertTidy, importPack, removeAll } from "./lib/left.js";
 
 const sound = "disk-faults?at=0";
 

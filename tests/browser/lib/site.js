@@ -41,13 +41,13 @@ export const readmePolicy = [
 /**
  * Serves the package's own test page and, under /pack/, a model's folder or a pack server's files.
  * `before` names the scripts in lib/worker that the package's workers are to run before themselves, each with
- * what it is told after a question mark; it may change while the site is served. `faults` has, by the end of a path,
- * what answers in the place of the site; and `policy` is the page's content security policy.
+ * what it is told after a question mark; it may change while the site is served. `faults` has, by a pattern of
+ * paths, what answers in the place of the site; and `policy` is the page's content security policy.
  */
 export function serveTests(pack, before = [], { faults = new Map(), policy = readmePolicy } = {}) {
   return serve(async (path, response, request) => {
     response.setHeader("content-security-policy", policy);
-    const [, fault] = [...faults].find(([end]) => path.endsWith(end)) ?? [];
+    const [, fault] = [...faults].find(([pattern]) => pattern.test(path)) ?? [];
     if (fault) return fault(response);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);

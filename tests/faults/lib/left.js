@@ -1,4 +1,4 @@
-// What is in the browser's storage after a fault.
+// What is in the browser after a fault: its storage, and its workers.
 
 import assert from "node:assert/strict";
 
@@ -79,3 +79,8 @@ export const importPack = (page, options = {}) =>
     async (options) => (await failureOf(models.import("/pack/", { name: "apple", ...options }))).code,
     options,
   );
+
+/** Waits until a page has no more than so many workers. */
+export async function noWorkers(page, count = 0) {
+  while (page.workers().length > count) await new Promise((resolve) => page.once("workerdestroyed", resolve));
+}
