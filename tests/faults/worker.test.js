@@ -9,9 +9,14 @@ import { assertTidy, noWorkers } from "./lib/left.js";
 
 /** Everything that starts a worker, and the file that it starts; gives the failure. */
 const ways = {
-  engine: () => failureOf(glassine.createEngine({ model: "mini", device: "cpu" })),
+  engine: () => failureOf(glassine.createEngine({ model: "mini", device: "cpu" }).then((engine) => engine.dispose())),
   models: () => failureOf(models.import(new File([new Uint8Array(100)], "model.safetensors"), { name: "apple" })),
-  compose: () => failureOf(new glassine.Scene(8, 8).flatten()),
+  compose: async () => {
+    const scene = new glassine.Scene(8, 8);
+    const failure = await failureOf(scene.flatten());
+    scene.dispose();
+    return failure;
+  },
 };
 const modules = { engine: /\/glassine_bg\.wasm$/, models: /\/glassine_bg\.wasm$/, compose: /\/compose_bg\.wasm$/ };
 
@@ -43,12 +48,13 @@ for (const [way, module] of Object.entries(modules)) {
     for (const [file, [pattern, type]] of Object.entries(files)) {
       for (const [what, answer] of [...answers, ["noise", noise(type)]]) {
         await t.test(`${file}: ${what}`, async () => {
+          faults.clear();
           faults.set(pattern, answer);
           await assertWorkerFails(page, way);
-          faults.clear();
         });
       }
     }
+    faults.clear();
     const { code } = await page.evaluate(ways[way]);
     assert.equal(code, way === "models" ? "model_damaged" : "none", "it works once the files are there");
   });
