@@ -3,8 +3,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { launch } from "../browser/lib/chromium.js";
 import { open, openTab } from "../browser/lib/open.js";
 import { PackServer } from "../browser/lib/pack.js";
+import { serveTests } from "../browser/lib/site.js";
 import { checkpointFolder, giveFiles } from "./lib/files.js";
 import { kill } from "./lib/kill.js";
 import { randomOf, times } from "./lib/random.js";
@@ -112,4 +114,23 @@ test("a tab killed while generating", async (t) => {
   }
   assert.equal(await page.evaluate(generate), 1);
   t.diagnostic(`${times(3)} tabs killed within ${Math.round(takes)} ms`);
+});
+
+test("a model that is stored is there when the browser was killed the moment after", async (t) => {
+  const pack = new PackServer();
+  const site = await serveTests(pack);
+  const killed = await launch("none");
+  let page = await openTab(t, killed.browser, site.url);
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  const gone = new Promise((resolve) => killed.browser.once("disconnected", resolve));
+  killed.browser.process().kill("SIGKILL");
+  await gone;
+
+  const { browser, close } = await launch("none", killed.profile);
+  t.after(async () => {
+    await close();
+    await site.close();
+  });
+  page = await openTab(t, browser, site.url);
+  assert.equal((await assertTidy(page)).length, 1);
 });

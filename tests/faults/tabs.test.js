@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open, openTab } from "../browser/lib/open.js";
-import { PackServer } from "../browser/lib/pack.js";
+import { PackServer, send } from "../browser/lib/pack.js";
 import { assertTidy, importPack } from "./lib/left.js";
 import { randomOf, times } from "./lib/random.js";
 
@@ -96,4 +96,74 @@ test("two tabs import, remove and replace one model at the same moment", async (
     }
   }
   t.diagnostic(`${count} pairs`);
+});
+
+/** Starts an import that the server does not end before `go` is called. */
+async function startImport(page, pack) {
+  let held;
+  const asked = new Promise((resolve) => {
+    pack.faults.set(second, async (response, bytes) => {
+      await new Promise((go) => {
+        held = go;
+        resolve();
+      });
+      pack.faults.clear();
+      send(response, bytes);
+    });
+  });
+  await page.evaluate(() => (window.importing = failureOf(models.import("/pack/", { name: "apple" }))) && undefined);
+  await asked;
+  return () => held();
+}
+
+test("of two tabs that import a model, the second waits and finds it complete", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const other = await openTab(t, page.browser(), page.url());
+  const go = await startImport(page, pack);
+  await other.evaluate(() => {
+    window.phases = [];
+    window.importing = failureOf(
+      models.import("/pack/", { name: "apple", onProgress: ({ phase }) => phases.push(phase) }),
+    );
+  });
+  await other.waitForFunction(() => phases.includes("waiting"));
+  go();
+  for (const tab of [page, other]) assert.equal((await tab.evaluate(() => importing)).code, "none");
+  assert.equal(pack.requests.filter(({ name }) => name !== "manifest.json").length, 3, "each shard is fetched once");
+  await assertTidy(other);
+});
+
+test("loading and removing in one tab wait for an import in another", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
+  pack.changeShard(second);
+  const other = await openTab(t, page.browser(), page.url());
+  const go = await startImport(page, pack);
+  await other.evaluate(() => {
+    window.order = [];
+    window.loading = glassine
+      .createEngine({ model: "apple", device: "cpu", onProgress: () => order.push("loading") })
+      .then(() => order.push("loaded"));
+  });
+  const waiting = (count) =>
+    other.waitForFunction(async (count) => (await navigator.locks.query()).pending.length === count, {}, count);
+  await waiting(1);
+  await other.evaluate(() => {
+    window.removing = models.remove("apple").then(() => order.push("removed"));
+    window.controller = new AbortController();
+    window.stopping = failureOf(models.remove("apple", { signal: controller.signal }));
+  });
+  await waiting(3);
+  const stopped = await other.evaluate(() => {
+    controller.abort();
+    return stopping;
+  });
+  assert.equal(stopped.code, "aborted");
+  assert.deepEqual(await other.evaluate(() => order), []);
+  go();
+  assert.equal((await page.evaluate(() => importing)).code, "none");
+  const order = await other.evaluate(() => Promise.all([loading, removing]).then(() => order));
+  assert.deepEqual([...new Set(order)], ["loading", "loaded", "removed"]);
 });

@@ -13,7 +13,7 @@ let calls = 0;
 
 function count() {
   calls += 1;
-  if (calls % 100 === 0) channel.postMessage(calls);
+  if (calls % 10 === 0) channel.postMessage(calls);
   // No memory is of this size: what Rust makes of the request is its abort.
   if (calls === trap) exports.__wbindgen_malloc(-8, 8);
 }
