@@ -66,25 +66,6 @@ test("aborting a request that waits takes it out of the queue", async (t) => {
   assert.equal(result.started, false);
 });
 
-test("a signal that has already fired, and one that fires while the model loads", async (t) => {
-  const page = await open(t);
-  const [already, loading, generating] = await page.evaluate(async () => {
-    const already = await failureOf(glassine.createEngine({ model: "mini", signal: AbortSignal.abort() }));
-    const controller = new AbortController();
-    const loading = await failureOf(
-      glassine.createEngine({ model: "mini", signal: controller.signal, onProgress: () => controller.abort() }),
-    );
-    const engine = await glassine.createEngine({ model: "mini" });
-    const generating = await failureOf(engine.generate({ prompt: "a red apple", signal: AbortSignal.abort() }));
-    return [already, loading, generating];
-  });
-  for (const failure of [already, loading, generating]) {
-    assert.equal(failure.code, "aborted");
-    assert.equal(failure.name, "AbortError");
-  }
-  assert.equal(page.workers().length, 1, "an engine that was not made leaves no worker");
-});
-
 test("disposing an engine rejects what is not finished", async (t) => {
   const page = await open(t);
   const { running, waiting, after } = await page.evaluate(async () => {
@@ -106,4 +87,23 @@ test("disposing an engine rejects what is not finished", async (t) => {
   assert.equal(waiting.code, "disposed");
   assert.equal(after.code, "disposed");
   if (page.workers().length > 0) await new Promise((resolve) => page.once("workerdestroyed", resolve));
+});
+
+test("a signal that has already fired, and one that fires while the model loads", async (t) => {
+  const page = await open(t);
+  const [already, loading, generating] = await page.evaluate(async () => {
+    const already = await failureOf(glassine.createEngine({ model: "mini", signal: AbortSignal.abort() }));
+    const controller = new AbortController();
+    const loading = await failureOf(
+      glassine.createEngine({ model: "mini", signal: controller.signal, onProgress: () => controller.abort() }),
+    );
+    const engine = await glassine.createEngine({ model: "mini" });
+    const generating = await failureOf(engine.generate({ prompt: "a red apple", signal: AbortSignal.abort() }));
+    return [already, loading, generating];
+  });
+  for (const failure of [already, loading, generating]) {
+    assert.equal(failure.code, "aborted");
+    assert.equal(failure.name, "AbortError");
+  }
+  assert.equal(page.workers().length, 1, "an engine that was not made leaves no worker");
 });
