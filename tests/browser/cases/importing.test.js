@@ -149,6 +149,8 @@ const sha256Of = (page) =>
     return engine.info.sha256;
   });
 
+const status = (code) => (response) => response.writeHead(code).end();
+
 test("a new version replaces the old one, which works until the new one is whole", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });

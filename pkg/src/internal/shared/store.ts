@@ -193,7 +193,7 @@ export async function findStored(name: string): Promise<{ folder: ModelFolder; r
 
 /** Whether the import that began this record has come to its end. */
 export function isComplete(record: ModelRecord | undefined): record is CompleteRecord {
-  return typeof record?.manifest === "string";
+  return /^[0-9a-f]{64}$/.test(String(record?.manifest));
 }
 
 /** Files that are being opened: Chromium forgets to answer for one that is collected as garbage meanwhile. */
