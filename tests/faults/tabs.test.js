@@ -11,8 +11,9 @@ const second = "shard-00002.safetensors";
 
 /** What a tab may do with the model, and how it may fail while the other does the same. */
 const doings = {
-  import: ["none"],
-  aborted: ["none", "aborted"],
+  // What the pack's server has can be another version before all of one has arrived.
+  import: ["none", "model_damaged"],
+  aborted: ["none", "aborted", "model_damaged"],
   remove: ["none"],
   verify: ["none", "model_not_found"],
   repair: ["none", "model_not_found"],
