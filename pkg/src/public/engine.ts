@@ -248,7 +248,7 @@ export class Engine {
       guidance,
       sampler,
       clipSkip,
-      ...Object.fromEntries(set),
+      ...Object.fromEntries(given),
       mode: latent.mode,
       width: latent.width * 8,
       height: latent.height * 8,

@@ -1,4 +1,4 @@
-// An AbortSignal stops whatever it was given to.
+// An AbortSignal stops whatever it was given to, and disposing an engine all that it does.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -65,6 +65,29 @@ test("aborting a request that waits takes it out of the queue", async (t) => {
   assert.equal(result.failure.code, "aborted");
   assert.ok(result.early, "it does not wait for the request before it");
   assert.equal(result.started, false);
+});
+
+test("disposing an engine rejects what is not finished", async (t) => {
+  const page = await open(t);
+  const { running, waiting, after } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini" });
+    let running;
+    await new Promise((resolve) => {
+      running = failureOf(engine.generate({ prompt: "a red apple", steps: 100, onProgress: resolve }));
+    });
+    const waiting = failureOf(engine.generate({ prompt: "a pear" }));
+    await engine[Symbol.asyncDispose]();
+    await engine.dispose();
+    return {
+      running: await running,
+      waiting: await waiting,
+      after: await failureOf(engine.generate({ prompt: "a plum" })),
+    };
+  });
+  assert.equal(running.code, "disposed");
+  assert.equal(waiting.code, "disposed");
+  assert.equal(after.code, "disposed");
+  if (page.workers().length > 0) await new Promise((resolve) => page.once("workerdestroyed", resolve));
 });
 
 test("a signal that has already fired, and one that fires while the model loads", async (t) => {

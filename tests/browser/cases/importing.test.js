@@ -1,10 +1,9 @@
-// A pack is imported by URL into the browser's storage, whatever its server does.
+// A pack is imported by URL into the browser's storage.
 
 import assert from "node:assert/strict";
-import { EventEmitter, once } from "node:events";
 import { test } from "node:test";
 import { open, openTab } from "../lib/open.js";
-import { breakOff, hangUp, PackServer, send, sendPage, stall } from "../lib/pack.js";
+import { hangUp, PackServer, send, stall } from "../lib/pack.js";
 
 const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
 
@@ -142,116 +141,6 @@ test("aborting leaves what is complete for the next import", async (t) => {
   assert.deepEqual(pack.shardsAskedFor, [second]);
 });
 
-/**
- * Opens a page, and gives with it a fault: half of a file is sent, and the connection broken once the
- * worker has read so many bytes of shards since it started.
- */
-async function openToBreakOff(t, pack) {
-  const page = await open(t, { pack, before: ["reads"] });
-  const reads = new EventEmitter();
-  let read = 0;
-  await page.exposeFunction("noteRead", (bytes) => {
-    read = bytes;
-    reads.emit("more");
-  });
-  await page.evaluate(() => {
-    window.reads = new BroadcastChannel("reads");
-    reads.onmessage = ({ data }) => noteRead(data);
-  });
-  const breakOffAfter = (bytes) => (response, file) => {
-    const wait = async () => {
-      while (read < bytes) await once(reads, "more");
-      response.destroy();
-    };
-    stall(wait)(response, file);
-  };
-  return { page, breakOffAfter };
-}
-
-test("what may pass is tried again, from where it stopped if the server can", async (t) => {
-  const pack = new PackServer();
-  const { page, breakOffAfter } = await openToBreakOff(t, pack);
-  const sizes = pack.manifest.shards.map(({ bytes }) => bytes);
-  const half = sizes.map((bytes) => Math.floor(bytes / 2));
-  const onFirst = (fault, then) => {
-    let begun = false;
-    return (...args) => (begun ? then(...args) : ((begun = true), fault(...args)));
-  };
-  const busy = (response) => response.writeHead(503).end();
-  pack.faults.set(small, onFirst(busy, send));
-  pack.faults.set(first, onFirst(breakOffAfter(sizes[0] + half[1]), send));
-  // This server does not know ranges, and starts again.
-  const startAgain = (response, bytes) => send(response, bytes);
-  pack.faults.set(second, onFirst(breakOffAfter(sizes[0] + sizes[1] + half[2]), startAgain));
-
-  const { failure, events } = await importPack(page, { concurrency: 1 });
-  assert.equal(failure.code, "none", failure.message);
-  assert.equal(assertMonotone(events, "downloading", "loadedBytes").at(-1), pack.bytes);
-  assert.equal(pack.requests.filter(({ name }) => name === small).length, 2);
-  for (const [name, bytes] of [[first, half[1]], [second, half[2]]]) {
-    const ranges = pack.requests.filter((request) => request.name === name).map(({ range }) => range);
-    assert.deepEqual(ranges, [undefined, `bytes=${bytes}-`]);
-  }
-});
-
-test("a rest that does not belong to its beginning is thrown away", async (t) => {
-  const pack = new PackServer();
-  const { page, breakOffAfter } = await openToBreakOff(t, pack);
-  const [before, bytes] = pack.manifest.shards.map(({ bytes }) => bytes);
-  const half = Math.floor(bytes / 2);
-  const other = (response, bytes, range) => send(response, Buffer.alloc(bytes.length), range);
-  const all = (response, bytes) => response.writeHead(206, { "content-length": bytes.length }).end(bytes);
-  const answers = [breakOffAfter(before + half), other, breakOffAfter(before + bytes + half), all, send];
-  pack.faults.set(first, (...args) => answers.shift()(...args));
-  const { failure } = await importPack(page, { concurrency: 1 });
-  assert.equal(failure.code, "none", failure.message);
-  assert.deepEqual(answers, []);
-});
-
-const redirect = (response) => response.writeHead(302, { location: "/" }).end();
-const shorter = (response, bytes) => send(response, bytes.subarray(1));
-const longer = (response, bytes) => send(response, Buffer.concat([bytes, Buffer.alloc(1)]));
-const flipped = (response, bytes) => {
-  const copy = Buffer.from(bytes);
-  copy[1000] ^= 1;
-  send(response, copy);
-};
-const status = (code) => (response) => response.writeHead(code).end();
-
-const faults = [
-  ["a web page instead of the manifest", "manifest.json", sendPage, "model_not_found", /web page/],
-  ["a manifest that is none", "manifest.json", (response) => send(response, Buffer.from("{}")), "model_damaged", /manifest/],
-  ["half a manifest", "manifest.json", breakOff, "network", /manifest/],
-  ["a web page instead of a shard", first, sendPage, "model_not_found", /web page/],
-  ["a redirect to a web page", first, redirect, "model_not_found", /web page/],
-  ["a shard that is not there", first, status(404), "model_not_found", /404/],
-  ["a shard that may not be read", first, status(403), "network", /403/],
-  ["a shard that is too short", first, shorter, "model_damaged", /bytes/],
-  ["a shard that is too long", first, longer, "model_damaged", /bytes/],
-  ["a shard with one wrong bit", first, flipped, "model_damaged", /SHA-256/],
-  ["a shard whose connection always breaks", first, breakOff, "network", /shard-00002/],
-];
-
-test("a server's faults are named, damage nothing, and cost no more than the shard", async (t) => {
-  const pack = new PackServer();
-  const page = await open(t, { pack });
-  for (const [what, name, fault, code, message] of faults) {
-    await t.test(what, async () => {
-      pack.faults.set(name, fault);
-      const { failure } = await importPack(page);
-      assert.equal(failure.code, code, failure.message);
-      assert.match(failure.message, message);
-      assert.ok(failure.hint.length > 0);
-      assert.ok((await listed(page)).every(({ complete }) => !complete));
-      pack.faults.clear();
-    });
-  }
-  pack.requests.length = 0;
-  const { failure } = await importPack(page);
-  assert.equal(failure.code, "none", failure.message);
-  assert.ok(pack.shardsAskedFor.includes(first), "nothing of the bad shard was kept");
-});
-
 /** The SHA-256 by which an engine knows the model "apple". */
 const sha256Of = (page) =>
   page.evaluate(async () => {
@@ -259,6 +148,8 @@ const sha256Of = (page) =>
     await engine.dispose();
     return engine.info.sha256;
   });
+
+const status = (code) => (response) => response.writeHead(code).end();
 
 test("a new version replaces the old one, which works until the new one is whole", async (t) => {
   const pack = new PackServer();
@@ -279,24 +170,6 @@ test("a new version replaces the old one, which works until the new one is whole
   assert.notEqual(await sha256Of(page), old);
   const [after] = await listed(page);
   assert.ok(Math.abs(after.bytes - before.bytes) < 1000, "nothing is left of the old version");
-});
-
-test("a new version whose manifest finds no room leaves the old one as it was", async (t) => {
-  const pack = new PackServer();
-  const page = await open(t, { pack, before: ["full-disk"] });
-  await importPack(page);
-  const old = await sha256Of(page);
-
-  pack.changeShard(second);
-  pack.rename("unstorable");
-  assert.equal((await importPack(page)).failure.code, "quota_exceeded");
-  pack.requests.length = 0;
-  assert.equal(await sha256Of(page), old);
-  assert.deepEqual(pack.requests, [], "nothing of it has to be fetched");
-
-  await page.evaluate(() => models.remove("apple"));
-  assert.equal((await importPack(page)).failure.code, "quota_exceeded");
-  assert.deepEqual((await listed(page)).map(({ complete }) => complete), [false]);
 });
 
 async function setQuota(page, quotaSize) {

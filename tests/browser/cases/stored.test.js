@@ -1,11 +1,9 @@
-// A stored model is loaded, checked, mended, removed, and shared between tabs.
+// A stored model is loaded, checked, mended and removed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { launch } from "../lib/chromium.js";
 import { open, openTab } from "../lib/open.js";
-import { hangUp, PackServer, send, stall } from "../lib/pack.js";
-import { serveTests } from "../lib/site.js";
+import { hangUp, PackServer, stall } from "../lib/pack.js";
 
 const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
 
@@ -160,25 +158,6 @@ test("a removed model is gone", async (t) => {
   assert.deepEqual(pack.requests, []);
 });
 
-test("a model that is stored is there when the browser was killed the moment after", async (t) => {
-  const pack = new PackServer();
-  const site = await serveTests(pack);
-  const killed = await launch("none");
-  let page = await openTab(t, killed.browser, site.url);
-  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
-  const gone = new Promise((resolve) => killed.browser.once("disconnected", resolve));
-  killed.browser.process().kill("SIGKILL");
-  await gone;
-
-  const { browser, close } = await launch("none", killed.profile);
-  t.after(async () => {
-    await close();
-    await site.close();
-  });
-  page = await openTab(t, browser, site.url);
-  assert.deepEqual(await verify(page), whole);
-});
-
 test("an engine whose model was replaced meanwhile takes up the new one, and says so", async (t) => {
   const { pack, page } = await openWithModel(t);
   await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "apple", device: "cpu" })));
@@ -199,76 +178,6 @@ test("an engine whose model was replaced meanwhile takes up the new one, and say
   assert.notEqual(known[0], newest);
   assert.equal(known[1], newest);
   assert.equal(recipe.model, `sha256:${newest}`);
-});
-
-/** Starts an import that the server does not end before `go` is called. */
-async function startImport(page, pack) {
-  let held;
-  const asked = new Promise((resolve) => {
-    pack.faults.set(second, async (response, bytes) => {
-      await new Promise((go) => {
-        held = go;
-        resolve();
-      });
-      pack.faults.clear();
-      send(response, bytes);
-    });
-  });
-  await page.evaluate(() => (window.importing = failureOf(models.import("/pack/", { name: "apple" }))) && undefined);
-  await asked;
-  return () => held();
-}
-
-test("of two tabs that import a model, the second waits and finds it complete", async (t) => {
-  const pack = new PackServer();
-  const page = await open(t, { pack });
-  const other = await openTab(t, page.browser(), page.url());
-  const go = await startImport(page, pack);
-  await other.evaluate(() => {
-    window.phases = [];
-    window.importing = failureOf(
-      models.import("/pack/", { name: "apple", onProgress: ({ phase }) => phases.push(phase) }),
-    );
-  });
-  await other.waitForFunction(() => phases.includes("waiting"));
-  go();
-  for (const tab of [page, other]) assert.equal((await tab.evaluate(() => importing)).code, "none");
-  assert.equal(pack.requests.filter(({ name }) => name !== "manifest.json").length, 3, "each shard is fetched once");
-  assert.deepEqual(await verify(other), whole);
-});
-
-test("loading and removing in one tab wait for an import in another", async (t) => {
-  const pack = new PackServer();
-  const page = await open(t, { pack });
-  await page.evaluate(() => models.import("/pack/", { name: "apple" }));
-  pack.changeShard(second);
-  const other = await openTab(t, page.browser(), page.url());
-  const go = await startImport(page, pack);
-  await other.evaluate(() => {
-    window.order = [];
-    window.loading = glassine
-      .createEngine({ model: "apple", device: "cpu", onProgress: () => order.push("loading") })
-      .then(() => order.push("loaded"));
-  });
-  const waiting = (count) =>
-    other.waitForFunction(async (count) => (await navigator.locks.query()).pending.length === count, {}, count);
-  await waiting(1);
-  await other.evaluate(() => {
-    window.removing = models.remove("apple").then(() => order.push("removed"));
-    window.controller = new AbortController();
-    window.stopping = failureOf(models.remove("apple", { signal: controller.signal }));
-  });
-  await waiting(3);
-  const stopped = await other.evaluate(() => {
-    controller.abort();
-    return stopping;
-  });
-  assert.equal(stopped.code, "aborted");
-  assert.deepEqual(await other.evaluate(() => order), []);
-  go();
-  assert.equal((await page.evaluate(() => importing)).code, "none");
-  const order = await other.evaluate(() => Promise.all([loading, removing]).then(() => order));
-  assert.deepEqual([...new Set(order)], ["loading", "loaded", "removed"]);
 });
 
 test("two tabs that find the same damage fetch the shard once", async (t) => {

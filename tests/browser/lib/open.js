@@ -5,11 +5,11 @@ import { serveTests } from "./site.js";
 /**
  * Opens the test page (see `openTestPage`) for the length of one test, or of a file of them, in the
  * file's browser. Its site is the test's own, and so is all that the browser stores for it. Under
- * /pack/ is `pack`: a model's folder, or what a pack server answers. `before` is for the worker: see
- * `serveTests`.
+ * /pack/ is `pack`: a model's folder, or what a pack server answers. `before`, `faults` and `policy` are for the
+ * site: see `serveTests`.
  */
-export async function open(t, { gpu = "none", pack, before } = {}) {
-  const site = await serveTests(pack, before);
+export async function open(t, { gpu = "none", pack, before, ...faults } = {}) {
+  const site = await serveTests(pack, before, faults);
   t.after(() => site.close());
   return openTab(t, await sharedBrowser(gpu), site.url);
 }

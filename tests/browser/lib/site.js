@@ -31,7 +31,7 @@ Object.assign(window, { glassine, models });
 `;
 
 // What the README says a strict page has to allow, and the address that no test server has.
-const policy = [
+export const readmePolicy = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "worker-src 'self'",
@@ -40,11 +40,15 @@ const policy = [
 
 /**
  * Serves the package's own test page and, under /pack/, a model's folder or a pack server's files.
- * `before` names the scripts in lib/worker that the package's workers are to run before themselves.
+ * `before` names the scripts in lib/worker that the package's workers are to run before themselves, each with
+ * what it is told after a question mark; it may change while the site is served. `faults` has, by a pattern of
+ * paths, what answers in the place of the site; and `policy` is the page's content security policy.
  */
-export function serveTests(pack, before = []) {
+export function serveTests(pack, before = [], { faults = new Map(), policy = readmePolicy } = {}) {
   return serve(async (path, response, request) => {
     response.setHeader("content-security-policy", policy);
+    const [, fault] = [...faults].find(([pattern]) => pattern.test(path)) ?? [];
+    if (fault) return fault(response);
     if (path === "/") return send(response, 200, "text/html", page);
     if (path === "/page.js") return send(response, 200, "text/javascript", script);
     const worker = path.match(/^\/glassine\/(dist\/internal\/worker\/(?:engine|models)\.js)$/)?.[1];
@@ -108,7 +112,7 @@ async function sendFile(response, file) {
 }
 
 async function sendWorker(response, file, before) {
-  const imports = before.map((name) => `import "${workerPrefix}${name}.js";\n`).join("");
+  const imports = before.map((name) => `import "${workerPrefix}${name.replace(/(?=\?|$)/, ".js")}";\n`).join("");
   send(response, 200, types[".js"], imports + (await readFile(join(packageFolder, file), "utf8")));
 }
 

@@ -60,7 +60,7 @@ export class ModelFolder {
 
   /** The folder of that name, made if there is none. */
   static async create(name: string): Promise<ModelFolder> {
-    const models = await createModels();
+    const models = await createModels(name);
     try {
       return new ModelFolder(name, await models.getDirectoryHandle(name, { create: true }));
     } catch (cause) {
@@ -255,7 +255,7 @@ function parseList(bytes: Uint8Array<ArrayBuffer>): string[] {
 
 /** Whether the import that began this record has come to its end. */
 export function isComplete(record: ModelRecord | undefined): record is CompleteRecord {
-  return typeof record?.manifest === "string";
+  return /^[0-9a-f]{64}$/.test(String(record?.manifest));
 }
 
 /** Files that are being opened: Chromium forgets to answer for one that is collected as garbage meanwhile. */
@@ -287,13 +287,14 @@ async function findModels(): Promise<FileSystemDirectoryHandle | undefined> {
   return orUndefined(own?.getDirectoryHandle("models"));
 }
 
-async function createModels(): Promise<FileSystemDirectoryHandle> {
+/** The folder of all models, made for the model `name` if there is none. */
+async function createModels(name: string): Promise<FileSystemDirectoryHandle> {
   try {
     const root = await navigator.storage.getDirectory();
     const own = await root.getDirectoryHandle("glassine", { create: true });
     return await own.getDirectoryHandle("models", { create: true });
   } catch (cause) {
-    throw storageUnavailable(cause);
+    throw isQuotaExceeded(cause) ? writeError(name, 0, cause) : storageUnavailable(cause);
   }
 }
 
@@ -309,8 +310,12 @@ async function orUndefined<T>(promise: Promise<T> | undefined): Promise<T | unde
   return promise?.catch(() => undefined);
 }
 
+function isQuotaExceeded(cause: unknown): boolean {
+  return cause instanceof DOMException && cause.name === "QuotaExceededError";
+}
+
 function writeError(name: string, bytes: number, cause: unknown): GlassineError {
-  if (cause instanceof DOMException && cause.name === "QuotaExceededError") {
+  if (isQuotaExceeded(cause)) {
     return new GlassineError("quota_exceeded", `the browser's storage was full before another ${bytes} bytes of ${name}`, {
       hint: "Remove other models or free space on the disk, then import again: it goes on where it stopped.",
       recoverable: true,

@@ -73,12 +73,13 @@ async function repairManifest(
   signal: AbortSignal,
 ): Promise<Manifest> {
   if (origin === undefined) throw madeOfFiles(folder.name);
-  const url = new URL(manifestFile, origin);
-  const bytes = await fetchBytes(url, { signal, cache: "no-cache" }).catch((cause: unknown) => {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    // A damaged record can have anything as its origin.
+    bytes = await fetchBytes(new URL(manifestFile, origin), { signal, cache: "no-cache" });
+    if ((await sha256(bytes)) !== manifest) throw new Error("there is another version of it now");
+  } catch (cause) {
     throw cannotRepair(folder.name, origin, cause);
-  });
-  if ((await sha256(bytes)) !== manifest) {
-    throw cannotRepair(folder.name, origin, new Error("there is another version of it now"));
   }
   await folder.write(manifest, bytes);
   return parseManifest(bytes, folder.name);

@@ -1,11 +1,13 @@
 // Runs in the package's worker, before it: what the page posts to the channel "gpu-faults" happens to the
-// worker's GPU devices.
+// worker's GPU device, as soon as it has one.
 
-const devices = [];
+let found;
+const device = new Promise((resolve) => (found = resolve));
 const { requestDevice } = GPUAdapter.prototype;
 GPUAdapter.prototype.requestDevice = async function (descriptor) {
   const device = await requestDevice.call(this, descriptor);
-  devices.push(device);
+  // The engine has to have heard of it first.
+  setTimeout(found, 0, device);
   return device;
 };
 
@@ -17,4 +19,4 @@ const faults = {
   },
 };
 
-new BroadcastChannel("gpu-faults").onmessage = ({ data }) => devices.forEach(faults[data]);
+new BroadcastChannel("gpu-faults").onmessage = ({ data }) => device.then(faults[data]);
