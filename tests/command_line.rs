@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use glassine::image::Picture;
 use glassine::pack::AdapterKind;
 use support::{Tensors, companions, golden, model};
 
@@ -543,4 +544,102 @@ fn a_scene_is_flattened() {
     }
     let output = glassine(&["compose", text(&scene), "--out", "scene.jpg"]);
     assert_fails(&output, 2, &["scene.jpg", ".ora"]);
+}
+
+#[test]
+fn several_pictures_have_numbers_and_the_next_seeds() {
+    let (pack, folder) = (packed(), model::scratch().join("several"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (out, dump) = (folder.join("o.png"), folder.join("o.safetensors"));
+    let run = |more: &[&str]| {
+        let common = [
+            "generate",
+            "--model",
+            text(&pack),
+            "--prompt",
+            "a cat",
+            "--mode",
+            "opaque",
+        ];
+        let size = [
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--steps",
+            "1",
+            "--out",
+            text(&out),
+        ];
+        glassine(&[&common[..], &size, more].concat())
+    };
+    let several = run(&["--seed", "4", "--count", "2", "--dump", text(&dump)]);
+    assert!(
+        several.status.success(),
+        "{}",
+        String::from_utf8_lossy(&several.stderr)
+    );
+    assert!(!out.exists());
+    let picture = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let (first, second) = (picture("o.0.png"), picture("o.1.png"));
+    assert!(folder.join("o.0.safetensors").is_file() && folder.join("o.1.safetensors").is_file());
+    assert!(run(&["--seed", "5"]).status.success());
+    assert_eq!(picture("o.png"), second);
+    assert_ne!(first, second);
+    assert_fails(&run(&["--count", "0"]), 2, &["count of 0", "1 to"]);
+
+    // All of a variation is the other seed's picture, and none of it changes nothing.
+    assert!(run(&["--seed", "5", "--variation", "4:0"]).status.success());
+    assert_eq!(picture("o.png"), second);
+    assert!(run(&["--seed", "5", "--variation", "4:1"]).status.success());
+    assert_eq!(picture("o.png"), first);
+    assert!(
+        run(&["--seed", "5", "--variation", "4:0.5"])
+            .status
+            .success()
+    );
+    assert!(picture("o.png") != first && picture("o.png") != second);
+    assert_fails(&run(&["--variation", "4"]), 2, &["SEED:AMOUNT"]);
+    assert_fails(&run(&["--variation", "4:1.5"]), 2, &["1.5", "0 to 1"]);
+}
+
+#[test]
+fn a_second_pass_enlarges_the_first() {
+    let (pack, folder) = (packed(), model::scratch().join("hires"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (out, dump) = (folder.join("o.png"), folder.join("o.safetensors"));
+    let run = |more: &[&str]| {
+        let common = ["generate", "--model", text(&pack), "--prompt", "a cat"];
+        let size = [
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--steps",
+            "2",
+            "--out",
+            text(&out),
+        ];
+        glassine(&[&common[..], &size, more].concat())
+    };
+    let made = run(&["--mode", "opaque", "--hires", "1.9", "--dump", text(&dump)]);
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let picture = Picture::from_file(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!((picture.width, picture.height), (120, 120));
+    let tensors = support::Tensors::load(&dump);
+    assert_eq!(tensors.get("latent.final").shape, [1, 4, 8, 8]);
+    assert_eq!(tensors.get("hires.latent.final").shape, [1, 4, 15, 15]);
+    // Half of two steps.
+    assert!(!tensors.contains("hires.latent.step.1"));
+    assert_fails(&run(&["--mode", "joint", "--hires", "2"]), 2, &["joint"]);
+    assert_fails(&run(&["--hires", "0.5"]), 2, &["0.5", "above 1"]);
+    assert_fails(
+        &run(&["--hires-strength", "0.5"]),
+        2,
+        &["--hires-strength", "--hires"],
+    );
 }

@@ -4,6 +4,7 @@ use super::conditioning::Conditioning;
 use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny, no_encoder};
+use super::hires::{Hires, PassObserver};
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
@@ -141,11 +142,74 @@ impl<S: PackSource> Engine<S> {
         TransparencyDecoder::size_multiple(levels.count()).max(8)
     }
 
-    /// Generates what `request` asks for.
+    /// Generates what `request` asks for. Where the second of two passes fails, the first one's picture
+    /// is kept, and a warning says why.
     ///
     /// # Errors
     /// `bad_option`, `unsupported_mode`, `aborted`, `non_finite`, `device_lost`.
     pub async fn generate(
+        &mut self,
+        request: &Request,
+        observer: &mut impl Observer,
+    ) -> Result<Generation> {
+        match request.hires {
+            Some(hires) => self.generate_twice(request, hires, observer).await,
+            None => self.generate_once(request, observer).await,
+        }
+    }
+
+    async fn generate_twice(
+        &mut self,
+        request: &Request,
+        hires: Hires,
+        observer: &mut impl Observer,
+    ) -> Result<Generation> {
+        let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
+        let size = hires.size((plan.width, plan.height), plan.size_multiple)?;
+        let steps = |request: &Request| -> Result<usize> {
+            Ok(Sampling::new(request, &plan, self.pack.manifest(), Start::default())?.steps())
+        };
+        let blank = Picture {
+            width: 1,
+            height: 1,
+            rgba: vec![0; 4],
+        };
+        let counts = [
+            steps(request)?,
+            steps(&hires.second(request, size, &blank))?,
+        ];
+        let all = (counts[0] + counts[1], 2 * request.decode_passes);
+        let mut first_observer = PassObserver {
+            inner: &mut *observer,
+            done: (0, 0),
+            all,
+        };
+        let mut first = self.generate_once(request, &mut first_observer).await?;
+        let second = hires.second(request, size, &first.layers[0].picture);
+        let mut second_observer = PassObserver {
+            inner: observer,
+            done: (counts[0], request.decode_passes),
+            all,
+        };
+        match self.generate_once(&second, &mut second_observer).await {
+            Ok(mut second) => {
+                let named = second.dump.into_iter();
+                first
+                    .dump
+                    .extend(named.map(|(name, tensor)| (format!("hires.{name}"), tensor)));
+                second.dump = first.dump;
+                Ok(second)
+            }
+            Err(error) if error.code == ErrorCode::Aborted => Err(error),
+            Err(error) => {
+                let kept = format!("the second pass failed, and this is the first one's: {error}");
+                first.warnings.push(kept);
+                Ok(first)
+            }
+        }
+    }
+
+    async fn generate_once(
         &mut self,
         request: &Request,
         observer: &mut impl Observer,

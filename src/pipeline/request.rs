@@ -1,4 +1,5 @@
 use super::control::Control;
+use super::hires::Hires;
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
 use crate::pack::{Manifest, Mode, Role};
@@ -28,6 +29,15 @@ impl Init {
             },
         }
     }
+}
+
+/// Noise of another seed that is mixed in, on the sphere: a little of it varies the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variation {
+    /// The other seed of the first frame's noise; each further frame takes the next.
+    pub seed: u64,
+    /// From 0, which changes nothing, to 1, which is the other seed's picture.
+    pub amount: f64,
 }
 
 /// A request for a picture. Made by [`Request::new`]; the fields are then set one by one, and those
@@ -96,6 +106,10 @@ pub struct Request {
     /// Seed of the first frame's noise, as PyTorch's CPU generator draws it; each further frame
     /// takes the next.
     pub seed: u64,
+    /// Mixes the noise of another seed in.
+    pub variation: Option<Variation>,
+    /// Enlarges the picture in a second pass, in modes `single` and `opaque`.
+    pub hires: Option<Hires>,
     /// Unit normal noise `[frames, 4, height/8, width/8]` to use instead of the seed's.
     pub noise: Option<HostTensor>,
     /// What decodes the latent, and encodes an initial picture where the pack holds both halves of
@@ -140,6 +154,8 @@ impl Request {
             sampler: None,
             convention: None,
             seed: 0,
+            variation: None,
+            hires: None,
             noise: None,
             vae: VaeKind::Full,
             decode_passes: 8,
@@ -178,6 +194,8 @@ pub(super) struct ResolvedRequest {
     pub has_negative_rows: bool,
     pub sampler: SamplerName,
     pub clip_skip: usize,
+    /// Sides are multiples of this.
+    pub size_multiple: usize,
     fit: bool,
 }
 
@@ -208,12 +226,17 @@ impl ResolvedRequest {
         }
         let defaults = &manifest.defaults;
         check_mask(request, mode, manifest)?;
+        check_hires(request, mode)?;
         // Without a crop, a picture is repainted as a whole.
         let whole = request.init_picture();
         let whole = whole.filter(|_| request.mask.is_some() && request.mask_crop.is_none());
         let guidance = request.guidance.unwrap_or(defaults.guidance);
         let embedded = manifest.unet()?.time_cond_proj_dim.is_some();
         let plan = Self {
+            size_multiple: match mode {
+                Mode::Opaque => 8,
+                _ => size_multiple,
+            },
             mode,
             width: request
                 .width
@@ -231,11 +254,7 @@ impl ResolvedRequest {
             clip_skip: request.clip_skip.unwrap_or(defaults.clip_skip),
             fit: request.fit,
         };
-        let multiple = match mode {
-            Mode::Opaque => 8,
-            _ => size_multiple,
-        };
-        plan.check(request, multiple)?;
+        plan.check(request, plan.size_multiple)?;
         manifest.check_clip_skip(plan.clip_skip)?;
         plan.check_frames(request)?;
         request.vae.check(mode, manifest)?;
@@ -284,6 +303,20 @@ impl ResolvedRequest {
                 "a preview every 0 steps is not possible".into(),
                 "use 1 or more".into(),
             );
+        }
+        if let Some(Variation { amount, .. }) = request.variation {
+            if !(0.0..=1.0).contains(&amount) {
+                return bad(
+                    format!("a variation of {amount} is not possible"),
+                    "use a number from 0 to 1".into(),
+                );
+            }
+            if request.noise.is_some() {
+                return bad(
+                    "a variation was asked for beside noise that is given".into(),
+                    "leave one of the two out".into(),
+                );
+            }
         }
         let expected = vec![self.mode.roles().len(), 4, self.height / 8, self.width / 8];
         if let Some(noise) = &request.noise
@@ -435,6 +468,23 @@ fn check_mask(request: &Request, mode: Mode, manifest: &Manifest) -> Result<()> 
             &format!("use 0 to {MAX_SOFTNESS}; 8 is usual"),
         ),
         Some(Init::Picture(_)) => Ok(()),
+    }
+}
+
+/// A second pass is for one frame, of which nothing is held.
+fn check_hires(request: &Request, mode: Mode) -> Result<()> {
+    let refused =
+        |message: String, hint: &str| Err(Error::new(ErrorCode::BadOption, message, hint));
+    match request.hires {
+        Some(_) if !matches!(mode, Mode::Single | Mode::Opaque) => refused(
+            format!("mode {mode} cannot be enlarged in a second pass"),
+            "use mode single or opaque",
+        ),
+        Some(_) if request.mask.is_some() => refused(
+            "a second pass was asked for beside a mask".into(),
+            "leave one of the two out",
+        ),
+        _ => Ok(()),
     }
 }
 

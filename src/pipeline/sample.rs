@@ -8,7 +8,7 @@ use super::guidance::Guidance;
 use super::networks::Networks;
 use super::observer::{Event, Observer};
 use super::repaint::{Hold, Repaint};
-use super::request::{Request, ResolvedRequest};
+use super::request::{Request, ResolvedRequest, Variation};
 use crate::pack::Manifest;
 use crate::pack::Mode;
 use crate::sampling::{Convention, ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
@@ -89,6 +89,11 @@ impl<'a> Sampling<'a> {
         })
     }
 
+    /// Steps that are run.
+    pub fn steps(&self) -> usize {
+        self.sampler.steps()
+    }
+
     /// What the prompts are at each step that is run, in tokens.
     pub fn prompts(
         &self,
@@ -129,7 +134,18 @@ impl<'a> Sampling<'a> {
         let frames = plan.mode.roles().len();
         let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
         let mut draw = frame_noise(request.seed, &shape);
-        let drawn = draw();
+        let drawn = match request.variation {
+            Some(Variation { seed, amount }) => {
+                let other = frame_noise(seed, &shape)();
+                let frame = shape[1..].iter().product();
+                let frames = draw();
+                let frames = frames.chunks(frame).zip(other.chunks(frame));
+                frames
+                    .flat_map(|(one, other)| on_sphere(one, other, amount))
+                    .collect()
+            }
+            None => draw(),
+        };
         let noise = request
             .noise
             .as_ref()
@@ -263,6 +279,26 @@ fn frame_noise(seed: u64, shape: &[usize]) -> impl FnMut() -> Vec<f32> + use<> {
             .map(|generator| generator.normal(length));
         frames.collect::<Vec<_>>().concat()
     }
+}
+
+/// The place `amount` of the way from one noise to another on the sphere (slerp).
+fn on_sphere(from: &[f32], to: &[f32], amount: f64) -> Vec<f32> {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        let pairs = a.iter().zip(b);
+        pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    let cosine = dot(from, to) / (dot(from, from) * dot(to, to)).sqrt();
+    let angle = cosine.clamp(-1.0, 1.0).acos();
+    // Between directions that are nearly the same, the way is straight.
+    let (keep, take) = match angle.sin() {
+        sine if sine < 1e-3 => (1.0 - amount, amount),
+        sine => (
+            ((1.0 - amount) * angle).sin() / sine,
+            (amount * angle).sin() / sine,
+        ),
+    };
+    let mix = |(from, to): (&f32, &f32)| (keep * f64::from(*from) + take * f64::from(*to)) as f32;
+    from.iter().zip(to).map(mix).collect()
 }
 
 pub(super) fn aborted() -> Error {

@@ -8,7 +8,7 @@ use glassine::internals::weights::{Dtype, HostTensor, SafetensorsFile, write_saf
 use glassine::pack::{Checkpoint, Component, Lora};
 use serde_json::{Value, json};
 
-use super::{golden, copied_bytes, model};
+use super::{copied_bytes, golden, model};
 
 /// A LoRA file's tensors and metadata.
 #[derive(Clone, Default)]

@@ -199,6 +199,18 @@ pub struct Generate {
     /// Seed of the noise.
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
     pub seed: u64,
+    /// Mix the noise of another seed in, from 0, nothing of it, to 1.
+    #[arg(long, value_name = "SEED:AMOUNT")]
+    pub variation: Option<String>,
+    /// How many pictures to make, each with the next seed; written as FILE.0.png, FILE.1.png and so on.
+    #[arg(long)]
+    pub count: Option<usize>,
+    /// Enlarge the picture by this in a second pass, in modes single and opaque.
+    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
+    pub hires: Option<f64>,
+    /// How much of the enlarged picture is given up, above 0 and at most 1; 0.5 if left out.
+    #[arg(long, value_name = "STRENGTH", allow_negative_numbers = true)]
+    pub hires_strength: Option<f64>,
     /// Unit normal noise to use instead, as tensor `noise`.
     #[arg(long)]
     pub noise: Option<PathBuf>,

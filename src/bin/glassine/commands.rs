@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
-    Control, Embedding, Engine, Init, Latent, LoadOptions, Mode, Request, VaeKind, needed_by,
+    Control, Embedding, Engine, Generation, Hires, Init, Latent, LoadOptions, Mode, Request,
+    VaeKind, Variation, needed_by,
 };
 use glassine::{Error, ErrorCode, Result};
 
@@ -108,7 +109,7 @@ async fn generate(arguments: Generate) -> Result<()> {
     let loras = arguments.loras.iter().map(|lora| split_lora(lora));
     let loras = loras.collect::<Result<Vec<_>>>()?;
     let outputs = outputs(&arguments, &loras)?;
-    let request = request(&arguments)?;
+    let mut request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
     let loras = loras
@@ -118,19 +119,31 @@ async fn generate(arguments: Generate) -> Result<()> {
     let mut options = LoadOptions::default();
     options.loras = loras;
     let mut engine = Engine::open(source, device, options).await?;
-    let generation = engine.generate(&request, &mut progress).await?;
+    let mut contents = Vec::new();
+    for index in 0..arguments.count.unwrap_or(1) {
+        let mut generation = engine.generate(&request, &mut progress).await?;
+        if index == 0 {
+            tell(&generation);
+        }
+        for layer in &generation.layers {
+            contents.push(layer.picture.to_png()?);
+        }
+        if arguments.dump.is_some() {
+            contents.push(files::tensors_file(&std::mem::take(&mut generation.dump)));
+        }
+        request.seed = request.seed.wrapping_add(generation.layers.len() as u64);
+    }
+    outputs.write(contents)
+}
+
+/// What the request's author should know of a result.
+fn tell(generation: &Generation) {
     for warning in &generation.warnings {
         eprintln!("warning: {warning}");
     }
     if !generation.embeddings.is_empty() {
         eprintln!("embeddings: {}", generation.embeddings.join(", "));
     }
-    let pictures = generation.layers.iter().map(|layer| layer.picture.to_png());
-    let mut contents = pictures.collect::<Result<Vec<_>>>()?;
-    if arguments.dump.is_some() {
-        contents.push(files::tensors_file(&generation.dump));
-    }
-    outputs.write(contents)
 }
 
 /// Refuses options for a picture that is not given.
@@ -146,6 +159,8 @@ fn check_used(arguments: &Generate) -> Result<()> {
         ("--keep-alpha", arguments.keep_alpha),
     ];
     needed_by("--mask", arguments.mask.is_some(), &mask)?;
+    let hires = [("--hires-strength", arguments.hires_strength.is_some())];
+    needed_by("--hires", arguments.hires.is_some(), &hires)?;
     let control = [
         ("--control-scale", arguments.control_scale.is_some()),
         ("--control-start", arguments.control_start.is_some()),
@@ -154,24 +169,50 @@ fn check_used(arguments: &Generate) -> Result<()> {
     needed_by("--control", arguments.control.is_some(), &control)
 }
 
-/// What is to be written: one layer to FILE itself, several to FILE.ROLE.png beside it, then the dump.
+/// The most pictures of one command.
+const MAX_COUNT: usize = 1000;
+
+/// What is to be written: one layer to FILE itself, several to FILE.ROLE.png beside it, then the dump;
+/// of several pictures each with its number in front of the name's ending.
 fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
     const PICTURE: [&str; 1] = ["png"];
     let out = &arguments.out;
     let mut outputs = Outputs::default();
+    // The name has to be one of a picture, too.
+    Outputs::default().add(out, &PICTURE)?;
+    let numbers = match arguments.count {
+        None => vec![String::new()],
+        Some(count) if (1..=MAX_COUNT).contains(&count) => {
+            (0..count).map(|number| format!("{number}.")).collect()
+        }
+        Some(count) => {
+            return Err(Error::new(
+                ErrorCode::BadOption,
+                format!("a count of {count} pictures is not possible"),
+                format!("use 1 to {MAX_COUNT}"),
+            ));
+        }
+    };
     // A mode that is not named has one layer.
-    match arguments.mode.map_or(&[][..], Mode::roles) {
-        [] | [_] => outputs.add(out, &PICTURE)?,
-        roles => {
-            // The name has to be one of a picture, too.
-            Outputs::default().add(out, &PICTURE)?;
-            for role in roles {
-                outputs.add(&out.with_extension(format!("{role}.png")), &PICTURE)?;
+    let roles = arguments.mode.map_or(&[][..], Mode::roles);
+    for number in &numbers {
+        match roles {
+            [] | [_] if number.is_empty() => outputs.add(out, &PICTURE)?,
+            [] | [_] => outputs.add(&out.with_extension(format!("{number}png")), &PICTURE)?,
+            roles => {
+                for role in roles {
+                    let name = out.with_extension(format!("{number}{role}.png"));
+                    outputs.add(&name, &PICTURE)?;
+                }
             }
         }
-    }
-    if let Some(dump) = &arguments.dump {
-        outputs.add(dump, &["safetensors"])?;
+        if let Some(dump) = &arguments.dump {
+            let name = match number.as_str() {
+                "" => dump.clone(),
+                number => dump.with_extension(format!("{number}safetensors")),
+            };
+            outputs.add(&name, &["safetensors"])?;
+        }
     }
     let pictures = [&arguments.foreground, &arguments.background];
     let others = [
@@ -186,6 +227,20 @@ fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
         outputs.spare(input)?;
     }
     Ok(outputs)
+}
+
+/// `SEED:AMOUNT`.
+fn variation(text: &str) -> Result<Variation> {
+    let split = text.split_once(':');
+    let parsed = split.and_then(|(seed, amount)| Some((seed.parse().ok()?, amount.parse().ok()?)));
+    let (seed, amount) = parsed.ok_or_else(|| {
+        Error::new(
+            ErrorCode::BadOption,
+            format!("--variation {text:?} is not understood"),
+            "use SEED:AMOUNT, such as 7:0.2",
+        )
+    })?;
+    Ok(Variation { seed, amount })
 }
 
 /// The request that the arguments describe.
@@ -247,6 +302,14 @@ fn request(arguments: &Generate) -> Result<Request> {
         request.sampler = arguments.sampler;
         request.convention = arguments.convention;
         request.seed = arguments.seed;
+        request.variation = arguments.variation.as_deref().map(variation).transpose()?;
+        request.hires = arguments.hires.map(|scale| {
+            let default = Hires::new(scale);
+            Hires {
+                strength: arguments.hires_strength.unwrap_or(default.strength),
+                ..default
+            }
+        });
         request.noise = noise.transpose()?;
         request.vae = arguments.vae;
         request.decode_passes = arguments.decode_passes;

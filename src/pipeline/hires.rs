@@ -1,0 +1,141 @@
+//! A picture in two passes: what the first makes is enlarged, with its alpha, and the second adds
+//! detail by image to image at the larger size.
+
+use super::observer::{Event, Observer};
+use super::request::{Init, MAX_SIDE, Request};
+use crate::image::Picture;
+use crate::{Error, ErrorCode, Result};
+
+/// How a second pass enlarges what the first one made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hires {
+    /// The larger size by the first, above 1 and at most 8.
+    pub scale: f64,
+    /// How much of the enlarged picture is given up, above 0 and at most 1; 0.5 is usual.
+    pub strength: f64,
+}
+
+impl Hires {
+    /// A second pass of the usual strength.
+    pub fn new(scale: f64) -> Self {
+        Self {
+            scale,
+            strength: 0.5,
+        }
+    }
+
+    /// The size of the second pass, the nearest to `scale` times the first one's whose sides are
+    /// multiples of `multiple`.
+    ///
+    /// # Errors
+    /// `bad_option` if that is no larger than the first, or larger than any picture.
+    pub(super) fn size(&self, first: (usize, usize), multiple: usize) -> Result<(usize, usize)> {
+        let bad =
+            |message: String, hint: String| Err(Error::new(ErrorCode::BadOption, message, hint));
+        if !(self.scale > 1.0 && self.scale <= 8.0) {
+            let message = format!("enlarging by {} is not possible", self.scale);
+            return bad(message, "use a number above 1, up to 8; 2 is usual".into());
+        }
+        if !(self.strength > 0.0 && self.strength <= 1.0) {
+            let message = format!(
+                "a second pass of strength {} is not possible",
+                self.strength
+            );
+            return bad(
+                message,
+                "use a number above 0, up to 1; 0.5 is usual".into(),
+            );
+        }
+        let side = |side: usize| {
+            let wanted = side as f64 * self.scale / multiple as f64;
+            (wanted.round() as usize).max(1) * multiple
+        };
+        let (width, height) = (side(first.0), side(first.1));
+        if width.max(height) > MAX_SIDE {
+            let message = format!("enlarged, the picture would be {width} x {height}");
+            return bad(
+                message,
+                format!("use a smaller scale: sides up to {MAX_SIDE} are possible"),
+            );
+        }
+        if (width, height) == first {
+            let message = format!(
+                "enlarging {width} x {height} by {} changes nothing",
+                self.scale
+            );
+            return bad(
+                message,
+                format!("sides are multiples of {multiple}: use a larger scale"),
+            );
+        }
+        Ok((width, height))
+    }
+
+    /// The second pass of `request` at `size` on what the first one made.
+    pub(super) fn second(
+        &self,
+        request: &Request,
+        size: (usize, usize),
+        made: &Picture,
+    ) -> Request {
+        Request {
+            init: Some(Init::Picture(made.resized(size.0, size.1))),
+            strength: Some(self.strength),
+            width: Some(size.0),
+            height: Some(size.1),
+            noise: None,
+            hires: None,
+            // The control picture is of the first pass's size.
+            fit: true,
+            ..request.clone()
+        }
+    }
+}
+
+/// Hears of one of two passes, and counts them as one.
+pub(super) struct PassObserver<'a, O> {
+    pub inner: &'a mut O,
+    /// Steps and decode passes before.
+    pub done: (usize, usize),
+    /// Steps and decode passes of both.
+    pub all: (usize, usize),
+}
+
+impl<O: Observer> Observer for PassObserver<'_, O> {
+    async fn report(&mut self, event: Event) -> bool {
+        let event = match event {
+            Event::Denoising { step, preview, .. } => Event::Denoising {
+                step: self.done.0 + step,
+                steps: self.all.0,
+                preview,
+            },
+            Event::Decoding { pass, .. } => Event::Decoding {
+                pass: self.done.1 + pass,
+                passes: self.all.1,
+            },
+            event => event,
+        };
+        self.inner.report(event).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_the_nearest_that_the_networks_take() {
+        assert_eq!(Hires::new(1.3).size((512, 512), 64).unwrap(), (640, 640));
+        assert_eq!(Hires::new(2.0).size((512, 768), 8).unwrap(), (1024, 1536));
+        for (scale, first) in [
+            (1.0, 512),
+            (f64::NAN, 512),
+            (9.0, 64),
+            (1.01, 512),
+            (8.0, 1024),
+        ] {
+            let error = Hires::new(scale).size((first, first), 64).unwrap_err();
+            assert_eq!(error.code, ErrorCode::BadOption, "{error}");
+        }
+    }
+}
