@@ -36,7 +36,7 @@ SCENES = {
 def article(noun):
     if noun in PLURAL or noun in MASS or noun.startswith(("a ", "an ", "the ")):
         return noun
-    return ("an " if noun[0] in "aeiou" and not noun.startswith(("unicorn", "ewe", "ufo", "one")) else "a ") + noun
+    return ("an " if (noun[0] in "aeiou" or noun.startswith("hour")) and not noun.startswith(("unicorn", "ewe", "ufo", "one")) else "a ") + noun
 
 
 def pick(rng, options):

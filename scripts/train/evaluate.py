@@ -79,9 +79,10 @@ def held_pictures(pictures, effects_too):
     out = []
     for k, i in enumerate(pictures.held[:: 12 if data.SMOKE else 1]):
         rng = np.random.default_rng([60, i])
-        rgba, d = samples.frame(np.asarray(pictures.pics[i]), dict(style=pictures.meta[i]["style"]), rng, 0.3)
-        if effects_too and d["style"] != "procedural":
-            rgba = effects.to_u8(effects.apply(effects.to_tensor(rgba), effects.EFFECTS[1 + k % 4], rng))
+        kind = effects.EFFECTS[1 + k % 4] if effects_too and pictures.meta[i]["style"] != "procedural" else "none"
+        rgba, _ = samples.frame(np.asarray(pictures.pics[i]), dict(style=pictures.meta[i]["style"]), rng, 0.3, kind)
+        if kind != "none":
+            rgba = effects.to_u8(effects.apply(effects.to_tensor(rgba), kind, rng))
         out.append(rgba)
     return torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float() / 255
 
@@ -125,7 +126,6 @@ class Judge:
         pictures = data.Pictures()
         f, self.nouns = [], []
         for i in pictures.prompted:
-            rgba = effects.at(effects.crop(np.asarray(pictures.pics[i])), 128, 244, 232, 256)
             cut = effects.crop(np.asarray(pictures.pics[i]))
             side = 232 / max(1.0, cut.shape[1] / cut.shape[0])
             rgba = effects.at(cut, 128, 128 + side / 2, side, 256)

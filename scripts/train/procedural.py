@@ -40,22 +40,24 @@ def _u8(rgb, a):
 
 def smoke(rng, x, y, n):
     """Rising puffs: a soft union of discs, roughened by noise, lighter at the side of the light."""
-    lean, wide = rng.uniform(-0.25, 0.25), rng.uniform(0.8, 1.2)
+    lean, wide = rng.uniform(-0.35, 0.35), rng.uniform(0.8, 1.2)
     field, shade = torch.zeros(n, n), torch.zeros(n, n)
-    for _ in range(16):
-        t = rng.uniform(0, 1)
-        cx, cy = lean * t + rng.normal() * 0.20 * (0.35 + t) * wide, 0.72 - 1.35 * t
-        r = (0.15 + 0.20 * t) * rng.uniform(0.8, 1.2)
+    for k in range(18):
+        t = ((k + rng.uniform(0, 1)) / 18) ** 0.8
+        r = (0.13 + 0.21 * t) * rng.uniform(0.8, 1.2)
+        reach = 0.94 - r  # stay inside the picture
+        cx = min(reach, max(-reach, lean * t * 1.2 + rng.normal() * 0.19 * (0.3 + t) * wide))
+        cy = min(reach, max(-reach, 0.78 - 1.5 * t))
         d = ((x - cx) ** 2 + (y - cy) ** 2) / (r * r)
-        blob = torch.exp(-d * 1.3)
+        blob = torch.exp(-d ** 1.5 * 1.1)
         field = field + blob
         shade = shade + blob * ((cx - x) * 0.8 + (cy - y)) / r
     rough = _noise(rng, n, 5, 4)
-    a = ((field * (0.55 + 0.9 * rough) - 0.25) * 1.1).clamp(0, 1)
-    edge = ((1 - torch.maximum(x.abs(), y.abs())) * 7).clamp(0, 1)
-    fade = (0.55 + 0.45 * (y + 1) / 2).clamp(0, 1)
-    grey = 0.78 + 0.16 * (shade / (field + 0.3)).clamp(-1, 1) + 0.08 * (rough - 0.5)
-    return _u8(grey[None].expand(3, -1, -1), a * edge * fade * 0.9)
+    a = ((field.clamp(max=1.6) * (0.6 + 0.8 * rough) - 0.22) * 1.3).clamp(0, 1)
+    edge = ((1 - torch.maximum(x.abs(), y.abs())) * 9).clamp(0, 1)
+    fade = (0.7 + 0.3 * (y + 1) / 2).clamp(0, 1)
+    grey = rng.uniform(0.72, 0.86) + 0.2 * (shade / (field + 0.3)).clamp(-1, 1) + 0.08 * (rough - 0.5)
+    return _u8(grey[None].expand(3, -1, -1), a * edge * fade * 0.92)
 
 
 def bubble(rng, x, y, n):

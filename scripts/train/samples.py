@@ -27,25 +27,28 @@ def coloured(pictures, i, d, rng, share):
     return picture, d
 
 
-def frame(picture, d, rng, small_share=0.35):
-    """A picture filling the frame, or (often enough that the model knows all scales and places) a small one anywhere."""
+def frame(picture, d, rng, small_share=0.35, effect="none"):
+    """A picture filling the frame, or (often enough that the model knows all scales and places) a small one anywhere; with the
+    room that its effect needs."""
     cut = effects.crop(picture)
     aspect = cut.shape[1] / cut.shape[0]
-    small = rng.random() < small_share
-    scale = rng.uniform(0.25, 0.75) if small else rng.uniform(0.84, 0.97)
+    small, roomy = rng.random() < small_share, effect in ("shadow", "glow")
+    scale = rng.uniform(0.25, 0.7) if small else rng.uniform(0.74, 0.82) if roomy else rng.uniform(0.84, 0.97)
     height = SIZE * scale / max(1.0, aspect)
     width = height * aspect
-    room = 2 if small else min(12, (SIZE - max(width, height)) / 2)
+    room = (26 if roomy else 2) if small else min(12, (SIZE - max(width, height)) / 2 - (18 if roomy else 0))
     x = rng.uniform(width / 2 + room, SIZE - width / 2 - room) if small else SIZE / 2 + rng.uniform(-room, room)
     bottom = rng.uniform(height + room, SIZE - room) if small else SIZE / 2 + height / 2 + rng.uniform(-room, room)
     return effects.at(cut, x, bottom, height, SIZE, flip=rng.random() < 0.5), dict(d, small=(2 if scale < 0.4 else 1) if small else 0)
 
 
-def with_effect(rgba, d, rng, share=0.2):
-    if d["style"] == "procedural" or rng.random() > share:
-        return rgba, d
-    kind = effects.EFFECTS[rng.integers(1, len(effects.EFFECTS))]
-    return effects.to_u8(effects.apply(effects.to_tensor(rgba), kind, rng)), dict(d, effect=kind)
+def framed(picture, d, rng, small_share=0.35, effect_share=0.2):
+    """`frame` with an effect in a share of the pictures."""
+    kind = "none"
+    if d["style"] != "procedural" and rng.random() < effect_share:
+        kind = effects.EFFECTS[rng.integers(1, len(effects.EFFECTS))]
+    rgba, d = frame(picture, d, rng, small_share, kind)
+    return (rgba if kind == "none" else effects.to_u8(effects.apply(effects.to_tensor(rgba), kind, rng))), dict(d, effect=kind)
 
 
 def an_object(pictures, rng, i=None, effect_share=0.2, small_share=0.35):
@@ -54,8 +57,7 @@ def an_object(pictures, rng, i=None, effect_share=0.2, small_share=0.35):
         rows = pictures.by_noun[pictures.nouns[rng.integers(len(pictures.nouns))]]
         i = rows[rng.integers(len(rows))]
     picture, d = coloured(pictures, i, describe(pictures, i), rng, 0.5)
-    rgba, d = frame(picture, d, rng, small_share)
-    return with_effect(rgba, d, rng, effect_share)
+    return framed(picture, d, rng, small_share, effect_share)
 
 
 def a_background(rng, kind=None):
@@ -111,7 +113,7 @@ def pool_entry(pictures, rng):
     if u < 0.60:
         i = pictures.train[rng.integers(len(pictures.train))]
         d = dict(style=pictures.meta[i]["style"])
-        return with_effect(*frame(np.asarray(pictures.pics[i]), d, rng), rng, 0.5)[0]
+        return framed(np.asarray(pictures.pics[i]), d, rng, effect_share=0.5)[0]
     if u < 0.72:  # semi-transparent by themselves
         made = [i for i in pictures.train if pictures.meta[i]["style"] == "procedural"]
         i = made[rng.integers(len(made))]
