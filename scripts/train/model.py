@@ -1,9 +1,9 @@
 """The trained model as a program runs it: prompts to latents to pictures, in f16 weights as the export holds them."""
 import torch
 
-import adapters, base, codec, distil, networks, schedule, sharing, tokenizer
+import adapters, base, codec, data, distil, networks, schedule, sharing, tokenizer
 
-STEPS, GUIDANCE = 16, 3.5
+STEPS, GUIDANCE = 3 if data.SMOKE else 16, 3.5
 
 
 def half(module):
