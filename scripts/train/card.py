@@ -91,8 +91,8 @@ Words for colour ({", ".join(effects.HUES)}), for: {", ".join(sorted({c.noun for
 
 ## Training
 
-CPU cores without a GPU, PyTorch, AdamW, cosine schedule over the time of each stage, EMA weights. The first weights are those of the
-64-pixel `mini` of glassine 0.1, trained from random values.
+CPU cores without a GPU, PyTorch, AdamW, cosine schedule over the time of each stage, EMA weights. The first weights are those of
+the 64-pixel `mini` that came before, trained from random values by the same scripts.
 
 {table(stage_rows(), ["stage", "steps", "samples", "time"])}
 
