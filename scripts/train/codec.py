@@ -78,7 +78,7 @@ def train(stage, time_):
             y = dec((rec * 0.5 + 0.5).clamp(0, 1), noisy).float()
         clean = (level == 0).float()
         identity = (((rec - on_grey) ** 2) * clean * keep).sum() / ((clean * keep).sum() * rec[0].numel()).clamp(min=1)
-        loss = reconstruction(y, t) + identity
+        loss = reconstruction(y, t) + (4 if tune else 1) * identity
         # keep the adjusted latents near the distribution the VAE had
         loss = loss + 0.02 * (shift * networks.SCALE).pow(2).mean()
         if tune:
