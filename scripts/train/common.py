@@ -1,10 +1,10 @@
-"""Shared training loop parts: several one-threaded workers, resumable state, EMA, a schedule over a time budget.
+"""Shared parts of training: several one-threaded workers, resumable state, EMA, a schedule over a time budget, the number type.
 
 Each core runs its own worker on its own batches. Every few seconds the workers average their weights, in proportion to the steps
 each of them made ("local SGD"). On a machine that other programs use too this loses much less time than threads that wait
 for each other inside every operation.
 """
-import copy, math, os, threading, time
+import contextlib, copy, math, os, threading, time
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -37,14 +37,43 @@ def launch(function, *args):
     mp.spawn(_worker, (function, args, file), nprocs=WORKERS)
 
 
+def rank():
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def number_type(forward):
+    """Measure which is faster here for a stage's own network with its gradients: f32, or bf16 autocast. (Without AMX single products
+    may be faster in bf16 and a whole step twenty times slower.) `forward` gives a result of the network. What counts is processor time, so that other
+    programs do not matter. All workers use what the
+    first one found."""
+    def seconds(cast):
+        best = 1e9
+        for _ in range(3):
+            t = time.process_time()
+            with torch.autocast("cpu", torch.bfloat16) if cast else contextlib.nullcontext():
+                y = forward()
+            y.float().square().mean().backward()
+            best = min(best, time.process_time() - t)
+        return best
+    choice = torch.zeros(1)
+    if rank() == 0:
+        single, half = seconds(False), seconds(True)
+        choice[0] = half < 0.8 * single
+        print(f"number type: {'bf16 autocast' if choice[0] else 'f32'} (f32 {single * 1e3:.0f} ms, bf16 {half * 1e3:.0f} ms)", flush=True)
+    if dist.is_initialized():
+        dist.broadcast(choice, 0)
+    half = bool(choice[0])
+    return lambda: torch.autocast("cpu", torch.bfloat16) if half else contextlib.nullcontext()
+
+
 class Run:
     """One training stage. Keeps models, optimizers, EMA, RNG and used time in one checkpoint file."""
 
-    def __init__(self, name, models, optimizers, ema_of, minutes, seed=0, ema=0.999):
+    def __init__(self, name, models, optimizers, ema_of, minutes, seed=0, ema=0.999, trained=None):
         self.name, self.models, self.optimizers, self.ema_of = name, models, optimizers, ema_of
         self.file = data.path("ckpt", name + ".pt")
         self.minutes, self.decay, self.used, self.step, self.images = minutes, ema, 0.0, 0, 0
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.rank = rank()
         self.gen, self.rng = torch.Generator(), None
         self.ema = {k: copy.deepcopy(models[k]).eval().requires_grad_(False) for k in ema_of}
         self.log, self.pending, self.own = {}, 0, 0
@@ -60,14 +89,13 @@ class Run:
             if self.rank == 0:
                 print(f"{name}: resumed at step {self.step}, {self.used / 60:.1f} min used", flush=True)
         # the random state of a resumed run follows from seed, step and worker
-        key = [seed, self.step, self.rank]
-        self.rng = np.random.default_rng(key)
+        self.rng = np.random.default_rng([seed, self.step, self.rank])
         torch.manual_seed(int(self.rng.integers(1 << 62)))
         self.gen.manual_seed(int(self.rng.integers(1 << 62)))
         for o in optimizers.values():
             for g in o.param_groups:
                 g.setdefault("initial_lr", g["lr"])
-        self.params = [p for m in models.values() for p in m.parameters()]
+        self.params = trained or [p for m in models.values() for p in m.parameters()]
         self.progress = self.used / (minutes * 60)
         self.clock = self.last = self.saved = self.shown = time.time()
         self.seen, self.saved_step = self.images, self.step
@@ -117,8 +145,8 @@ class Run:
         self.progress = self.used / (self.minutes * 60)
         self.pending = self.own = 0
         if self.rank == 0:
-            if now - self.shown > 20:
-                print(f"{self.name} {self.step} {self.used / 60:5.1f} min {(self.images - self.seen) / (now - self.shown):6.1f}/s " + " ".join(f"{k} {v:.5f}" for k, v in self.log.items()), flush=True)
+            if now - self.shown > 20 or not self.running():
+                print(f"{self.name} {self.step} {self.used / 60:5.1f} min {(self.images - self.seen) / max(1e-3, now - self.shown):6.1f}/s " + " ".join(f"{k} {v:.5f}" for k, v in self.log.items()), flush=True)
                 self.seen, self.shown = self.images, now
             if now - self.saved > 120 or not self.running():
                 self.save()
@@ -133,25 +161,12 @@ class Run:
         os.replace(self.file + ".new", self.file)
 
 
-def newer(a, b):
-    """Does checkpoint a exist and is it at least as new as b?"""
-    a, b = data.path("ckpt", a), data.path("ckpt", b)
-    return os.path.exists(a) and os.path.getmtime(a) >= os.path.getmtime(b)
+def ema_of(stage):
+    """The averaged weights of a stage's checkpoint, by model."""
+    return torch.load(data.path("ckpt", stage + ".pt"), weights_only=False)["ema"]
 
 
-class Pictures:
-    """Training pictures, sampled with effects."""
-
-    def __init__(self, only_prompted=False):
-        self.pics, self.meta = data.load()
-        self.train = [i for i, m in enumerate(self.meta) if not m["held"] and (m["noun"] or not only_prompted)]
-        self.held = [i for i, m in enumerate(self.meta) if m["held"]]
-
-    def batch(self, n, rng, gen, plain=0.6, flip=0.5):
-        idx = sorted(rng.choice(self.train, n, replace=False))
-        kinds = [data.EFFECTS[0] if self.meta[i]["style"] == "procedural" or rng.random() < plain else data.EFFECTS[rng.integers(1, 5)] for i in idx]
-        return data.augment(big(self.pics, idx), gen, kinds, flip=flip), idx, kinds
-
-
-def big(pics, idx):
-    return np.stack([pics[i] for i in idx])
+def minutes(arguments, default):
+    """The last argument that is a number; in a smoke run a fraction of a minute."""
+    numbers = [float(a) for a in arguments if a.replace(".", "", 1).isdigit()]
+    return numbers[-1] if numbers else 0.4 if data.SMOKE else default

@@ -1,23 +1,41 @@
-"""Measure the codec on held-out pictures and the whole model on prompts; draw the contact sheet.
+"""Measure the codec, the model on prompts, backgrounds, layers; draw contact sheets.
 
-usage: evaluate.py codec | sweep | prompts [steps guidance] | sheet FILE [steps guidance] | all
-Everything measured is also kept in metrics.json beside the export.
+usage: evaluate.py [SIZE] [codec|prompts|backgrounds|few|sweep|joint|fg2bg|bg2fg|matting|sheets ...]; nothing named means all that there are
+checkpoints for. Everything measured is kept in export/metrics.json, sheets beside it.
 """
-import json, math, os, sys, time
+import json, os, sys, time
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-import codec, data, diffusion, tokenizer, vae as vae_stage
-from common import Pictures, big
+import adapters, caches, captions, codec, data, effects, model as model_, procedural, samples, scenes, sharing, vae as vae_stage
+from model import GUIDANCE, STEPS, Model
 
-STEPS, GUIDANCE = 20, 4.0
-SHEET = [
+FEW = 4
+PROMPTS, SEEDS = (3, 1) if data.SMOKE else (60, 4)
+PAIRS = 2 if data.SMOKE else 48
+OBJECTS = [
     "a red apple", "a green apple", "a red apple made of glass", "a strawberry", "a slice of watermelon, 3d", "a hamburger",
     "a cat", "a fox", "a penguin, flat", "a butterfly", "an owl", "a whale",
     "a rose", "a cactus", "a christmas tree", "fire", "smoke", "a soap bubble",
-    "a blue glass ball", "a rocket", "a car with a soft shadow", "a red heart", "a glowing star", "a ghost",
+    "a blue glass ball", "a rocket", "a blue car", "a red heart", "a glowing star", "a ghost",
+]
+SCENES = [
+    "a meadow", "a beach", "the sea", "a desert", "a snowy field", "a forest", "mountains", "the night sky", "outer space", "an underwater scene", "a city street", "a road",
+    "a room", "a wooden table", "a sunset", "a blue sky", "a lake", "a meadow at night", "a beach at sunset", "an autumn forest", "a city street at night", "a plain blue background", "a snowy field at night", "a desert at sunset",
+]
+BLENDS = [
+    "a red apple on a wooden table", "a horse in a meadow", "a car on a road", "a tropical fish under water", "a rocket in space", "a sailboat on the sea",
+    "a camel in the desert", "a snowman in the snow", "an airplane in the sky", "a deer in a forest", "a cat in a room", "a swan on a lake",
+    "a house in the mountains", "a crab on a beach", "a taxi on a city street at night", "a bat in the night sky", "a blue glass bottle on a wooden table", "a ship on the sea at sunset",
+    "a soap bubble over a meadow", "a ghost in the night sky", "a banana on a yellow background", "a teddy bear in a living room", "a bicycle on a country road at sunset", "a cup of coffee on a table",
+]
+# frames of a scene: foreground, background, blend
+LAYERS = [
+    ("a sailboat", "the sea at night", "a sailboat on the sea at night"), ("a camel", "a desert at sunset", "a camel in the desert at sunset"),
+    ("a tropical fish", "an underwater scene", "a tropical fish under water"), ("a red apple", "a wooden table", "a red apple on a wooden table"),
+    ("a fire truck", "a city street", "a fire truck on a city street"), ("a drinking glass", "a table", "a drinking glass on a table"),
 ]
 
 
@@ -26,157 +44,94 @@ def metrics(**values):
     m = json.load(open(file)) if os.path.exists(file) else {}
     m.update(values)
     json.dump(m, open(file, "w"), indent=1)
+    print(json.dumps(values, indent=1), flush=True)
 
 
-def half(module):
-    """The weights as the f16 export holds them."""
-    for p in module.parameters():
-        p.data = p.data.half().float()
-    return module
-
-
-class Model:
-    def __init__(self, generator=True):
-        self.vae = half(vae_stage.load())
-        self.enc, self.dec = map(half, codec.load())
-        if generator:
-            self.text, self.unet = map(half, diffusion.load())
-        self.tok = tokenizer.Tokenizer()
-        ac = diffusion.alphas()
-        self.log_sigmas = (((1 - ac) / ac) ** 0.5).log()
-
-    def prompt(self, texts):
-        return self.text(torch.tensor([self.tok(t) for t in texts])).last_hidden_state
-
-    def karras(self, n):
-        lo, hi = self.log_sigmas[0].exp().item(), self.log_sigmas[-1].exp().item()
-        r = torch.linspace(0, 1, n, dtype=torch.float64)
-        s = (hi ** (1 / 7) + r * (lo ** (1 / 7) - hi ** (1 / 7))) ** 7
-        return [*s.tolist(), 0.0]
-
-    def timestep(self, sigma):
-        """Continuous timestep of a sigma: linear interpolation between log sigmas."""
-        l, t = math.log(sigma), self.log_sigmas
-        k = int(torch.searchsorted(t, torch.tensor(l, dtype=t.dtype)).clamp(1, len(t) - 1))
-        return k - 1 + min(1.0, max(0.0, (l - t[k - 1].item()) / (t[k] - t[k - 1]).item()))
-
-    @torch.no_grad()
-    def sample(self, texts, seeds, steps=STEPS, guidance=GUIDANCE):
-        """DPM++ 2M on Karras sigmas, start = noise * sigma_max. Returns unscaled latents."""
-        noise = torch.stack([torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(s)) for s in seeds])
-        cond, empty = self.prompt(texts), self.prompt([""]).expand(len(texts), -1, -1)
-        c = torch.cat([empty, cond])
-        sig = self.karras(steps)
-        x, old, h_last = noise * sig[0], None, None
-        for i in range(steps):
-            s, n = sig[i], sig[i + 1]
-            e = self.unet((x / (s * s + 1) ** 0.5).repeat(2, 1, 1, 1), torch.full((2 * len(x),), self.timestep(s)), c).sample
-            e0, e1 = e.chunk(2)
-            d = x - s * (e0 + guidance * (e1 - e0))
-            if n == 0:
-                x = d
-                break
-            h = math.log(s / n)
-            dd = d if old is None else (1 + h / (2 * h_last)) * d - h / (2 * h_last) * old
-            x = n / s * x - math.expm1(-h) * dd
-            old, h_last = d, h
-        return x / vae_stage.SCALE
-
-    @torch.no_grad()
-    def decode(self, z, passes=1):
-        """Unscaled latent -> straight RGBA. With 8 passes: flips and rotations, lower median."""
-        rec = (self.vae.decode(z).sample * 0.5 + 0.5).clamp(0, 1)
-        outs = []
-        for k in range(passes):
-            flip, rot = k // 4, k % 4
-            p, l = (rec.flip(3), z.flip(3)) if flip else (rec, z)
-            y = self.dec(torch.rot90(p, rot, (2, 3)), torch.rot90(l, rot, (2, 3))).clamp(0, 1)
-            y = torch.rot90(y, -rot, (2, 3))
-            outs.append(y.flip(3) if flip else y)
-        y = torch.stack(outs).median(0).values
-        return torch.cat([y[:, 1:], y[:, :1]], 1), rec
-
-    def generate(self, texts, seeds, steps=STEPS, guidance=GUIDANCE, passes=1):
-        return torch.cat([self.decode(self.sample(texts[k:k + 64], seeds[k:k + 64], steps, guidance), passes)[0] for k in range(0, len(texts), 64)])
+def rounded(d):
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in d.items()}
 
 
 def psnr(mse):
     return -10 * mse.clamp(min=1e-10).log10()
 
 
-def codec_metrics(m, show=None):
-    """Held-out pictures, without and with effects (fixed seeds)."""
-    pics = Pictures()
-    out = {}
-    for name, held in (("held out", pics.held), ("trained", pics.train[:: len(pics.train) // 120])):
-        for kinds in ("plain", "effects"):
-            e = [data.EFFECTS[0 if kinds == "plain" or pics.meta[i]["style"] == "procedural" else 1 + k % 4] for k, i in enumerate(held)]
-            x = data.augment(big(pics.pics, held), torch.Generator().manual_seed(21), e, flip=0)
-            with torch.no_grad():
-                mean, shift = codec.encode(m.vae, m.enc, x)
-                grey = data.composite(x) * 0.5 + 0.5
-                row = {}
-                for passes in (1, 8):
-                    y, rec = m.decode(mean + shift, passes)
-                    a = (y[:, 3] - x[:, 3]).abs().mean()
-                    prem = ((y[:, :3] * y[:, 3:] - x[:, :3] * x[:, 3:]) ** 2).mean((1, 2, 3))
-                    row[f"alpha MAE, {passes} pass"] = a.item()
-                    row[f"premultiplied PSNR, {passes} pass"] = psnr(prem).mean().item()
-                no, rec0 = m.decode(mean)
-                row["alpha MAE without offset"] = (no[:, 3] - x[:, 3]).abs().mean().item()
-                row["VAE PSNR with offset"] = psnr(((rec - grey) ** 2).mean((1, 2, 3))).mean().item()
-                row["VAE PSNR without offset"] = psnr(((rec0 - grey) ** 2).mean((1, 2, 3))).mean().item()
-                row["pictures"] = len(x)
-            out[f"{name}, {kinds}"] = {k: round(v, 4) for k, v in row.items()}
-            print(name, kinds, out[f"{name}, {kinds}"], flush=True)
-            if show and name == "held out":
-                k = slice(0, 16)
-                rows = [checker(x[k]), checker(y[k]), x[k, 3:].expand(-1, 3, -1, -1), y[k, 3:].expand(-1, 3, -1, -1), rec[k]]
-                picture(torch.cat(rows), 16).save(show.replace(".png", f"-{kinds}.png"))
-    metrics(codec=out)
+def premultiplied(x):
+    return x[:, :3] * x[:, 3:]
 
 
 def checker(x):
     n = x.shape[-1]
     yy, xx = torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")
-    bg = 0.72 + 0.22 * ((yy // 8 + xx // 8) % 2).float()
-    return x[:, :3] * x[:, 3:] + bg * (1 - x[:, 3:])
+    return premultiplied(x) + (0.72 + 0.22 * ((yy // 16 + xx // 16) % 2).float()) * (1 - x[:, 3:])
 
 
-def picture(x, columns, zoom=1):
+def picture(x, columns):
     n, _, h, w = x.shape
     g = x.reshape(n // columns, columns, 3, h, w).permute(0, 3, 1, 4, 2).reshape(n // columns * h, columns * w, 3)
-    im = Image.fromarray((g.clamp(0, 1) * 255 + 0.5).byte().numpy())
-    return im.resize((im.width * zoom, im.height * zoom), Image.NEAREST) if zoom > 1 else im
+    return Image.fromarray((g.clamp(0, 1) * 255 + 0.5).byte().numpy())
 
 
-def sheet(m, file, steps=STEPS, guidance=GUIDANCE, prompts=SHEET):
-    x = m.generate(prompts, list(range(1, len(prompts) + 1)), steps, guidance)
-    picture(checker(x), 6, 2).save(file)
+# ---------------------------------------------------------------- codec
+
+
+def held_pictures(pictures, effects_too):
+    """Held-out pictures at 256, plain or with an effect each, and the pool's held-out part (which has scenes)."""
+    out = []
+    for k, i in enumerate(pictures.held[:: 12 if data.SMOKE else 1]):
+        rng = np.random.default_rng([60, i])
+        kind = effects.EFFECTS[1 + k % 4] if effects_too and pictures.meta[i]["style"] != "procedural" else "none"
+        rgba, _ = samples.frame(np.asarray(pictures.pics[i]), dict(style=pictures.meta[i]["style"]), rng, 0.3, kind)
+        if kind != "none":
+            rgba = effects.to_u8(effects.apply(effects.to_tensor(rgba), kind, rng))
+        out.append(rgba)
+    return torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float() / 255
+
+
+@torch.no_grad()
+def measure_codec(m, size):
+    pictures, out = data.Pictures(), {}
+    groups = {"objects": held_pictures(pictures, False), "with effects": held_pictures(pictures, True), "pool with scenes": vae_stage.Pool().held(48)}
+    for name, x in groups.items():
+        x = x[:1] if data.SMOKE else x
+        if size < data.SIZE:
+            x = vae_stage.straight(F.avg_pool2d(torch.cat([premultiplied(x), x[:, 3:]], 1), data.SIZE // size))
+        rows = {}
+        for k in range(0, len(x), 8):
+            p = x[k:k + 8]
+            mean, shift, _ = codec.encode(m.vae, m.enc, p)
+            grey = effects.composite(p) * 0.5 + 0.5
+            for passes in (1, 8):
+                y, rec = m.decode(mean + shift, passes)
+                rows.setdefault(f"alpha MAE, {passes} pass", []).append((y[:, 3] - p[:, 3]).abs().mean((1, 2)))
+                rows.setdefault(f"premultiplied PSNR, {passes} pass", []).append(psnr(((premultiplied(y) - premultiplied(p)) ** 2).mean((1, 2, 3))))
+            bare, rec0 = m.decode(mean)
+            rows.setdefault("alpha MAE without offset", []).append((bare[:, 3] - p[:, 3]).abs().mean((1, 2)))
+            rows.setdefault("VAE PSNR with offset", []).append(psnr(((rec - grey) ** 2).mean((1, 2, 3))))
+            rows.setdefault("VAE PSNR without offset", []).append(psnr(((rec0 - grey) ** 2).mean((1, 2, 3))))
+        out[name] = rounded({k: torch.cat(v).mean().item() for k, v in rows.items()} | {"pictures": len(x)})
+    metrics(codec=out)
+
+
+# ---------------------------------------------------------------- prompts
 
 
 def features(x):
-    """Premultiplied RGBA, averaged over 4 x 4 pixels."""
-    return F.avg_pool2d(torch.cat([x[:, :3] * x[:, 3:], x[:, 3:]], 1), 4).flatten(1)
-
-
-def sixty():
-    nouns = sorted({v[0] for v in data.concepts().values()} | set(data.procedural_nouns()))
-    rng = np.random.default_rng(60)
-    rest = [n for n in nouns if n not in ("red apple", "green apple")]
-    return ["red apple", "green apple"] + [rest[i] for i in sorted(rng.choice(len(rest), 58, replace=False))]
+    """Premultiplied RGBA on a grid of 16 x 16."""
+    return F.adaptive_avg_pool2d(torch.cat([premultiplied(x), x[:, 3:]], 1), 16).flatten(1)
 
 
 class Judge:
     """Is a training picture of the prompted concept among the nearest ones?"""
 
     def __init__(self):
-        pics = Pictures(only_prompted=True)
+        pictures = data.Pictures()
         f, self.nouns = [], []
-        for k in range(0, len(pics.train), 256):
-            idx = pics.train[k:k + 256]
-            f.append(features(data.augment(big(pics.pics, idx), torch.Generator().manual_seed(0), ["none"] * len(idx), flip=0, shift=0, scale=(0.95, 0.95))))
-            self.nouns += [pics.meta[i]["noun"] for i in idx]
+        for i in pictures.prompted:
+            cut = effects.crop(np.asarray(pictures.pics[i]))
+            side = 232 / max(1.0, cut.shape[1] / cut.shape[0])
+            rgba = effects.at(cut, 128, 128 + side / 2, side, 256)
+            f.append(features(effects.to_tensor(rgba)))
+            self.nouns.append(pictures.meta[i]["concept"].noun)
         self.f = torch.cat(f)
 
     def __call__(self, x, nouns):
@@ -187,34 +142,211 @@ class Judge:
         return dict(top1=sum(h[0] for h in hits) / len(hits), top5=sum(any(h) for h in hits) / len(hits), clear_and_opaque=both.float().mean().item())
 
 
-def prompts(m, judge, steps=STEPS, guidance=GUIDANCE, seeds=4, nouns=None):
-    nouns = nouns or sixty()
-    texts = [data.article(n) for n in nouns for _ in range(seeds)]
+def chosen(nouns, n):
+    rng = np.random.default_rng(60)
+    rest = [k for k in nouns if k not in ("red apple", "green apple")]
+    return ["red apple", "green apple"] + [rest[i] for i in sorted(rng.choice(len(rest), min(n - 2, len(rest)), replace=False))]
+
+
+def measure_prompts(m, judge, steps=STEPS, guidance=GUIDANCE, seeds=SEEDS):
+    nouns = chosen(sorted(set(judge.nouns)), PROMPTS)
+    texts = [captions.article(n) for n in nouns for _ in range(seeds)]
     t = time.time()
     x = m.generate(texts, [1000 + k for k in range(len(texts))], steps, guidance)
-    r = judge(x, [n for n in nouns for _ in range(seeds)])
-    print(f"steps {steps} guidance {guidance}: ", {k: round(v, 3) for k, v in r.items()}, f"{time.time() - t:.0f} s", flush=True)
-    return {k: round(v, 4) for k, v in r.items()}
+    return rounded(judge(x, [n for n in nouns for _ in range(seeds)]) | dict(pictures=len(x), steps=steps, guidance=guidance, seconds=time.time() - t))
 
 
-def main():
-    what = sys.argv[1] if len(sys.argv) > 1 else "all"
-    number = [float(a) for a in sys.argv[2:] if a.replace(".", "").isdigit()]
-    steps, guidance = (int(number[0]), number[1]) if len(number) == 2 else (STEPS, GUIDANCE)
-    m = Model(generator=what != "codec")
-    if what in ("codec", "all"):
-        codec_metrics(m, data.path("logs", "codec.png"))
-    if what in ("sheet", "all"):
-        sheet(m, sys.argv[2] if what == "sheet" else data.path("export", "contact-sheet.png"), steps, guidance)
-    if what in ("sweep", "all"):
-        judge = Judge()
-        out = {}
-        for s, g in [(20, 1.0), (20, 2.0), (20, 4.0), (20, 7.0), (6, 4.0), (10, 4.0), (30, 4.0)]:
-            out[f"{s} steps, guidance {g:g}"] = prompts(m, judge, s, g, seeds=1)
-            metrics(sweep=out)
-    if what in ("prompts", "all"):
-        metrics(prompts=prompts(m, Judge(), steps, guidance) | dict(steps=steps, guidance=guidance))
+class Backgrounds:
+    """Which kind is a background of? By the five nearest of drawn ones (which are not those of training)."""
+
+    def __init__(self, each=4 if data.SMOKE else 60):
+        self.kinds, f = [], []
+        for kind in scenes.KINDS:
+            if kind != "plain":
+                for k in range(each):
+                    rgb = scenes.render(scenes.draw(kind, np.random.default_rng([61, len(self.kinds)])))
+                    f.append(self.features(effects.to_tensor(rgb)))
+                    self.kinds.append(kind)
+        self.f = torch.cat(f)
+
+    @staticmethod
+    def features(x):
+        """Colours and edges on coarse grids, so that a horizon a little higher does not matter much."""
+        colour = F.adaptive_avg_pool2d(x, 8).flatten(1)
+        grey = x.mean(1, keepdim=True)
+        edges = torch.cat([(grey[..., 1:] - grey[..., :-1]).abs()[..., :-1, :], (grey[..., 1:, :] - grey[..., :-1, :]).abs()[..., :-1]], 1)
+        return torch.cat([colour, F.adaptive_avg_pool2d(edges, 4).flatten(1) * 6], 1)
+
+    def __call__(self, x, kinds):
+        """Share for which the named kind is among the five nearest, and for which it is the nearest."""
+        near = torch.cdist(self.features(x), self.f).topk(5, largest=False).indices
+        hits = [[self.kinds[j] == k for j in row] for row, k in zip(near.tolist(), kinds)]
+        return sum(any(h) for h in hits) / len(hits), sum(h[0] for h in hits) / len(hits), [any(h) for h in hits]
+
+
+def background_prompts(seeds):
+    """(kind, caption) of all kinds in all lights that they come in."""
+    out = []
+    for kind in list(scenes.KINDS)[:3 if data.SMOKE else None]:
+        if kind != "plain":
+            for k in range(seeds):
+                scene = scenes.draw(kind, np.random.default_rng([62, k]))
+                out.append((kind, captions.of_background(dict(kind=kind, light=scene.light.name, words=scene.words), np.random.default_rng([63, k]))))
+    return out
+
+
+def measure_backgrounds(m):
+    rows, judge = background_prompts(1 if data.SMOKE else 6), Backgrounds()
+    x = m.generate([c for _, c in rows], [2000 + k for k in range(len(rows))])
+    five, one, each = judge(x[:, :3], [k for k, _ in rows])
+    by_kind = {k: sum(h for h, (kind, _) in zip(each, rows) if kind == k) for k in judge.kinds}
+    metrics(backgrounds=rounded(dict(among_five=five, nearest=one, pictures=len(x), opaque=(x[:, 3].flatten(1).mean(1) > 0.98).float().mean().item())) | dict(hits=by_kind))
+
+
+# ---------------------------------------------------------------- layers
+
+
+def held_triples(kind, n):
+    """Captions for each frame, and the pictures, of pairs that were not trained on."""
+    cache = caches.Cache(adapters.SIZE, "held", pixels=True)
+    rows = list(range(min(n, len(cache))))
+    own = []
+    for i in rows:
+        d, rng = cache.described[i], np.random.default_rng([64, i])
+        words = {"foreground": captions.of_object(dict(d["object"], small=0), rng), "background": captions.of_background(d["scene"], rng), "blend": captions.of_blend(d["object"], d["scene"], d["slot"], rng)}
+        own.append([words[f] for f in sharing.FRAMES[kind]])
+    pixels = [cache.pixels(i) for i in rows]
+    fg = torch.from_numpy(np.stack([p[0] for p in pixels])).permute(0, 3, 1, 2).float() / 255
+    bg = torch.from_numpy(np.stack([p[1] for p in pixels])).permute(0, 3, 1, 2).float() / 255
+    return cache, rows, own, fg, bg
+
+
+def over(fg, bg):
+    return premultiplied(fg) + bg * (1 - fg[:, 3:])
+
+
+def border(fg, width=8):
+    """Largest alpha in a frame of this many pixels, as a mean over it."""
+    a = fg[:, 3]
+    edge = torch.ones_like(a[0], dtype=torch.bool)
+    edge[width:-width, width:-width] = False
+    return a[:, edge].mean(1)
+
+
+def outside(a, b, fg, grow=12):
+    """PSNR of two pictures where there is no foreground (nor what is near it, where shadows fall); of all where it is everywhere."""
+    clear = (F.max_pool2d(fg[:, 3:], 2 * grow + 1, 1, grow) < 0.05).float()
+    clear = torch.where(clear.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones(()), clear)
+    return psnr((((a - b) ** 2).mean(1, keepdim=True) * clear).sum((1, 2, 3)) / clear.sum((1, 2, 3)).clamp(min=1))
+
+
+@torch.no_grad()
+def measure_layers(kind):
+    m = Model(adapters.SIZE, layers=kind)
+    cache, rows, texts, fg, bg = held_triples(kind, PAIRS)
+    hint = adapters.condition(kind, cache, rows) if sharing.CONDITION[kind] else None
+    got = m.frames(texts, [3000 + 10 * k for k in rows], hint)
+    fg, bg = got.get("foreground", fg), got.get("background", bg)
+    r = {"pairs": len(rows), "blend against composite of its layers, dB": psnr(((got["blend"] - over(fg, bg)) ** 2).mean((1, 2, 3))).mean().item()}
+    # what the same measures give for the true triples through the codec
+    z = cache.z[rows].float() / model_.networks.SCALE
+    true_fg, true_bg, true_blend = (torch.cat([f(z[k:k + 8, i]) for k in range(0, len(z), 8)]) for i, f in enumerate((lambda z: m.decode(z)[0], m.picture, m.picture)))
+    r["of the true triples, dB"] = psnr(((true_blend - over(true_fg, true_bg)) ** 2).mean((1, 2, 3))).mean().item()
+    if kind == "bg2fg":
+        r["blend against given background outside, dB"] = outside(got["blend"], bg, fg).mean().item()
+        r["of the true triples outside, dB"] = outside(true_blend, bg, true_fg).mean().item()
+    if "foreground" in got:
+        r["alpha at the border"] = border(fg).mean().item()
+        r["foregrounds clear at the border"] = (border(fg) < 0.02).float().mean().item()
+        r["foregrounds with clear and opaque parts"] = (((fg[:, 3] < 0.05).flatten(1).float().mean(1) > 0.05) & ((fg[:, 3] > 0.5).flatten(1).float().mean(1) > 0.003)).float().mean().item()
+    if "background" in got:
+        kinds = [cache.described[i]["scene"]["kind"] for i in rows]
+        r["background among five"] = Backgrounds()(got["background"], kinds)[0]
+    metrics(**{kind: rounded(r)})
+    k = min(len(rows), 12)
+    strips = [checker(fg[:k]), bg[:k], got["blend"][:k], over(fg, bg)[:k]]
+    picture(torch.cat(strips), k).save(data.path("export", f"layers-{kind}.png"))
+
+
+# ---------------------------------------------------------------- matting against native alpha (section 4.6)
+
+
+@torch.no_grad()
+def measure_matting(m):
+    """Glass, smoke and glow, held out: alpha by a matting algorithm from the opaque picture (with the best trimap one could give it)
+    against alpha from latents that carry it."""
+    from pymatting import estimate_alpha_cf
+    pictures, rng = data.Pictures(), np.random.default_rng(65)
+    rows = [i for i in pictures.held if pictures.meta[i]["style"] == "procedural"][:2 if data.SMOKE else 24]
+    errors = dict(matting=[], native=[])
+    strips = []
+    for i in rows:
+        x = effects.to_tensor(samples.frame(np.asarray(pictures.pics[i]), dict(style="procedural"), rng, 0.0)[0])
+        backdrop = effects.to_tensor(samples.a_background(rng, ("room", "table", "meadow", "city street")[i % 4])[0])
+        opaque, a = over(x, backdrop)[0], x[0, 3]
+        known = torch.full_like(a, 0.5)
+        known[F.max_pool2d(a[None, None], 9, 1, 4)[0, 0] < 0.02] = 0
+        known[-F.max_pool2d(-a[None, None], 9, 1, 4)[0, 0] > 0.98] = 1
+        if not (known == 1).any():  # nothing is opaque, but the algorithm needs something that counts as it
+            known[a >= a.flatten().topk(64).values[-1]] = 1
+        matte = torch.from_numpy(estimate_alpha_cf(opaque.permute(1, 2, 0).double().numpy(), known.double().numpy())).float()
+        mean, shift, _ = codec.encode(m.vae, m.enc, x)
+        native = m.decode(mean + shift)[0][0, 3]
+        inside = (a > 0.02) | (known > 0)
+        for name, got in (("matting", matte), ("native", native)):
+            errors[name].append((got - a)[inside].abs().mean().item())
+        strips.append(torch.stack([opaque, *(t[None].expand(3, -1, -1) for t in (a, matte, native))]))
+    metrics(matting=rounded({f"alpha MAE where there is something, {k}": float(np.mean(v)) for k, v in errors.items()} | dict(pictures=len(rows))))
+    k = min(6, len(strips))
+    picture(torch.stack(strips[:k], 1).flatten(0, 1), k).save(data.path("export", "matting.png"))
+
+
+# ---------------------------------------------------------------- sheets
+
+
+def sheets(m, size):
+    name = "" if size == 256 else f"-{size}"
+    for what, texts in (("objects", OBJECTS), ("scenes", SCENES), ("blends", BLENDS)):
+        texts = texts[:2] if data.SMOKE else texts
+        x = m.generate(texts, list(range(1, len(texts) + 1)))
+        picture(checker(x), min(6, len(texts))).save(data.path("export", f"{what}{name}.png"))
+
+
+def layer_sheet():
+    m = Model(adapters.SIZE, layers="joint")
+    rows = LAYERS[:2] if data.SMOKE else LAYERS
+    got = m.frames([list(r) for r in rows], [10 * k for k in range(len(rows))])
+    picture(torch.cat([checker(got["foreground"]), got["background"], got["blend"], over(got["foreground"], got["background"])]), len(rows)).save(data.path("export", "joint.png"))
+
+
+def main(arguments):
+    size = next((int(a) for a in arguments if a.isdigit()), 256)
+    has = lambda stage: os.path.exists(data.path("ckpt", stage + ".pt"))
+    wanted = [a for a in arguments if not a.isdigit()] or ["codec", "sheets", "prompts", "backgrounds", "few", "sweep", "matting", "joint", "fg2bg", "bg2fg"]
+    m = Model(size, generator=has(f"base-{size}") and set(wanted) != {"codec"})
+    judge = Judge() if {"prompts", "few", "sweep"} & set(wanted) else None
+    for what in wanted:
+        if what == "codec":
+            measure_codec(m, size)
+        elif what == "matting":
+            measure_matting(m)
+        elif what in sharing.FRAMES and has(f"layers-{what}") and size == adapters.SIZE:
+            measure_layers(what)
+            if what == "joint":
+                layer_sheet()
+        elif what == "prompts":
+            metrics(prompts=measure_prompts(m, judge))
+        elif what == "sweep":
+            settings = [(4, 3.5)] if data.SMOKE else [(8, 3.5), (12, 3.5), (16, 2.0), (16, 5.0), (24, 3.5)]
+            metrics(sweep={f"{s} steps, guidance {g:g}": measure_prompts(m, judge, s, g, 1) for s, g in settings})
+        elif what == "few" and has(f"lcm-{size}"):
+            metrics(few={f"{s} steps": measure_prompts(Model(size, few_steps=True), judge, s, 1.0, 1) for s in ((FEW,) if data.SMOKE else (2, FEW, 8))})
+        elif what == "backgrounds" and size > 64:
+            measure_backgrounds(m)
+        elif what == "sheets":
+            sheets(m, size)
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(2)
+    main(sys.argv[1:])

@@ -1,17 +1,19 @@
-"""Write the trained parts in the diffusers folder layout, plus the two LayerDiffuse-style files."""
+"""Write the trained parts: the diffusers folder, LayerDiffuse's files, the LoRA for few steps, the list of words. All weights f16.
+
+usage: export.py [SIZE] [FOLDER] [--untrained]. `--untrained` writes the same shapes with random weights.
+"""
 import json, os, shutil, sys
 import torch
-from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 
-import codec, data, diffusion, tokenizer, vae as vae_stage
+import adapters, base, captions, codec, data, distil, effects, networks, schedule, sharing, tokenizer
 
 VERSION = "0.42.1"
 
 
-def write(module, file, prefix=""):
+def write(tensors, file):
     os.makedirs(os.path.dirname(file), exist_ok=True)
-    save_file({prefix + k: v.detach().half().contiguous() for k, v in module.state_dict().items() if not k.endswith("position_ids")}, file, metadata={"format": "pt"})
+    save_file({k: v.detach().half().contiguous() for k, v in tensors.items() if not k.endswith("position_ids")}, file, metadata={"format": "pt"})
 
 
 def dump(obj, file):
@@ -19,37 +21,63 @@ def dump(obj, file):
     json.dump(obj, open(file, "w"), indent=1)
 
 
-def main(folder, untrained=False):
+def words():
+    """What prompts the model knows, for a prompt box to offer."""
+    nouns = sorted(set(captions.all_nouns(data.concepts())))
+    return dict(
+        nouns=nouns,
+        synonyms={c.noun: c.synonyms for c in data.concepts().values() if c.synonyms},
+        styles=[w for s in data.PROMPTED for w in data.STYLE.get(s, [])],
+        effects=[w for s in captions.EFFECT_WORDS.values() for w in s],
+        colours=dict(words=list(effects.HUES), nouns=sorted({c.noun for c in data.concepts().values() if c.tint})),
+        scenes={k: alone[0] for k, (alone, _) in captions.SCENES.items() if k != "plain"},
+        places=sorted({p for _, slots in captions.SCENES.values() for ps in slots.values() for p in ps}),
+        lights=["at night", "at sunset", "on a cloudy day", "on a sunny day"],
+    )
+
+
+def scheduler(size):
+    return dict(_class_name="PNDMScheduler", _diffusers_version=VERSION) | schedule.config()
+
+
+def main(size, folder, untrained):
+    has = lambda stage: untrained or os.path.exists(data.path("ckpt", stage + ".pt"))
     if untrained:
         torch.manual_seed(0)
-        vae = AutoencoderKL(**vae_stage.CONFIG)
-        enc, dec = codec.OffsetEncoder(), codec.Decoder()
-        text, unet = diffusion.models()
+        vae, enc, dec = networks.vae(), networks.OffsetEncoder(), networks.Decoder()
+        text, unet = networks.text(), networks.unet(size)
     else:
-        vae, (enc, dec), (text, unet) = vae_stage.load(), codec.load(), diffusion.load()
+        (vae, enc, dec), (text, unet) = codec.load(), base.load(size)
     m = os.path.join(folder, "mini")
     shutil.rmtree(m, ignore_errors=True)
-    write(vae, m + "/vae/diffusion_pytorch_model.safetensors")
-    write(unet, m + "/unet/diffusion_pytorch_model.safetensors")
-    prefix = "" if next(iter(text.state_dict())).startswith("text_model.") else "text_model."
-    write(text, m + "/text_encoder/model.safetensors", prefix)
-    write(enc, folder + "/transparency_encoder.safetensors")
-    write(dec, folder + "/transparency_decoder.safetensors")
+    write(vae.state_dict(), m + "/vae/diffusion_pytorch_model.safetensors")
+    write(unet.state_dict(), m + "/unet/diffusion_pytorch_model.safetensors")
+    state = text.state_dict()
+    prefix = "" if next(iter(state)).startswith("text_model.") else "text_model."
+    write({prefix + k: v for k, v in state.items()}, m + "/text_encoder/model.safetensors")
+    write(enc.state_dict(), folder + "/transparency_encoder.safetensors")
+    write(dec.state_dict(), folder + "/transparency_decoder.safetensors")
+    for kind in sharing.FRAMES if size == adapters.SIZE else ():
+        if has(f"layers-{kind}"):
+            adapter = sharing.Adapter(kind, networks.unet(size)) if untrained else adapters.load(kind, networks.unet(size))
+            write(adapter.state_dict(), folder + f"/layer_sd15_{kind}.safetensors")
+    if has(f"lcm-{size}") and not untrained:
+        write(distil.lora(size), folder + "/lcm_lora.safetensors")
     head = lambda name: dict(_class_name=name, _diffusers_version=VERSION)
-    dump(head("AutoencoderKL") | vae_stage.CONFIG, m + "/vae/config.json")
-    dump(head("UNet2DConditionModel") | diffusion.UNET, m + "/unet/config.json")
-    c = diffusion.text_config()
+    dump(head("AutoencoderKL") | networks.VAE, m + "/vae/config.json")
+    dump(head("UNet2DConditionModel") | networks.unet_config(size), m + "/unet/config.json")
+    c = networks.text_config()
     keys = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
             "hidden_act", "layer_norm_eps", "projection_dim", "bos_token_id", "eos_token_id", "pad_token_id")
     dump(dict(architectures=["CLIPTextModel"], model_type="clip_text_model", attention_dropout=0.0, initializer_factor=1.0, initializer_range=0.02,
               torch_dtype="float16") | {k: getattr(c, k) for k in keys}, m + "/text_encoder/config.json")
-    dump(head("PNDMScheduler") | dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000, set_alpha_to_one=False,
-                                      skip_prk_steps=True, steps_offset=1, trained_betas=None, clip_sample=False, prediction_type="epsilon"), m + "/scheduler/scheduler_config.json")
+    dump(scheduler(size), m + "/scheduler/scheduler_config.json")
     dump(head("StableDiffusionPipeline") | dict(
         scheduler=["diffusers", "PNDMScheduler"], text_encoder=["transformers", "CLIPTextModel"], tokenizer=["transformers", "CLIPTokenizer"],
         unet=["diffusers", "UNet2DConditionModel"], vae=["diffusers", "AutoencoderKL"], feature_extractor=[None, None], safety_checker=[None, None],
         requires_safety_checker=False), m + "/model_index.json")
     shutil.copytree(tokenizer.build(), m + "/tokenizer")
+    dump(words(), folder + "/words.json")
     total = 0
     for root, _, files in os.walk(folder):
         for f in files:
@@ -61,5 +89,7 @@ def main(folder, untrained=False):
 
 
 if __name__ == "__main__":
-    args = [a for a in sys.argv[1:] if a != "--untrained"]
-    main(args[0] if args else data.path("export", "x")[:-2], "--untrained" in sys.argv)
+    plain = [a for a in sys.argv[1:] if not a.startswith("--")]
+    size = next((int(a) for a in plain if a.isdigit()), 256)
+    folder = next((a for a in plain if not a.isdigit()), data.path("export", "x")[:-2])
+    main(size, folder, "--untrained" in sys.argv)

@@ -1,0 +1,97 @@
+"""Text encoder and UNet on the adjusted latents, trained together: at 64 pixels from nothing, at 128 and 256 grown from the size below.
+
+usage: base.py SIZE [minutes]
+"""
+import os, sys
+import numpy as np
+import torch
+
+import caches, captions, data, networks, schedule, tokenizer
+from common import Run, ema_of, launch, minutes, number_type
+
+EMPTY = 0.1       # share of samples without a caption, for guidance
+CAPTIONS, DRAWS = 20, 2  # captions in a batch, and noises for each
+
+
+class Mix:
+    """Latents with captions made anew: objects alone on transparency, plain backgrounds, objects in scenes."""
+    SHARES = dict(object=0.46, foreground=0.08, background=0.18, blend=0.28)
+
+    def __init__(self, size):
+        self.objects = caches.Cache(size, "objects")
+        self.scenes = size > 64
+        if self.scenes:
+            self.backgrounds, self.triples = caches.Cache(size, "backgrounds"), caches.Cache(size, "triples")
+        self.by_noun = {}
+        for i, d in enumerate(self.objects.described):
+            self.by_noun.setdefault(d["noun"], []).append(i)
+        self.nouns = sorted(self.by_noun)
+
+    def draw(self, rng):
+        """(latent, caption)."""
+        what = rng.choice(list(self.SHARES), p=list(self.SHARES.values())) if self.scenes else "object"
+        if what == "object":
+            rows = self.by_noun[self.nouns[rng.integers(len(self.nouns))]]
+            i = rows[rng.integers(len(rows))]
+            return self.objects.z[i, 0], captions.of_object(self.objects.described[i], rng)
+        if what == "background" and rng.random() < 0.5:
+            i = rng.integers(len(self.backgrounds))
+            return self.backgrounds.z[i, 0], captions.of_background(self.backgrounds.described[i], rng)
+        i = rng.integers(len(self.triples))
+        d = self.triples.described[i]
+        if what == "background":
+            return self.triples.z[i, 1], captions.of_background(d["scene"], rng)
+        if what == "foreground":
+            return self.triples.z[i, 0], captions.of_object(d["object"], rng)
+        return self.triples.z[i, 2], captions.of_blend(d["object"], d["scene"], d["slot"], rng)
+
+
+def start(size):
+    """(text encoder, UNet) to begin with."""
+    torch.manual_seed(3)
+    text = networks.text()
+    if size == 64:
+        return text, networks.unet(64)
+    s = ema_of(f"base-{size // 2}")
+    text.load_state_dict(s["text"])
+    return text, networks.grown(s["unet"], size)
+
+
+def train(size, time_):
+    text, unet = start(size)
+    params = [*unet.parameters(), *text.parameters()]
+    opt = torch.optim.AdamW(params, lr=8e-4, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    run = Run(f"base-{size}", dict(text=text, unet=unet), dict(all=opt), ["text", "unet"], time_, seed=size, ema=0.998)
+    mix, tok, noise = Mix(size), tokenizer.Tokenizer(), schedule.Noise()
+    n = size // 8
+    autocast = number_type(lambda: unet(torch.randn(4, 4, n, n), 500, torch.randn(4, 77, networks.TEXT)).sample)
+    while run.running():
+        run.schedule(warm=100)
+        drawn = [mix.draw(run.rng) for _ in range(CAPTIONS)]
+        ids = [tok("" if run.rng.random() < EMPTY else caption) for _, caption in drawn]
+        x = torch.stack([z for z, _ in drawn for _ in range(DRAWS)]).float()
+        t = torch.randint(0, schedule.STEPS, (len(x),), generator=run.gen)
+        noisy, v = noise.add(x, t, torch.randn(x.shape, generator=run.gen))
+        with autocast():
+            c = text(torch.tensor(ids)).last_hidden_state
+            said = unet(noisy, t, c.repeat_interleave(DRAWS, 0)).sample
+        loss, plain = noise.loss(said.float(), v, t)
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, 1.0)
+        opt.step()
+        run.done_step(len(x), loss=loss.item(), plain=plain.item())
+
+
+def load(size):
+    """(text encoder, UNet) as they were trained, frozen."""
+    text, unet = networks.text(), networks.unet(size)
+    s = ema_of(f"base-{size}")
+    text.load_state_dict(s["text"])
+    unet.load_state_dict(s["unet"])
+    return text.eval().requires_grad_(False), unet.eval().requires_grad_(False)
+
+
+if __name__ == "__main__":
+    size = int(sys.argv[1])
+    launch(train, size, minutes(sys.argv[2:], {64: 60, 128: 110, 256: 115}[size]))

@@ -1,0 +1,62 @@
+"""Start from a pack: dequantize the weights of a small `mini` into checkpoints, so that nothing is trained from random values.
+
+usage: unpack.py PACK. Writes ckpt/vae-final.pt, ckpt/codec.pt, ckpt/base-64.pt and tokenizer/.
+"""
+import json, os, sys
+import numpy as np
+import torch
+from safetensors import safe_open
+
+import data, networks, tokenizer
+
+
+def tensors(pack):
+    """All tensors of a pack as f32, by name."""
+    manifest = json.load(open(os.path.join(pack, "manifest.json")))
+    files = [safe_open(os.path.join(pack, s["file"]), "pt") for s in manifest["shards"]]
+    out = {}
+    for name, t in manifest["tensors"].items():
+        read = lambda n: torch.cat([files[s].get_tensor(n) for s in t["shards"]])
+        raw = read(name)
+        if t["type"] == "u8":
+            out[name] = raw
+            continue
+        if t["type"] in ("q8", "q4"):
+            levels = raw.flatten().int()
+            if t["type"] == "q4":  # two levels a byte, the low bits first
+                levels = torch.stack([levels & 15, levels >> 4], 1).flatten()
+            levels = levels.float() - (128 if t["type"] == "q8" else 8)
+            raw = levels.view(-1, t["group"]) * read(name + ".scales").float().flatten()[:, None]
+        raw = raw.float().view(t["shape"])
+        # the weights of convolutions are stored as [out, height, width, in]
+        out[name] = raw.permute(0, 3, 1, 2).contiguous() if raw.dim() == 4 else raw
+    return out
+
+
+def fill(module, found, prefix):
+    state = module.state_dict()
+    own = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+    text = "text_model." if any(k.startswith("text_model.") for k in own) and not any(k.startswith("text_model.") for k in state) else ""
+    own = {k.removeprefix(text): v for k, v in own.items()}
+    for k, v in state.items():
+        if k.endswith("position_ids"):
+            continue
+        state[k] = own[k].reshape(v.shape)
+    module.load_state_dict(state)
+    return module.state_dict()
+
+
+def main(pack):
+    if os.path.exists(data.path("ckpt", "base-64.pt")):
+        return
+    found = tensors(pack)
+    tokenizer.write(bytes(found["tokenizer.merges"].numpy().astype(np.uint8)).decode())
+    checkpoint = lambda **models: dict(models=models, ema=models, used=0.0, step=0, images=0)
+    torch.save(fill(networks.vae(), found, "vae."), data.path("ckpt", "vae-final.pt"))
+    torch.save(checkpoint(enc=fill(networks.OffsetEncoder(), found, "transparency_encoder."), dec=fill(networks.Decoder(), found, "transparency_decoder.")), data.path("ckpt", "codec.pt"))
+    torch.save(checkpoint(text=fill(networks.text(), found, "text_encoder."), unet=fill(networks.unet(64), found, "unet.")), data.path("ckpt", "base-64.pt"))
+    print("unpacked", pack)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
