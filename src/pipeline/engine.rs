@@ -165,7 +165,7 @@ impl<S: PackSource> Engine<S> {
         observer: &mut impl Observer,
     ) -> Result<Generation> {
         let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
-        let size = hires.size((plan.width, plan.height), plan.size_multiple)?;
+        let size = hires.size((plan.width, plan.height), plan.size_multiple, MAX_SIDE)?;
         let steps = |request: &Request| -> Result<usize> {
             Ok(Sampling::new(request, &plan, self.pack.manifest(), Start::default())?.steps())
         };
@@ -176,7 +176,7 @@ impl<S: PackSource> Engine<S> {
         };
         let counts = [
             steps(request)?,
-            steps(&hires.second(request, size, &blank))?,
+            steps(&second_pass(request, hires, size, &blank))?,
         ];
         let all = (counts[0] + counts[1], 2 * request.decode_passes);
         let mut first_observer = PassObserver {
@@ -185,7 +185,7 @@ impl<S: PackSource> Engine<S> {
             all,
         };
         let mut first = self.generate_once(request, &mut first_observer).await?;
-        let second = hires.second(request, size, &first.layers[0].picture);
+        let second = second_pass(request, hires, size, &first.layers[0].picture);
         let mut second_observer = PassObserver {
             inner: observer,
             done: (counts[0], request.decode_passes),
@@ -444,5 +444,20 @@ impl<S: PackSource> Engine<S> {
                 format!("expected [{frames}, 4, height, width], sides multiples of {cells}"),
             )),
         }
+    }
+}
+
+/// The second pass of `request` at `size` on what the first one made.
+fn second_pass(request: &Request, hires: Hires, size: (usize, usize), made: &Picture) -> Request {
+    Request {
+        init: Some(Init::Picture(made.resized(size.0, size.1))),
+        strength: Some(hires.strength),
+        width: Some(size.0),
+        height: Some(size.1),
+        noise: None,
+        hires: None,
+        // The control picture is of the first pass's size.
+        fit: true,
+        ..request.clone()
     }
 }

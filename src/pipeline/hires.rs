@@ -2,8 +2,6 @@
 //! detail by image to image at the larger size.
 
 use super::observer::{Event, Observer};
-use super::request::{Init, MAX_SIDE, Request};
-use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
 
 /// How a second pass enlarges what the first one made.
@@ -25,11 +23,16 @@ impl Hires {
     }
 
     /// The size of the second pass, the nearest to `scale` times the first one's whose sides are
-    /// multiples of `multiple`.
+    /// multiples of `multiple`, up to `largest`.
     ///
     /// # Errors
     /// `bad_option` if that is no larger than the first, or larger than any picture.
-    pub(super) fn size(&self, first: (usize, usize), multiple: usize) -> Result<(usize, usize)> {
+    pub(super) fn size(
+        &self,
+        first: (usize, usize),
+        multiple: usize,
+        largest: usize,
+    ) -> Result<(usize, usize)> {
         let bad =
             |message: String, hint: String| Err(Error::new(ErrorCode::BadOption, message, hint));
         if !(self.scale > 1.0 && self.scale <= 8.0) {
@@ -51,11 +54,11 @@ impl Hires {
             (wanted.round() as usize).max(1) * multiple
         };
         let (width, height) = (side(first.0), side(first.1));
-        if width.max(height) > MAX_SIDE {
+        if width.max(height) > largest {
             let message = format!("enlarged, the picture would be {width} x {height}");
             return bad(
                 message,
-                format!("use a smaller scale: sides up to {MAX_SIDE} are possible"),
+                format!("use a smaller scale: sides up to {largest} are possible"),
             );
         }
         if (width, height) == first {
@@ -69,26 +72,6 @@ impl Hires {
             );
         }
         Ok((width, height))
-    }
-
-    /// The second pass of `request` at `size` on what the first one made.
-    pub(super) fn second(
-        &self,
-        request: &Request,
-        size: (usize, usize),
-        made: &Picture,
-    ) -> Request {
-        Request {
-            init: Some(Init::Picture(made.resized(size.0, size.1))),
-            strength: Some(self.strength),
-            width: Some(size.0),
-            height: Some(size.1),
-            noise: None,
-            hires: None,
-            // The control picture is of the first pass's size.
-            fit: true,
-            ..request.clone()
-        }
     }
 }
 
@@ -125,8 +108,14 @@ mod tests {
 
     #[test]
     fn a_size_is_the_nearest_that_the_networks_take() {
-        assert_eq!(Hires::new(1.3).size((512, 512), 64).unwrap(), (640, 640));
-        assert_eq!(Hires::new(2.0).size((512, 768), 8).unwrap(), (1024, 1536));
+        assert_eq!(
+            Hires::new(1.3).size((512, 512), 64, 4096).unwrap(),
+            (640, 640)
+        );
+        assert_eq!(
+            Hires::new(2.0).size((512, 768), 8, 4096).unwrap(),
+            (1024, 1536)
+        );
         for (scale, first) in [
             (1.0, 512),
             (f64::NAN, 512),
@@ -134,7 +123,9 @@ mod tests {
             (1.01, 512),
             (8.0, 1024),
         ] {
-            let error = Hires::new(scale).size((first, first), 64).unwrap_err();
+            let error = Hires::new(scale)
+                .size((first, first), 64, 4096)
+                .unwrap_err();
             assert_eq!(error.code, ErrorCode::BadOption, "{error}");
         }
     }

@@ -12,12 +12,20 @@ use glassine::pack::{
 
 use super::{Tensors, companions, golden};
 
-/// Scratch space that lasts as long as the test binary.
+/// Scratch space of the test binary, in cargo's target folder. What a run leaves there, the next one of
+/// the same binary removes: nothing is dropped at the end of a process.
 pub fn scratch() -> &'static Path {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    FOLDER
-        .get_or_init(|| tempfile::tempdir().expect("a temporary folder"))
-        .path()
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let binary = std::env::current_exe().expect("a test binary");
+        let name = binary.file_stem().expect("a name").to_owned();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("an old folder that goes");
+        }
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    })
 }
 
 /// The tiny Stable Diffusion 1.5 in diffusers' layout.

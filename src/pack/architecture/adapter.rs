@@ -102,10 +102,10 @@ fn check_control(
 /// The condition's encoder; gives the channels of its map for each level.
 fn check_hint_encoder(place: &Place) -> Checked<Vec<usize>> {
     let mut channels = 3;
-    let groups = ConditionEncoder::STRIDES.iter().enumerate();
+    let groups = (0..).take_while(|group| place.has_below(format!("blocks_{group}")));
     groups
-        .map(|(group, strides)| {
-            for index in 0..strides.len() {
+        .map(|group| {
+            for index in 0..ConditionEncoder::strides(group).len() {
                 let name = format!("blocks_{group}.{}", 2 * index);
                 channels = place.conv(&name, channels, 3)?;
             }
