@@ -77,7 +77,7 @@ impl<'a> Conditioning<'a> {
         });
         let own: Vec<_> = own.collect::<Result<_>>()?;
         let divided = PromptPart::split(&main);
-        warnings.extend(check_parts(&divided, plan.guidance)?);
+        warnings.extend(check_parts(&divided, plan)?);
         let parts = divided.iter().map(|part| {
             let frames = own.iter().map(|own| match own.as_str() {
                 "" => PromptSchedule::parse(&part.text),
@@ -181,7 +181,7 @@ fn check_length(what: &str, prompt: &str) -> Result<()> {
 }
 
 /// Refuses parts of `AND` that cannot be added. A warning where a prompt without `AND` has a weight.
-fn check_parts(parts: &[PromptPart], guidance: f32) -> Result<Option<String>> {
+fn check_parts(parts: &[PromptPart], plan: &ResolvedRequest) -> Result<Option<String>> {
     let bad = |message: String, hint: &str| Err(Error::new(ErrorCode::BadOption, message, hint));
     let heavy = parts
         .iter()
@@ -206,8 +206,15 @@ fn check_parts(parts: &[PromptPart], guidance: f32) -> Result<Option<String>> {
             format!("the prompt has {} parts between AND", parts.len()),
             "use at most 16",
         ),
-        _ if guidance <= 1.0 => bad(
-            format!("AND in a prompt is not possible with guidance {guidance}"),
+        _ if !plan.has_negative_rows && plan.guidance != 1.0 => bad(
+            "AND in a prompt is not possible with a model that is told the guidance".into(),
+            "use a comma instead of AND",
+        ),
+        _ if plan.guidance <= 1.0 => bad(
+            format!(
+                "AND in a prompt is not possible with guidance {}",
+                plan.guidance
+            ),
             "use guidance above 1, or a comma instead of AND",
         ),
         _ => Ok(None),

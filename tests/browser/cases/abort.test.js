@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open } from "../lib/open.js";
-import { PackServer } from "../lib/pack.js";
 import { messageTypes } from "../lib/page.js";
 
 test("aborting a running request stops it within one step", async (t) => {
@@ -127,13 +126,13 @@ test("engines that are let go of right after the call, as a page that mounts twi
 });
 
 test("an abort while a worker that died is being replaced is the request's own", async (t) => {
-  const pack = new PackServer();
-  pack.breakTransparency();
-  const page = await open(t, { pack });
+  const page = await open(t, { before: ["wasm-faults"] });
   const { died, aborted, next } = await page.evaluate(async () => {
-    const engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
     const options = { prompt: "a red apple", steps: 1, decodePasses: 1 };
-    const died = await failureOf(engine.generate(options));
+    const dying = failureOf(engine.generate(options));
+    new BroadcastChannel("wasm").postMessage("panic");
+    const died = await dying;
     const controller = new AbortController();
     const init = new Blob();
     // A file that is read after the abort.

@@ -1,6 +1,7 @@
 // Runs in the package's worker, before it: its WebAssembly module meets what no code of its own can stop. `trap` in this
 // script's URL is the number of the call to JavaScript in which it panics, and `pages` the number of pages by which its
-// memory can grow. The page is told on the channel "wasm" how many calls there were, now and then.
+// memory can grow. The page is told on the channel "wasm" how many calls there were, now and then; where it says "panic"
+// there, the next call does.
 
 const { searchParams } = new URL(import.meta.url);
 const trap = Number(searchParams.get("trap"));
@@ -10,12 +11,14 @@ const { compile, instantiate } = WebAssembly;
 
 let exports;
 let calls = 0;
+let told = false;
+channel.onmessage = ({ data }) => (told ||= data === "panic");
 
 function count() {
   calls += 1;
   if (calls % 10 === 0) channel.postMessage(calls);
   // No memory is of this size: what Rust makes of the request is its abort.
-  if (calls === trap) exports.__wbindgen_malloc(-8, 8);
+  if (calls === trap || told) exports.__wbindgen_malloc(-8, 8);
 }
 
 /** The module's imports, of which every call of a function is counted. */

@@ -1,0 +1,58 @@
+// A part of a picture is made anew, and the rest of it stays, bit for bit.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { open } from "../lib/open.js";
+
+test("what a mask keeps is the picture's own, its colour under alpha 0 too", async (t) => {
+  const page = await open(t);
+  const result = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const options = { prompt: "a red apple", steps: 4, decodePasses: 1 };
+    const { layers } = await engine.generate({ ...options, seed: 7 });
+    // A disc that is not aligned with the latent's cells.
+    const inside = (index) => Math.hypot((index % 64) - 27.5, Math.floor(index / 64) - 33) < 13;
+    const mask = new ImageData(64, 64);
+    for (let index = 0; index < 64 * 64; index++) mask.data.set(inside(index) ? [255, 255, 255, 255] : [0, 0, 0, 255], 4 * index);
+    const repainted = await engine.generate({ ...options, prompt: "a blue ball", seed: 8, init: layers[0], mask });
+    const soft = await engine.generate({ ...options, prompt: "a blue ball", seed: 8, init: layers[0], mask, maskSoftness: 4, keepAlpha: true });
+    const pixels = (layer) => Array.from({ length: 64 * 64 }, (_, index) => layer.imageData.data.slice(4 * index, 4 * index + 4).join());
+    const [before, after, softly] = [layers[0], repainted.layers[0], soft.layers[0]].map(pixels);
+    const changed = (now) => now.flatMap((pixel, index) => (pixel === before[index] ? [] : [index]));
+    const alpha = (layer) => layer.imageData.data.filter((_, index) => index % 4 === 3).join();
+    return {
+      outside: [after, softly].flatMap(changed).filter((index) => !inside(index)).length,
+      inside: changed(after).length,
+      sameAlpha: alpha(soft.layers[0]) === alpha(layers[0]),
+      recipe: repainted.layers[0].recipe,
+    };
+  });
+  assert.equal(result.outside, 0);
+  assert.ok(result.inside > 100, `${result.inside} pixels are new`);
+  assert.ok(result.sameAlpha);
+  assert.ok(!("mask" in result.recipe) && !("init" in result.recipe));
+});
+
+test("a mask that cannot be used says why", async (t) => {
+  const page = await open(t);
+  const messages = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const [picture, white] = [new ImageData(64, 64), new ImageData(64, 64)];
+    white.data.fill(255);
+    const requests = [
+      { mask: white },
+      { init: picture, mask: new ImageData(32, 32) },
+      { init: picture, mask: new ImageData(64, 64) },
+      { init: picture, maskCrop: 8 },
+    ];
+    const said = [];
+    for (const request of requests) {
+      said.push(await engine.generate({ prompt: "an apple", ...request }).then(() => "nothing", (error) => `${error.code}: ${error.message}`));
+    }
+    return said;
+  });
+  assert.match(messages[0], /^bad_option: .*without a picture/);
+  assert.match(messages[1], /^bad_image: .*32 x 32/);
+  assert.match(messages[2], /^bad_option: .*keeps everything/);
+  assert.match(messages[3], /^bad_option: .*mask/);
+});
