@@ -16,7 +16,7 @@ use glassine::pack::{
 use glassine::pipeline::{Engine, Init, LoadOptions, Mode, NoProgress, Request};
 use serde_json::{Value, json};
 use support::single_file::{self, Entry, mark, read, renamed, write};
-use support::{golden, model};
+use support::{golden, model, torch};
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
@@ -545,14 +545,14 @@ fn files_that_are_no_safetensors_are_named_for_what_they_are() {
         (
             "renamed.safetensors",
             b"PK\x03\x04\0\0\0\0\0\0\0\0archive/data.pkl",
-            ErrorCode::ModelUnsupported,
-            &["pickle", "convert"],
+            ErrorCode::ModelDamaged,
+            &["not a sound file of PyTorch's"],
         ),
         (
             "old.safetensors",
             b"\x80\x02}q\0(X\x0a\0\0\0state_dictq\x01",
-            ErrorCode::ModelUnsupported,
-            &["pickle"],
+            ErrorCode::ModelDamaged,
+            &["not a sound file of PyTorch's"],
         ),
         (
             "error.safetensors",
@@ -1163,4 +1163,50 @@ fn a_vae_without_an_encoder_makes_a_pack_that_decodes_only() {
             assert!(error.to_string().contains("no encoder"), "{error}");
         }
     });
+}
+
+fn write_bytes(path: &Path, bytes: Vec<u8>) {
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Nothing in them is run: they are read.
+#[test]
+fn files_of_pytorchs_give_the_same_pack() {
+    let path = model::scratch().join("model.ckpt");
+    let tensors = renamed(|name| Some(name.to_string()));
+    write_bytes(&path, torch::checkpoint(&tensors));
+    assert_same_as_whole(&options(&path));
+    let said = inspect(&path).unwrap();
+    assert!(said.contains("Stable Diffusion 1.x"), "{said}");
+    // Whatever it is called.
+    let renamed = model::scratch().join("really-a-pickle.safetensors");
+    std::fs::copy(&path, &renamed).unwrap();
+    assert_same_as_whole(&options(&renamed));
+
+    let folder = copied_folder("torch-folder");
+    let mut parts = vec![("text_encoder", "model", "pytorch_model")];
+    for part in ["unet", "vae"] {
+        let stem = "diffusion_pytorch_model";
+        parts.push((part, stem, stem));
+    }
+    for (part, stem, torch_stem) in parts {
+        let safetensors = folder.join(part).join(format!("{stem}.safetensors"));
+        let bytes = torch::plain(&read(&safetensors));
+        std::fs::remove_file(safetensors).unwrap();
+        write_bytes(&folder.join(part).join(format!("{torch_stem}.bin")), bytes);
+    }
+    let (manifest, shards) = pack(&options(&folder)).unwrap();
+    let (expected, expected_shards) = pack(&options(&model::checkpoint())).unwrap();
+    assert_eq!(manifest.tensors, expected.tensors);
+    assert!(shards == expected_shards);
+
+    let evil = torch::call(torch::global("os", "system"), &[torch::text("true")]);
+    let evil = torch::dict(&[("state_dict", torch::dict(&[("a", evil)]))]);
+    let path = model::scratch().join("evil.ckpt");
+    write_bytes(&path, torch::archive(&evil, &[]));
+    assert_refused_and_not_inspected(
+        &path,
+        ErrorCode::ModelUnsupported,
+        &["evil.ckpt", "os.system", "not run"],
+    );
 }

@@ -9,7 +9,7 @@ use glassine::internals::weights::{Dtype, HostTensor};
 use glassine::pack::Lora;
 use serde_json::json;
 use support::lora::{LoraFile, assert_same, base, merged, merged_from, noise, original_layers};
-use support::model;
+use support::{golden, model, single_file, torch};
 
 /// The layers of the tiny model: diffusers' names by the same with underscores.
 fn dotted_layers() -> BTreeMap<String, String> {
@@ -284,7 +284,19 @@ fn a_folder_is_a_lora_too() {
     assert_eq!(error.code, ErrorCode::ModelNotFound, "{error}");
     std::fs::write(empty.join("adapter_model.bin"), [0]).unwrap();
     let error = merged_from(&empty).unwrap_err();
-    assert!(error.message.contains("pickle"), "{error}");
+    assert!(error.message.contains("PyTorch"), "{error}");
+}
+
+#[test]
+fn a_lora_may_be_a_file_of_pytorchs() {
+    let original = golden("lora/kohya.safetensors");
+    let path = model::scratch().join("kohya.pt");
+    std::fs::write(&path, torch::plain(&single_file::read(&original))).unwrap();
+    assert_same(
+        "as .pt",
+        &merged_from(&path).unwrap(),
+        &merged_from(&original).unwrap(),
+    );
 }
 
 #[test]
@@ -990,7 +1002,7 @@ fn lora_files_that_are_cut_or_missing_are_named() {
     let error = Lora::from_bytes("cut.safetensors", bytes[..bytes.len() - 1].to_vec(), 1.0);
     assert_eq!(error.err().unwrap().code, ErrorCode::ModelDamaged);
     let error = Lora::from_bytes("old.pt", bytes, 1.0).err().unwrap();
-    assert!(error.message.contains("pickle"), "{error}");
+    assert!(error.message.contains("PyTorch"), "{error}");
     let missing = model::scratch().join("nowhere.safetensors");
     let error = Lora::open(&missing, 1.0).err().unwrap();
     assert_eq!(error.code, ErrorCode::ModelNotFound);

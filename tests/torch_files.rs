@@ -2,14 +2,13 @@
 
 mod support;
 
-use std::io::{Cursor, Write};
 use std::path::Path;
 
 use glassine::ErrorCode;
 use glassine::internals::weights::{Disk, InMemory, SafetensorsFile, TorchFile};
 use glassine::pipeline::Embedding;
 use support::golden;
-use zip::write::SimpleFileOptions;
+use support::torch::*;
 
 fn open(bytes: &[u8]) -> glassine::Result<TorchFile> {
     TorchFile::open_in(&InMemory(bytes.to_vec()), Path::new("style.pt"))
@@ -21,83 +20,6 @@ fn check_refused(bytes: &[u8], code: ErrorCode, word: &str) {
     let line = error.to_string();
     assert_eq!(error.code, code, "{line}");
     assert!(line.contains("style.pt") && line.contains(word), "{line}");
-}
-
-// Instructions that leave one value.
-
-fn global(module: &str, name: &str) -> Vec<u8> {
-    format!("c{module}\n{name}\n").into_bytes()
-}
-
-fn text(text: &str) -> Vec<u8> {
-    let length = (text.len() as u32).to_le_bytes();
-    [b"X", &length[..], text.as_bytes()].concat()
-}
-
-fn int(number: i32) -> Vec<u8> {
-    [b"J", &number.to_le_bytes()[..]].concat()
-}
-
-fn tuple(items: &[Vec<u8>]) -> Vec<u8> {
-    [b"(", &items.concat()[..], b"t"].concat()
-}
-
-fn call(function: Vec<u8>, arguments: &[Vec<u8>]) -> Vec<u8> {
-    [function, tuple(arguments), b"R".to_vec()].concat()
-}
-
-fn dict(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let entries = entries
-        .iter()
-        .map(|(key, value)| [text(key), value.clone()].concat());
-    [b"}(", &entries.collect::<Vec<_>>().concat()[..], b"u"].concat()
-}
-
-fn storage(kind: &str, key: &str, count: i32) -> Vec<u8> {
-    let fields = [
-        text("storage"),
-        global("torch", kind),
-        text(key),
-        text("cpu"),
-        int(count),
-    ];
-    [tuple(&fields), b"Q".to_vec()].concat()
-}
-
-fn tensor(storage: Vec<u8>, offset: i32, sizes: &[i32], strides: &[i32]) -> Vec<u8> {
-    let ints = |values: &[i32]| tuple(&values.iter().copied().map(int).collect::<Vec<_>>());
-    let hooks = call(global("collections", "OrderedDict"), &[]);
-    call(
-        global("torch._utils", "_rebuild_tensor_v2"),
-        &[
-            storage,
-            int(offset),
-            ints(sizes),
-            ints(strides),
-            b"\x89".to_vec(),
-            hooks,
-        ],
-    )
-}
-
-fn pickle(value: &[u8]) -> Vec<u8> {
-    [b"\x80\x02", value, b"."].concat()
-}
-
-/// A zip archive as `torch.save` writes it.
-fn archive(value: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let mut add = |name: &str, bytes: &[u8]| {
-        writer.start_file(format!("style/{name}"), stored).unwrap();
-        writer.write_all(bytes).unwrap();
-    };
-    add("data.pkl", &pickle(value));
-    add("byteorder", b"little");
-    for (key, bytes) in storages {
-        add(&format!("data/{key}"), bytes);
-    }
-    writer.finish().unwrap().into_inner()
 }
 
 /// What torch wrote before there were archives.
@@ -122,13 +44,6 @@ fn legacy(value: &[u8], storages: &[(&str, Vec<u8>, u64)]) -> Vec<u8> {
         bytes.extend(numbers);
     }
     bytes
-}
-
-fn floats(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
 }
 
 #[test]

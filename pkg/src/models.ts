@@ -98,7 +98,7 @@ export const models = Object.freeze({
 async function importModel(url: string | URL, options?: ImportOptions): Promise<StoredModel>;
 /**
  * Packs a checkpoint of Stable Diffusion 1.5 here in the browser, a
- * `.safetensors` file or the files of a diffusers folder, and stores the pack:
+ * `.safetensors` or `.ckpt` file or the files of a diffusers folder, and stores the pack:
  * the shards that `glassine pack` makes, byte for byte. Files are read in pieces, and
  * nothing leaves the page. A model of the same name is replaced once the new one
  * is complete; an import that fails leaves nothing.

@@ -12,7 +12,7 @@ use super::component::Component;
 use crate::named::{named, serde_as_text};
 use crate::weights::Files;
 use crate::weights::HostTensor;
-use crate::weights::SafetensorsFile;
+use crate::weights::TensorFile;
 use crate::weights::host::matmul;
 use crate::{Error, ErrorCode, Result};
 
@@ -72,7 +72,7 @@ impl AdapterKind {
 /// An opened adapter file, matched to the attentions of a base model.
 pub struct Adapter {
     kind: AdapterKind,
-    file: SafetensorsFile,
+    file: TensorFile,
     /// Path of each unit's attention in the UNet, by unit.
     units: Vec<String>,
 }
@@ -88,7 +88,7 @@ impl Adapter {
         path: &Path,
         base: &Checkpoint,
     ) -> Result<Self> {
-        let file = SafetensorsFile::open_in(files, path)?;
+        let file = TensorFile::open_in(files, path)?;
         let units = unit_paths(base);
         let has = |name: String| file.tensors().contains_key(&name);
         let count =

@@ -13,7 +13,7 @@ use super::single_file::{Layout, Tensors};
 use super::tensor_source::TensorSource;
 use crate::weights::HostTensor;
 use crate::weights::{Disk, Files};
-use crate::weights::{SafetensorsFile, TensorInfo};
+use crate::weights::{TensorFile, TensorInfo};
 use crate::{Error, ErrorCode, Result};
 
 /// A Stable Diffusion 1.5 checkpoint on disk or a part of one, in diffusers' layout or as a single
@@ -29,30 +29,22 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a diffusers folder or a `.safetensors` file on disk, reading headers and configs only.
+    /// Opens a diffusers folder or a file on disk, `.safetensors` or PyTorch's (`.ckpt`), reading headers
+    /// and configs only.
     /// It may hold some of the parts, or one alone: [`Checkpoint::check_whole`] says what it lacks.
     ///
     /// # Errors
-    /// `model_not_found`, `model_damaged`, or `model_unsupported` for pickles, for models of other
-    /// families and for files of other kinds, each by name.
+    /// `model_not_found`, `model_damaged`, or `model_unsupported` for models of other families and
+    /// for files of other kinds, each by name.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_in(&Disk, path.as_ref())
     }
 
     /// As [`Checkpoint::open`], among `files`.
     pub fn open_in(files: &dyn Files, path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let checkpoint = match extension {
-            _ if files.is_folder(path) => Self::open_folder(files, path),
-            Some("ckpt" | "pt" | "pth" | "bin") => Err(Error::new(
-                ErrorCode::ModelUnsupported,
-                format!(
-                    "{} is a pickle, which can run code when opened",
-                    path.display()
-                ),
-                "convert it to .safetensors first",
-            )),
-            _ => Self::open_file(files, path),
+        let checkpoint = match files.is_folder(path) {
+            true => Self::open_folder(files, path),
+            false => Self::open_file(files, path),
         }?;
         match family::of_parts(&checkpoint.source) {
             Some(family) => Err(unsupported_family(path, &family)),
@@ -114,7 +106,7 @@ impl Checkpoint {
     }
 
     fn open_file(files: &dyn Files, path: &Path) -> Result<Self> {
-        let file = SafetensorsFile::open_in(files, path)?;
+        let file = TensorFile::open_in(files, path)?;
         if let Some(kind) = kind::of(file.tensors()) {
             let hint = match kind.option {
                 Some(option) => format!("pass it with {option}, beside a checkpoint"),
@@ -373,7 +365,7 @@ fn part_of(files: &dyn Files, folder: &Path) -> Result<(Component, Value)> {
 
 /// Stable Diffusion 1.5's scheduler, changed as marks in a single file ask for: tensors without
 /// values, whose names say what the UNet was trained to predict, or what ModelSpec has for it.
-fn scheduler_of(file: &SafetensorsFile) -> Value {
+fn scheduler_of(file: &TensorFile) -> Value {
     let mut scheduler = sd15_scheduler();
     let has = |name: &str| file.tensors().contains_key(name);
     let specified = file.metadata().get("modelspec.prediction_type");

@@ -10,7 +10,7 @@ use super::diffusers_folder::{open_weights, read_json};
 use super::kind;
 use super::single_file::original_control_net_names;
 use super::tensor_source::TensorSource;
-use crate::weights::{Files, SafetensorsFile};
+use crate::weights::{Files, TensorFile};
 use crate::{Error, ErrorCode, Result};
 
 /// Opens the ControlNet at `path` among `files`, a folder or a file, for the UNet of `base`: its
@@ -42,7 +42,7 @@ fn open_folder(files: &dyn Files, folder: &Path) -> Result<(Value, TensorSource)
 }
 
 fn open_file(files: &dyn Files, path: &Path) -> Result<(Value, TensorSource)> {
-    let file = SafetensorsFile::open_in(files, path)?;
+    let file = TensorFile::open_in(files, path)?;
     let has = |start: &str| file.tensors().keys().any(|name| name.starts_with(start));
     // Such files hold what is to be added to a UNet's weights to give a ControlNet's.
     if file.tensors().contains_key("difference") || has("lora_controlnet") || has("control_lora") {

@@ -6,44 +6,37 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::text::{Tokenizer, clip_vocabulary};
-use crate::weights::{Files, SafetensorsFile};
+use crate::weights::{Files, TensorFile};
 use crate::{Error, ErrorCode, Result};
 
 /// What stands between the name of weights and `.safetensors`, the best first: averaged weights
 /// ("ema", which a plain name means as well) are for use, the others for training on.
 const VARIANTS: [&str; 6] = ["", ".fp16", ".bf16", ".fp32", ".ema", ".non_ema"];
 
-/// Opens the weights `stem` in `folder`: one file, in any variant, or the shards that an index
-/// names.
+/// Opens the weights `stem` in `folder`: one file, in any variant, the shards that an index names, or a
+/// file of PyTorch's.
 ///
 /// # Errors
-/// `model_not_found` with `hint` if there are none, or a shard is missing; `model_unsupported` if
-/// there are pickles only.
+/// `model_not_found` with `hint` if there are none, or a shard is missing.
 pub(super) fn open_weights(
     files: &dyn Files,
     folder: &Path,
     stem: &str,
     hint: &str,
-) -> Result<Vec<SafetensorsFile>> {
+) -> Result<Vec<TensorFile>> {
     for variant in VARIANTS {
         let path = folder.join(format!("{stem}{variant}.safetensors"));
         if files.is_file(&path) {
-            return Ok(vec![SafetensorsFile::open_in(files, &path)?]);
+            return Ok(vec![TensorFile::open_in(files, &path)?]);
         }
         if let Some(index) = index_of(files, folder, stem, variant) {
             return open_shards(files, folder, &index);
         }
     }
-    let pickles = [format!("{stem}.bin"), "pytorch_model.bin".into()];
-    if pickles.iter().any(|name| files.is_file(&folder.join(name))) {
-        return Err(Error::new(
-            ErrorCode::ModelUnsupported,
-            format!(
-                "{} holds its weights as a pickle, which can run code when opened",
-                folder.display()
-            ),
-            "convert it to .safetensors first",
-        ));
+    let torch = [format!("{stem}.bin"), "pytorch_model.bin".into()];
+    let mut torch = torch.iter().map(|name| folder.join(name));
+    if let Some(path) = torch.find(|path| files.is_file(path)) {
+        return Ok(vec![TensorFile::open_in(files, &path)?]);
     }
     Err(Error::new(
         ErrorCode::ModelNotFound,
@@ -63,7 +56,7 @@ fn index_of(files: &dyn Files, folder: &Path, stem: &str, variant: &str) -> Opti
     paths.into_iter().find(|path| files.is_file(path))
 }
 
-fn open_shards(files: &dyn Files, folder: &Path, index: &Path) -> Result<Vec<SafetensorsFile>> {
+fn open_shards(files: &dyn Files, folder: &Path, index: &Path) -> Result<Vec<TensorFile>> {
     let json = read_json(files, index)?;
     let map = json["weight_map"].as_object();
     let names: Option<BTreeSet<&str>> =
@@ -80,7 +73,7 @@ fn open_shards(files: &dyn Files, folder: &Path, index: &Path) -> Result<Vec<Saf
     let open = |name| {
         let path = folder.join(name);
         if files.is_file(&path) {
-            return SafetensorsFile::open_in(files, &path);
+            return TensorFile::open_in(files, &path);
         }
         Err(Error::new(
             ErrorCode::ModelNotFound,

@@ -10,7 +10,7 @@ use super::diffusers_folder::{open_weights, read_json};
 use super::kind;
 use super::manifest::{MANIFEST_FILE, Manifest};
 use super::mode::Mode;
-use crate::weights::{Disk, SafetensorsFile, TensorInfo};
+use crate::weights::{Disk, TensorFile, TensorInfo};
 use crate::{Error, ErrorCode, Result};
 
 /// A description of the pack, checkpoint, part of one, or other file of a model at `path`: what it
@@ -38,7 +38,7 @@ pub fn inspect(path: &Path) -> Result<String> {
             Ok(describe_checkpoint(&checkpoint))
         }
         // A single file that is no checkpoint may still be one of its companions.
-        Err(error) if path.is_file() => match SafetensorsFile::open(path) {
+        Err(error) if path.is_file() => match TensorFile::open(path) {
             Ok(file) => describe_file(&file).ok_or(error),
             Err(_) => Err(error),
         },
@@ -182,7 +182,7 @@ fn describe_tensors<'a>(tensors: impl Iterator<Item = &'a TensorInfo>) -> String
     )
 }
 
-fn describe_file(file: &SafetensorsFile) -> Option<String> {
+fn describe_file(file: &TensorFile) -> Option<String> {
     let kind = kind::of(file.tensors())?;
     let mut text = format!("{} {}\n", kind.name, file.path().display());
     let _ = writeln!(text, "  {}", describe_tensors(file.tensors().values()));

@@ -20,7 +20,7 @@ use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
-use crate::weights::{Dtype, SafetensorsFile, write_safetensors};
+use crate::weights::{Dtype, TensorFile, write_safetensors};
 use crate::weights::{HostTensor, StoredType, TensorEntry};
 use crate::weights::{Quantization, quantize};
 use crate::{Error, ErrorCode, Result};
@@ -509,7 +509,7 @@ fn open_parts(
     let mut parts = Vec::new();
     for (component, path, telltale) in named {
         let Some(path) = path else { continue };
-        let file = SafetensorsFile::open_in(files, path)?;
+        let file = TensorFile::open_in(files, path)?;
         if !file.tensors().contains_key(telltale) {
             return Err(Error::new(
                 ErrorCode::ModelUnsupported,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::weights::{HostTensor, SafetensorsFile, TensorInfo};
+use crate::weights::{HostTensor, TensorFile, TensorInfo};
 use crate::{Error, ErrorCode, Result};
 
 /// What the scale of a weight of 8-bit floats is called in place of `weight`.
@@ -27,7 +27,7 @@ struct Located {
 /// Opened files, and which of their tensors have which canonical names.
 #[derive(Default)]
 pub struct TensorSource {
-    files: Vec<SafetensorsFile>,
+    files: Vec<TensorFile>,
     located: BTreeMap<String, Located>,
 }
 
@@ -38,7 +38,7 @@ impl TensorSource {
     /// `model_unsupported` if one is quantized in a way that is not read.
     pub fn add(
         &mut self,
-        file: SafetensorsFile,
+        file: TensorFile,
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<()> {
         for (name, info) in file.tensors() {
@@ -71,9 +71,7 @@ impl TensorSource {
 
     /// Where the file is, or the first of several.
     pub fn path(&self) -> &Path {
-        self.files
-            .first()
-            .map_or(Path::new(""), SafetensorsFile::path)
+        self.files.first().map_or(Path::new(""), TensorFile::path)
     }
 
     /// Canonical names and headers, in alphabetical order.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clean;
 use super::words::is_boundary;
-use crate::weights::{Disk, Files, HostTensor, InMemory, SafetensorsFile, TorchFile};
+use crate::weights::{Disk, Files, HostTensor, InMemory, TensorFile};
 use crate::{Error, ErrorCode, Result};
 
 /// How other programs write an embedding's name in a prompt.
@@ -13,9 +13,6 @@ const PREFIX: &str = "embedding:";
 
 /// Endings of files that may follow a name behind [`PREFIX`].
 const EXTENSIONS: [&str; 3] = [".safetensors", ".pt", ".bin"];
-
-/// Endings of files that `torch.save` writes.
-const TORCH_ENDINGS: [&str; 4] = ["pt", "bin", "pth", "ckpt"];
 
 /// The key under which trainers store vectors that have no name of their own.
 const NAMELESS: &str = "emb_params";
@@ -54,8 +51,9 @@ impl Embedding {
 
     /// As [`Embedding::open`], among `files`.
     pub fn open_in(files: &dyn Files, path: &Path, name: Option<&str>) -> Result<Self> {
-        let mut file = File::open(files, path)?;
-        let (key, own) = own_key(path, &file.names())?;
+        let mut file = TensorFile::open_in(files, path)?;
+        let names: Vec<_> = file.tensors().keys().cloned().collect();
+        let (key, own) = own_key(path, &names)?;
         let tensor = file.read(&key)?;
         let vectors = vectors(path, &tensor)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -143,41 +141,6 @@ pub(crate) fn check_names(embeddings: &[Embedding]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A file of either kind.
-enum File {
-    Safetensors(SafetensorsFile),
-    Torch(TorchFile),
-}
-
-impl File {
-    fn open(files: &dyn Files, path: &Path) -> Result<Self> {
-        let mut start = [0; 4];
-        let opened = files.open(path);
-        let begins = opened
-            .is_ok_and(|mut file| file.read_at(0, &mut start).is_ok() && TorchFile::is_one(&start));
-        let ending = path.extension().unwrap_or_default();
-        let is_torch = begins || TORCH_ENDINGS.iter().any(|torch| ending == *torch);
-        Ok(match is_torch {
-            true => Self::Torch(TorchFile::open_in(files, path)?),
-            false => Self::Safetensors(SafetensorsFile::open_in(files, path)?),
-        })
-    }
-
-    fn names(&self) -> Vec<String> {
-        match self {
-            Self::Safetensors(file) => file.tensors().keys().cloned().collect(),
-            Self::Torch(file) => file.tensors().keys().cloned().collect(),
-        }
-    }
-
-    fn read(&mut self, name: &str) -> Result<HostTensor> {
-        match self {
-            Self::Safetensors(file) => file.read(name),
-            Self::Torch(file) => file.read(name),
-        }
-    }
 }
 
 /// The tensor of the vectors among `names`, and what the file calls them, if it does.

@@ -11,6 +11,7 @@ mod on_device;
 mod pickle;
 mod quantize;
 pub(crate) mod safetensors;
+mod tensor_file;
 mod torch_file;
 pub(crate) mod weight;
 
@@ -20,5 +21,6 @@ pub use host::HostTensor;
 pub use on_device::Weights;
 pub use quantize::{Quantization, Quantized, dequantize, quantize};
 pub use safetensors::{Dtype, SafetensorsFile, TensorInfo, write_safetensors};
+pub use tensor_file::TensorFile;
 pub use torch_file::{TorchFile, TorchTensor};
 pub use weight::{EmbeddingTable, Weight};

@@ -52,6 +52,8 @@ pub(super) enum Global {
     /// Makes a parameter of a tensor.
     RebuildParameter,
     Storage(Dtype),
+    /// Notes on a training beside the tensors, of which nothing is kept.
+    Note,
 }
 
 /// Numbers beside the pickle.
@@ -352,7 +354,7 @@ impl Machine<'_> {
         let wrong = || damaged("a tensor is not described as torch does");
         let made = match (&self.values[called[0]], arguments.len()) {
             (Value::Global(Global::OrderedDict), 0) => Value::Dict(Vec::new()),
-            (Value::Global(Global::Set), _) => Value::Other,
+            (Value::Global(Global::Set | Global::Note), _) => Value::Other,
             (Value::Global(Global::RebuildTensor), 4..) => {
                 Value::Tensor(self.tensor(&arguments).ok_or_else(wrong)?)
             }
@@ -414,7 +416,7 @@ impl Machine<'_> {
         let state = self.values[state].clone();
         match (self.top()?, state) {
             (Value::Object(fields), Value::Dict(state)) => fields.extend(state),
-            (Value::Dict(_), _) => {}
+            (Value::Dict(_) | Value::Other, _) => {}
             _ => return Err(damaged("it sets fields of what has none")),
         }
         Ok(())
@@ -486,6 +488,10 @@ fn known(module: &str, name: &str) -> Option<Global> {
         ("torch.nn.modules.container", "ParameterDict") => Global::ParameterDict,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
         ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+        ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")
+        | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")
+        | ("numpy", "dtype")
+        | ("_codecs", "encode") => Global::Note,
         ("torch", storage) => Global::Storage(match storage {
             "DoubleStorage" => Dtype::F64,
             "FloatStorage" => Dtype::F32,

@@ -79,6 +79,17 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
+    /// Of values that lie one behind the other.
+    pub(super) fn packed(dtype: Dtype, shape: Vec<usize>) -> Self {
+        let count = shape.iter().product::<usize>() as u64;
+        Self {
+            dtype,
+            shape,
+            start: 0,
+            end: count * dtype.size() as u64,
+        }
+    }
+
     /// Bytes of the tensor in the file.
     pub fn byte_len(&self) -> u64 {
         self.end - self.start

@@ -51,9 +51,11 @@ pub struct TorchFile {
 }
 
 impl TorchFile {
-    /// Whether a file that begins so may be one.
-    pub fn is_one(start: &[u8]) -> bool {
-        start.starts_with(&ZIP) || start.first() == Some(&PICKLE)
+    /// Whether a file that begins with these nine bytes may be one. A safetensors file may begin as a
+    /// pickle does, by the length of its header, but goes on with that.
+    pub fn is_one(beginning: [u8; 9]) -> bool {
+        let is_pickle = matches!(beginning, [PICKLE, 2..=5, ..]) && beginning[8] != b'{';
+        beginning.starts_with(&ZIP) || is_pickle
     }
 
     /// Opens the file at `path` among `files`.
@@ -88,28 +90,39 @@ impl TorchFile {
         &self.tensors
     }
 
+    /// The bytes from the first value of tensor `name` to its last.
+    ///
+    /// # Errors
+    /// `model_damaged` if there is no such tensor, or it has no values.
+    pub fn read_bytes(&mut self, name: &str) -> Result<Vec<u8>> {
+        let tensor = self.tensors.get(name);
+        let tensor = tensor.ok_or_else(|| self.wrong(name, "is missing"))?;
+        if tensor.shape.contains(&0) {
+            return Err(self.wrong(name, "is empty"));
+        }
+        let axes = tensor.shape.iter().zip(&tensor.strides);
+        let last: u64 = axes.map(|(size, stride)| (*size as u64 - 1) * stride).sum();
+        let mut bytes = vec![0; (last as usize + 1) * tensor.dtype.size()];
+        let read = self.file.read_at(tensor.start, &mut bytes);
+        read.map_err(|error| self.wrong(name, &format!("cannot be read: {error}")))?;
+        Ok(bytes)
+    }
+
+    fn wrong(&self, name: &str, reason: &str) -> Error {
+        let refusal = Refusal::Damaged(format!("tensor {name:?} {reason}"));
+        refused(&self.path, refusal)
+    }
+
     /// Tensor `name`, which must hold values, widened or narrowed to `f32`.
     ///
     /// # Errors
-    /// `model_damaged` if there is no such tensor, or it has no values or none with fractions.
+    /// As [`TorchFile::read_bytes`], or if its values have no fractions.
     pub fn read(&mut self, name: &str) -> Result<HostTensor> {
-        let wrong = |reason: &str| {
-            let refusal = Refusal::Damaged(format!("tensor {name:?} {reason}"));
-            refused(&self.path, refusal)
-        };
-        let tensor = self.tensors.get(name).ok_or_else(|| wrong("is missing"))?;
+        let bytes = self.read_bytes(name)?;
+        let wrong = |reason: &str| self.wrong(name, reason);
+        let tensor = &self.tensors[name];
         let count: usize = tensor.shape.iter().product();
-        if count == 0 {
-            return Err(wrong("is empty"));
-        }
         let axes = || tensor.shape.iter().zip(&tensor.strides);
-        let last: u64 = axes()
-            .map(|(size, stride)| (*size as u64 - 1) * stride)
-            .sum();
-        let mut bytes = vec![0; (last as usize + 1) * tensor.dtype.size()];
-        self.file
-            .read_at(tensor.start, &mut bytes)
-            .map_err(|error| wrong(&format!("cannot be read: {error}")))?;
         let seen = decode_f32(tensor.dtype, &bytes)
             .ok_or_else(|| wrong("is not of floating point type"))?;
         let place = |index: usize| {

@@ -10,6 +10,7 @@ pub mod companions;
 pub mod lora;
 pub mod model;
 pub mod single_file;
+pub mod torch;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

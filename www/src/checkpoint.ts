@@ -33,7 +33,7 @@ function add(files: readonly File[]): void {
   }
   suggestSteps([...rows.keys()]);
   showChoices();
-  if (choices.length === 0) note.textContent = "There is neither a .safetensors file nor a model's folder in that.";
+  if (choices.length === 0) note.textContent = "There is neither a .safetensors or .ckpt file nor a model's folder in that.";
   void showRoom();
 }
 

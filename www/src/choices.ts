@@ -62,7 +62,7 @@ export function recognise(files: readonly File[], hasCheckpoint: boolean): Choic
   const controlnets = foldersWith("config.json", rest).flatMap((root) => (root ? [take(root, "controlnet")] : []));
 
   const others = rest
-    .filter((file) => !pathOf(file).includes("/") || file.name.endsWith(".safetensors"))
+    .filter((file) => !pathOf(file).includes("/") || /\.(safetensors|ckpt|pt|pth|bin)$/i.test(file.name))
     .sort((a, b) => b.size - a.size)
     .map((file) => newChoice(pathOf(file), [file], "unused"));
   if (others[0] && !hasCheckpoint && checkpoints.length === 0) others[0].role = "checkpoint";

@@ -17,7 +17,7 @@ use std::path::Path;
 use self::kinds::Change;
 use self::names::LayerIndex;
 use self::open::{OpenedLora, ScaledChange};
-use crate::weights::{Disk, Files, HostTensor, InMemory, SafetensorsFile};
+use crate::weights::{Disk, Files, HostTensor, InMemory, TensorFile};
 use crate::{Error, ErrorCode, Result};
 
 /// A LoRA file and how strongly it is applied.
@@ -174,7 +174,7 @@ impl FittedUpdate {
 
 /// A LoRA that is matched to the tensors of a model.
 pub(super) struct FittedLora {
-    file: SafetensorsFile,
+    file: TensorFile,
     strength: f32,
     /// By the tensor's name, with the component in front.
     updates: BTreeMap<String, FittedUpdate>,

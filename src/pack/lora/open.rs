@@ -8,7 +8,7 @@ use super::config::{Config, Configs};
 use super::kinds::{Change, LayerTensors};
 use super::names::{Part, component_and_path, split};
 use super::refusals;
-use crate::weights::{Files, SafetensorsFile};
+use crate::weights::{Files, TensorFile};
 use crate::{Error, ErrorCode, Result};
 
 /// A change of a weight or a bias, and what it is multiplied by.
@@ -39,7 +39,7 @@ pub struct Layer {
 
 /// A LoRA whose tensors are known and found finite.
 pub struct OpenedLora {
-    file: SafetensorsFile,
+    file: TensorFile,
     layers: Vec<Layer>,
 }
 
@@ -56,8 +56,7 @@ impl OpenedLora {
             true => find_in_folder(files, path)?,
             false => (path.to_path_buf(), None),
         };
-        refuse_pickle(&weights)?;
-        let mut file = SafetensorsFile::open_in(files, &weights)?;
+        let mut file = TensorFile::open_in(files, &weights)?;
         let parts = group(&file)?;
         let configs = match config {
             Some(json) => Configs::from_adapter_config(&json),
@@ -88,7 +87,7 @@ impl OpenedLora {
     }
 
     /// The file, once its layers are matched to a model.
-    pub fn into_file(self) -> SafetensorsFile {
+    pub fn into_file(self) -> TensorFile {
         self.file
     }
 
@@ -149,24 +148,9 @@ fn find_in_folder(files: &dyn Files, folder: &Path) -> Result<(PathBuf, Option<V
     Ok((weights, Some(json)))
 }
 
-fn refuse_pickle(path: &Path) -> Result<()> {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    match extension {
-        Some("bin" | "ckpt" | "pt" | "pth") => Err(Error::new(
-            ErrorCode::ModelUnsupported,
-            format!(
-                "{} is a pickle, which can run code when opened",
-                path.display()
-            ),
-            "convert it to .safetensors first",
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// The file's tensors by layer. Whatever is not understood makes a refusal, since a LoRA that is
 /// applied in part makes other pictures.
-fn group(file: &SafetensorsFile) -> Result<BTreeMap<String, Parts>> {
+fn group(file: &TensorFile) -> Result<BTreeMap<String, Parts>> {
     let names = file.tensors().keys();
     let mut layers: BTreeMap<String, Parts> = BTreeMap::new();
     let mut unknown = None;
@@ -198,7 +182,7 @@ fn group(file: &SafetensorsFile) -> Result<BTreeMap<String, Parts>> {
 }
 
 /// Refuses NaN and infinity, which quantization would hide, and tensors without values.
-fn check_finite(file: &mut SafetensorsFile) -> Result<()> {
+fn check_finite(file: &mut TensorFile) -> Result<()> {
     let all = file.tensors().iter();
     let all: Vec<_> = all
         .map(|(name, info)| (name.clone(), info.shape.clone(), info.dtype.is_float()))
@@ -219,7 +203,7 @@ fn check_finite(file: &mut SafetensorsFile) -> Result<()> {
 }
 
 fn open_layer(
-    file: &mut SafetensorsFile,
+    file: &mut TensorFile,
     name: String,
     parts: &Parts,
     configs: &Configs,
@@ -277,7 +261,7 @@ fn magnitudes(parts: &Parts) -> Option<Magnitudes> {
 /// What a layer's update is multiplied by. Its own numbers count first, then the config; without
 /// either, alpha equals the rank. A product of whole matrices, of no rank, ignores an alpha.
 fn scale(
-    file: &mut SafetensorsFile,
+    file: &mut TensorFile,
     parts: &Parts,
     config: Option<&Config>,
     path: &str,
@@ -304,7 +288,7 @@ fn scale(
 }
 
 /// The one number, whole or not, that tensor `name` holds.
-fn read_number(file: &mut SafetensorsFile, name: &str) -> Result<f64> {
+fn read_number(file: &mut TensorFile, name: &str) -> Result<f64> {
     let info = &file.tensors()[name];
     let (is_float, shape) = (info.dtype.is_float(), info.shape.clone());
     if shape.iter().product::<usize>() != 1 {

@@ -82,7 +82,7 @@ function pathOf(file: Blob): string {
 
 /** What a model is called if nobody says: as its file or folder. */
 function nameOf(path: string): string {
-  const name = modelNameOf(path.slice(path.lastIndexOf("/") + 1).replace(/\.safetensors$/i, ""));
+  const name = modelNameOf(path.slice(path.lastIndexOf("/") + 1).replace(/\.(safetensors|ckpt|pt|pth|bin)$/i, ""));
   if (isModelName(name)) return name;
   throw new GlassineError("bad_option", `no stored model can be called "${name}"`, { hint: "Give a name." });
 }

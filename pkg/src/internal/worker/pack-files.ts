@@ -73,7 +73,9 @@ const bytesPerWeight = { q4: 0.75, q8: 1, f16: 2 };
 /** What the pack will take, about. */
 function estimateBytes({ files, options: { model, quantize } }: PackRequest): number {
   const read = files.filter(({ path }) => isRead(path, model, files));
-  const weights = read.reduce((sum, { file }) => sum + countWeights(file), 0);
+  // What PyTorch's files hold, the packer alone can tell: at least this much, if they are of 32 bits.
+  const isTorch = (path: string): boolean => /\.(ckpt|pt|pth|bin)$/i.test(path);
+  const weights = read.reduce((sum, { file, path }) => sum + (isTorch(path) ? file.size / 4 : countWeights(file)), 0);
   return Math.ceil(weights * bytesPerWeight[quantize]);
 }
 
