@@ -272,6 +272,28 @@ fn prompts_take_embeddings_and_say_what_has_no_effect() {
 }
 
 #[test]
+fn a_pack_has_decode_passes_of_its_own() {
+    let scratch = model::scratch();
+    let (pack, never) = (scratch.join("one-pass-pack"), scratch.join("never-passes"));
+    let checkpoint = model::checkpoint();
+    let run = |passes: &str, out: &Path| {
+        let model = ["pack", "--model", text(&checkpoint), "--quantize", "f32"];
+        glassine(
+            &[
+                &model[..],
+                &["--default-decode-passes", passes, "--out", text(out)],
+            ]
+            .concat(),
+        )
+    };
+    assert!(run("1", &pack).status.success());
+    let manifest = std::fs::read_to_string(pack.join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"decode_passes\":1"), "{manifest:.300}");
+    assert_fails(&run("3", &never), 2, &["3 decode passes", "1 or 8"]);
+    assert!(!never.exists());
+}
+
+#[test]
 fn a_pack_has_a_clip_skip_of_its_own() {
     let scratch = model::scratch();
     let (pack, never) = (scratch.join("clip-skip-pack"), scratch.join("never-pack"));

@@ -379,7 +379,7 @@ fn short(mode: Mode, steps: usize) -> Request {
     request.height = Some(64);
     request.steps = Some(steps);
     request.seed = 7;
-    request.decode_passes = 1;
+    request.decode_passes = Some(1);
     request.dump = true;
     request
 }

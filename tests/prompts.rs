@@ -243,7 +243,7 @@ fn generate(change: impl FnOnce(&mut Request)) -> glassine::Result<Generation> {
     request.width = Some(64);
     request.height = Some(64);
     request.steps = Some(1);
-    request.decode_passes = 1;
+    request.decode_passes = Some(1);
     request.seed = 3;
     request.dump = true;
     change(&mut request);

@@ -183,7 +183,7 @@ fn transparent(picture: Picture, mask: Picture) -> Request {
     request.init = Some(Init::Picture(picture));
     request.mask = Some(mask);
     request.steps = Some(2);
-    request.decode_passes = 1;
+    request.decode_passes = Some(1);
     request
 }
 

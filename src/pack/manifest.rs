@@ -77,9 +77,16 @@ pub struct Defaults {
     /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
     #[serde(default = "Defaults::last_layer")]
     pub clip_skip: usize,
+    /// Passes of the transparency decoder: 1 or 8.
+    #[serde(default = "Defaults::all_passes")]
+    pub decode_passes: usize,
 }
 
 impl Defaults {
+    fn all_passes() -> usize {
+        8
+    }
+
     fn last_layer() -> usize {
         1
     }

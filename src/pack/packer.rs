@@ -73,6 +73,9 @@ pub struct PackOptions {
     /// Default layer at which the text encoder ends: 1 is the last.
     #[serde(default = "default_clip_skip")]
     pub default_clip_skip: usize,
+    /// Default passes of the transparency decoder: 1 where it was trained to need no more, else 8.
+    #[serde(default = "default_decode_passes")]
+    pub default_decode_passes: usize,
 }
 
 fn default_steps() -> usize {
@@ -87,6 +90,10 @@ fn default_clip_skip() -> usize {
     PackOptions::DEFAULT_CLIP_SKIP
 }
 
+fn default_decode_passes() -> usize {
+    PackOptions::DEFAULT_DECODE_PASSES
+}
+
 impl PackOptions {
     /// Steps that suit Stable Diffusion 1.5.
     pub const DEFAULT_STEPS: usize = 20;
@@ -94,6 +101,8 @@ impl PackOptions {
     pub const DEFAULT_GUIDANCE: f32 = 7.0;
     /// The text encoder's last layer, at which Stable Diffusion 1.5 was trained.
     pub const DEFAULT_CLIP_SKIP: usize = 1;
+    /// The paper's passes, turned and mirrored, of which the median is taken.
+    pub const DEFAULT_DECODE_PASSES: usize = 8;
 
     /// The checkpoint `model` alone, in the default precision.
     pub fn new(model: impl Into<PathBuf>) -> Self {
@@ -114,6 +123,7 @@ impl PackOptions {
             default_guidance: Self::DEFAULT_GUIDANCE,
             default_sampler: SamplerName::default(),
             default_clip_skip: Self::DEFAULT_CLIP_SKIP,
+            default_decode_passes: Self::DEFAULT_DECODE_PASSES,
         }
     }
 
@@ -122,6 +132,16 @@ impl PackOptions {
         let (steps, guidance) = (self.default_steps, self.default_guidance);
         let schedule = NoiseSchedule::new(&NoiseScheduleConfig::default())?;
         sampler(self.default_sampler, None, &schedule, steps, None)?;
+        if ![1, 8].contains(&self.default_decode_passes) {
+            return Err(Error::new(
+                ErrorCode::BadOption,
+                format!(
+                    "the default of {} decode passes is not possible",
+                    self.default_decode_passes
+                ),
+                "use 1 or 8",
+            ));
+        }
         if (0.0..=100.0).contains(&guidance) {
             return Ok(());
         }
@@ -430,6 +450,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
                 guidance: options.default_guidance,
                 sampler: options.default_sampler.to_string(),
                 clip_skip: options.default_clip_skip,
+                decode_passes: options.default_decode_passes,
             },
             components: self.components,
             preview: Vec::new(),

@@ -178,7 +178,8 @@ impl<S: PackSource> Engine<S> {
             steps(request)?,
             steps(&second_pass(request, hires, size, &blank))?,
         ];
-        let all = (counts[0] + counts[1], 2 * request.decode_passes);
+        let passes = self.resolved_passes(request.decode_passes);
+        let all = (counts[0] + counts[1], 2 * passes);
         let mut first_observer = PassObserver {
             inner: &mut *observer,
             done: (0, 0),
@@ -188,7 +189,7 @@ impl<S: PackSource> Engine<S> {
         let second = second_pass(request, hires, size, &first.layers[0].picture);
         let mut second_observer = PassObserver {
             inner: observer,
-            done: (counts[0], request.decode_passes),
+            done: (counts[0], passes),
             all,
         };
         match self.generate_once(&second, &mut second_observer).await {
@@ -390,10 +391,11 @@ impl<S: PackSource> Engine<S> {
         &mut self,
         latent: &Latent,
         vae: VaeKind,
-        passes: usize,
+        passes: Option<usize>,
         keep: bool,
         observer: &mut impl Observer,
     ) -> Result<Decoded> {
+        let passes = self.resolved_passes(passes);
         check_passes(passes)?;
         self.check_latent(latent)?;
         vae.check(latent.mode, self.pack.manifest())?;
@@ -418,6 +420,11 @@ impl<S: PackSource> Engine<S> {
             observer,
         )
         .await
+    }
+
+    /// As many passes as were asked for, or else as suit the model.
+    fn resolved_passes(&self, passes: Option<usize>) -> usize {
+        passes.unwrap_or(self.pack.manifest().defaults.decode_passes)
     }
 
     fn check_latent(&self, latent: &Latent) -> Result<()> {

@@ -101,7 +101,8 @@ options! {
     convention: Convention = "Convention";
     /// `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out.
     vae: VaeKind = "Vae";
-    /// How many flipped and turned copies the transparency decoder takes the median of: 1 or 8.
+    /// How many flipped and turned copies the transparency decoder takes the median of, 1 or 8; if left
+    /// out, what suits the model.
     decode_passes: usize = "number";
     /// Adds a preview to the progress of every n-th step: opaque, and of the output's size if the
     /// model has TAESD, else an eighth of it.
@@ -192,7 +193,7 @@ impl RequestOptions {
             seed: self.seed.unwrap_or(default.seed),
             noise,
             vae: self.vae.unwrap_or(default.vae),
-            decode_passes: self.decode_passes.unwrap_or(default.decode_passes),
+            decode_passes: self.decode_passes,
             preview_every: self.preview_every,
             ..default
         })

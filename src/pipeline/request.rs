@@ -115,8 +115,9 @@ pub struct Request {
     /// What decodes the latent, and encodes an initial picture where the pack holds both halves of
     /// TAESD.
     pub vae: VaeKind,
-    /// Passes of the transparency decoder: 1, or 8 with the lower median.
-    pub decode_passes: usize,
+    /// Passes of the transparency decoder: 1, or 8 with the lower median. What suits the model, if left
+    /// out.
+    pub decode_passes: Option<usize>,
     /// Report a preview every this many steps.
     pub preview_every: Option<usize>,
     /// Keep intermediate tensors in the result.
@@ -158,7 +159,7 @@ impl Request {
             hires: None,
             noise: None,
             vae: VaeKind::Full,
-            decode_passes: 8,
+            decode_passes: None,
             preview_every: None,
             dump: false,
         }
@@ -297,7 +298,7 @@ impl ResolvedRequest {
                 "use a number from 0 to 1; 0.7 is usual for models with zero terminal SNR".into(),
             );
         }
-        check_passes(request.decode_passes)?;
+        request.decode_passes.map_or(Ok(()), check_passes)?;
         if request.preview_every == Some(0) {
             return bad(
                 "a preview every 0 steps is not possible".into(),

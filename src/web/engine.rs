@@ -170,6 +170,7 @@ impl WasmEngine {
                     ("guidance", defaults.guidance.into()),
                     ("sampler", defaults.sampler.as_str().into()),
                     ("clipSkip", (defaults.clip_skip as f64).into()),
+                    ("decodePasses", (defaults.decode_passes as f64).into()),
                 ]),
             ),
             ("sizeMultiple", (self.engine.size_multiple() as f64).into()),
@@ -254,7 +255,7 @@ impl WasmEngine {
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "RawLatent")] latent: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Vae")] vae: String,
-        passes: usize,
+        passes: Option<usize>,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
         let latent = latent_from_js(latent).map_err(error_to_js)?;

@@ -185,7 +185,7 @@ export class Engine {
         hint: "Use decodeAll, which gives a layer for each frame.",
       });
     }
-    const request = { latent: toRaw(latent), vae: options.vae ?? "full", passes: options.passes ?? 8 };
+    const request = { latent: toRaw(latent), vae: options.vae ?? "full", passes: options.passes };
     const layers = await this.#call("decode", request, options);
     return layers.map((raw) => new Layer(raw));
   }

@@ -220,7 +220,10 @@ export interface EngineOptions {
   convention?: Convention | undefined;
   /** `"tiny"` needs a model with TAESD, and a mode without a transparent layer; `"full"` if left out. */
   vae?: Vae | undefined;
-  /** How many flipped and turned copies the transparency decoder takes the median of: 1 or 8. */
+  /**
+   * How many flipped and turned copies the transparency decoder takes the median of, 1 or 8; if left
+   * out, what suits the model.
+   */
   decodePasses?: number | undefined;
   /**
    * Adds a preview to the progress of every n-th step: opaque, and of the output's size if the

@@ -260,7 +260,7 @@ export interface PreviewStep {
 export interface DecodeOptions extends RequestOptions {
   /** `"tiny"` needs a model with TAESD, and a latent of a mode without a transparent layer. */
   vae?: Vae | undefined;
-  /** How many flipped and turned copies the transparency decoder takes the median of: 1 or 8; 8 if left out. */
+  /** How many flipped and turned copies the transparency decoder takes the median of, 1 or 8; if left out, what suits the model. */
   passes?: number | undefined;
 }
 
@@ -304,6 +304,8 @@ export interface EngineInfo {
     readonly sampler: Sampler;
     /** At which layer the text encoder ends: 1 is the last. */
     readonly clipSkip: number;
+    /** Passes of the transparency decoder: 1 or 8. */
+    readonly decodePasses: number;
   };
   /** Widths and heights are multiples of this. */
   readonly sizeMultiple: number;
@@ -541,6 +543,8 @@ export interface PackDefaults {
   sampler?: Sampler | undefined;
   /** At which layer the text encoder ends: 1 is the last, 2 the last but one. */
   clipSkip?: number | undefined;
+  /** Passes of the transparency decoder: 1 or 8. */
+  decodePasses?: number | undefined;
 }
 
 /** A LoRA that is merged when a model is packed. */

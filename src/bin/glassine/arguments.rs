@@ -91,6 +91,9 @@ pub struct Pack {
     /// The text encoder's layer that suits the model: 1 is the last, 2 the last but one.
     #[arg(long, default_value_t = PackOptions::DEFAULT_CLIP_SKIP)]
     pub default_clip_skip: usize,
+    /// The passes of the transparency decoder that suit the model: 1 or 8.
+    #[arg(long, default_value_t = PackOptions::DEFAULT_DECODE_PASSES)]
+    pub default_decode_passes: usize,
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,
@@ -217,9 +220,9 @@ pub struct Generate {
     /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture.
     #[arg(long, default_value_t)]
     pub vae: VaeKind,
-    /// Passes of the transparency decoder: 1 or 8.
-    #[arg(long, default_value_t = 8, value_parser = whole::<usize>)]
-    pub decode_passes: usize,
+    /// Passes of the transparency decoder, 1 or 8; if left out, what suits the model.
+    #[arg(long, value_parser = whole::<usize>)]
+    pub decode_passes: Option<usize>,
     /// The PNG to write; modes of several pictures write FILE.foreground.png and so on.
     #[arg(long)]
     pub out: PathBuf,
@@ -261,9 +264,9 @@ pub struct Decode {
     /// full, or tiny: TAESD, faster and less exact, which makes an opaque picture.
     #[arg(long, default_value_t)]
     pub vae: VaeKind,
-    /// Passes of the transparency decoder: 1 or 8.
-    #[arg(long, default_value_t = 8, value_parser = whole::<usize>)]
-    pub decode_passes: usize,
+    /// Passes of the transparency decoder, 1 or 8; if left out, what suits the model.
+    #[arg(long, value_parser = whole::<usize>)]
+    pub decode_passes: Option<usize>,
     /// The PNG to write.
     #[arg(long)]
     pub out: PathBuf,
@@ -331,7 +334,6 @@ mod tests {
             ("guidance_rescale", request.guidance_rescale.to_string()),
             ("seed", request.seed.to_string()),
             ("vae", request.vae.to_string()),
-            ("decode_passes", request.decode_passes.to_string()),
         ];
         let command = generate();
         for (name, expected) in defaults {

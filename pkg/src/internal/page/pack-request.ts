@@ -19,7 +19,7 @@ const others = ["name", "vae", "textEncoder", "quantize", "layers", "loras", "co
 export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions): PackRequest {
   checkPackOptions(options);
   const { quantize = "q4", nativeTransparency = false, layers = {}, loras = [], controlnet, defaults = {} } = options;
-  const { steps, guidance, sampler, clipSkip } = defaults;
+  const { steps, guidance, sampler, clipSkip, decodePasses } = defaults;
   const given = new GivenFiles();
   const path = given.add("model", model, "unet/config.json", "model_index.json", "config.json");
   return {
@@ -43,6 +43,7 @@ export function toPackRequest(model: Blob | Iterable<File>, options: PackOptions
       ...(guidance !== undefined && { defaultGuidance: guidance }),
       ...(sampler !== undefined && { defaultSampler: sampler }),
       ...(clipSkip !== undefined && { defaultClipSkip: clipSkip }),
+      ...(decodePasses !== undefined && { defaultDecodePasses: decodePasses }),
       ...Object.fromEntries(
         companions.flatMap((option) => {
           const file = options[option];
@@ -101,11 +102,11 @@ function checkPackOptions(options: PackOptions): void {
   checkDefaults(defaults);
 }
 
-function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], clipSkip = 1, ...rest }: PackDefaults): void {
+function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], clipSkip = 1, decodePasses = 8, ...rest }: PackDefaults): void {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) {
     throw new GlassineError("bad_option", `there is no default "${unknown}"`, {
-      hint: "There are steps, guidance, sampler, clipSkip.",
+      hint: "There are steps, guidance, sampler, clipSkip, decodePasses.",
     });
   }
   if (!Number.isInteger(steps) || steps < 1) {
@@ -120,4 +121,5 @@ function checkDefaults({ steps = 1, guidance = 1, sampler = samplers[0], clipSki
     throw new GlassineError("bad_option", `the default guidance cannot be ${String(guidance)}`, { hint: "Give a number." });
   }
   checkKind("sampler", sampler, samplers);
+  checkKind("decodePasses", decodePasses, [1, 8]);
 }

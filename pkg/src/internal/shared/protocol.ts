@@ -119,6 +119,7 @@ export interface RawPackOptions {
   defaultGuidance?: number;
   defaultSampler?: Sampler;
   defaultClipSkip?: number;
+  defaultDecodePasses?: number;
 }
 
 /** Where a worker reads a model by itself: in the package, a pack's folder or the browser's storage. */
@@ -142,7 +143,7 @@ export interface Calls {
   };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
   encode: { request: { picture: RawPicture }; answer: RawLatent };
-  decode: { request: { latent: RawLatent; vae: Vae; passes: number }; answer: RawLayer[] };
+  decode: { request: { latent: RawLatent; vae: Vae; passes: number | undefined }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };
   /** Encodes a picture. */
   png: { request: RawRaster; answer: Uint8Array<ArrayBuffer> };
