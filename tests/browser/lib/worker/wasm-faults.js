@@ -1,7 +1,7 @@
 // Runs in the package's worker, before it: its WebAssembly module meets what no code of its own can stop. `trap` in this
 // script's URL is the number of the call to JavaScript in which it panics, and `pages` the number of pages by which its
 // memory can grow. The page is told on the channel "wasm" how many calls there were, now and then; where it says "panic"
-// there, the next call does.
+// there, the next call is the one.
 
 const { searchParams } = new URL(import.meta.url);
 const trap = Number(searchParams.get("trap"));
