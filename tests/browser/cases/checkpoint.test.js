@@ -125,7 +125,7 @@ test("a folder of everything is sorted, and what is no model is passed over", as
   await choices(page, 4);
 
   await dropOn(page, join(folder, "notes"));
-  await textIs(page, "#choicesNote", "neither a .safetensors file nor a model's folder");
+  await textIs(page, "#choicesNote", "neither a .safetensors or .ckpt file nor a model's folder");
   await dropOn(page, join(folder, "sd15"));
   assert.deepEqual(await choices(page, 5), expected);
 });
