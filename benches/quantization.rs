@@ -195,7 +195,7 @@ async fn run(folder: &str, case: &Case) -> Result<(Vec<f32>, Generation, u64)> {
     let mut engine = Engine::load(FolderSource::new(folder), device, &mut NoProgress).await?;
     let mut request = Request::new("an apple, 4k, high quality");
     (request.width, request.height) = (Some(64), Some(64));
-    (request.decode_passes, request.dump) = (1, true);
+    (request.decode_passes, request.dump) = (Some(1), true);
     let generation = engine.generate(&request, &mut NoProgress).await?;
     Ok((epsilon, generation, pack.manifest().total_bytes()))
 }

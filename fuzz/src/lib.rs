@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use glassine::pack::{PackSource, PackStore};
-use glassine::weights::{Files, InMemory, ReadAt};
+use glassine::pack::{Files, InMemory, ReadAt};
 use glassine::{Error, ErrorCode, Result};
 use serde_json::Value;
 
