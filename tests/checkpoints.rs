@@ -1169,6 +1169,15 @@ fn write_bytes(path: &Path, bytes: Vec<u8>) {
     std::fs::write(path, bytes).unwrap();
 }
 
+#[test]
+fn an_embedding_of_pytorchs_is_named() {
+    let said = inspect(&golden("community/tiny-style.pt")).unwrap();
+    assert!(
+        said.contains("textual inversion") && said.contains("--embedding"),
+        "{said}"
+    );
+}
+
 /// Nothing in them is run: they are read.
 #[test]
 fn files_of_pytorchs_give_the_same_pack() {

@@ -232,9 +232,14 @@ fn embedding(tensors: &Tensors) -> Option<Kind> {
     if tensors.contains_key("clip_l") || tensors.contains_key("clip_g") {
         return kind("textual inversion (embedding) for SDXL", None);
     }
-    let (name, info) = tensors.first_key_value()?;
+    // In files of the original implementation the vectors are among others.
+    let original = tensors
+        .iter()
+        .find(|(name, _)| name.starts_with("string_to_param."));
+    let (name, info) = original.or_else(|| tensors.first_key_value())?;
     let rows = match (name.as_str(), info.shape.as_slice()) {
         ("emb_params", [rows, _]) => *rows,
+        (_, [rows, _]) if original.is_some() => *rows,
         (_, [_]) if tensors.len() == 1 && !name.contains('.') => 1,
         (_, [rows, _]) if tensors.len() == 1 && !name.contains('.') => *rows,
         _ => return None,
