@@ -1,15 +1,19 @@
 //! A picture in two passes: what the first makes is enlarged, with its alpha, and the second adds
 //! detail by image to image at the larger size.
 
+use serde::Deserialize;
+
 use super::observer::{Event, Observer};
 use crate::{Error, ErrorCode, Result};
 
 /// How a second pass enlarges what the first one made.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hires {
     /// The larger size by the first, above 1 and at most 8.
     pub scale: f64,
     /// How much of the enlarged picture is given up, above 0 and at most 1; 0.5 is usual.
+    #[serde(default = "Hires::usual_strength")]
     pub strength: f64,
 }
 
@@ -18,8 +22,12 @@ impl Hires {
     pub fn new(scale: f64) -> Self {
         Self {
             scale,
-            strength: 0.5,
+            strength: Self::usual_strength(),
         }
+    }
+
+    fn usual_strength() -> f64 {
+        0.5
     }
 
     /// The size of the second pass, the nearest to `scale` times the first one's whose sides are

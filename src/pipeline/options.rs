@@ -5,7 +5,8 @@
 use serde::Deserialize;
 
 use super::control::Control;
-use super::request::{Init, Request};
+use super::hires::Hires;
+use super::request::{Init, Request, Variation};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
 use crate::pack::Mode;
@@ -95,6 +96,11 @@ options! {
     guidance_rescale: f32 = "number";
     /// A whole number from 0 to 2^53 - 1. The same seed and options give the same picture.
     seed: u64 = "number";
+    /// Noise of another seed that is mixed in, from 0, nothing of it, to 1: a little varies the picture.
+    variation: Variation = "{ seed: number; amount: number }";
+    /// Enlarges the picture by `scale` in a second pass, in modes `single` and `opaque`; `strength`, 0.5 if
+    /// left out, says how much of the enlarged picture is given up.
+    hires: Hires = "{ scale: number; strength?: number | undefined }";
     /// How noise is turned into a picture.
     sampler: SamplerName = "Sampler";
     /// Whose details the sampler follows.
@@ -191,6 +197,8 @@ impl RequestOptions {
             sampler: self.sampler,
             convention: self.convention,
             seed: self.seed.unwrap_or(default.seed),
+            variation: self.variation,
+            hires: self.hires,
             noise,
             vae: self.vae.unwrap_or(default.vae),
             decode_passes: self.decode_passes,

@@ -1,3 +1,5 @@
+use serde::Deserialize;
+
 use super::control::Control;
 use super::hires::Hires;
 use super::vae_kind::VaeKind;
@@ -32,7 +34,8 @@ impl Init {
 }
 
 /// Noise of another seed that is mixed in, on the sphere: a little of it varies the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Variation {
     /// The other seed of the first frame's noise; each further frame takes the next.
     pub seed: u64,

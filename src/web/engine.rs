@@ -188,6 +188,21 @@ impl WasmEngine {
         let request = request_from_js(request).map_err(error_to_js)?;
         let mut observer = self.observer(report);
         let started = Date::now();
+        if request.hires.is_some() {
+            let generated = self.engine.generate(&request, &mut observer).await;
+            let generated = generated.map_err(|error| self.thrown.or(error))?;
+            return Ok(object([
+                ("layers", layers_to_js(&generated.layers)),
+                ("latent", latent_to_js(&generated.latent)),
+                ("embeddings", texts_to_js(&generated.embeddings)),
+                ("warnings", texts_to_js(&generated.warnings)),
+                // The passes' denoising and decoding take turns.
+                (
+                    "timings",
+                    object([("denoising", (Date::now() - started).into())]),
+                ),
+            ]));
+        }
         let sampled = self.engine.sample(&request, &mut observer).await;
         let sampled = sampled.map_err(|error| self.thrown.or(error))?;
         let latent = sampled.latent;

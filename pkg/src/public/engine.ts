@@ -332,13 +332,16 @@ function isStorageProgress(event: Progress | StorageProgress): event is StorageP
 function checkRequest(call: string, options: GenerateOptions | undefined): void {
   const known = call === "addLayer" ? generateOptions.filter((name) => !sceneDecides.includes(name)) : generateOptions;
   checkKinds(checkOptions(call, options, known), optionKinds);
+  const { variation, hires } = options as Partial<GenerateOptions>;
+  if (variation) checkKinds(checkOptions("variation", variation, ["seed", "amount"]), { seed: "whole", amount: "number" });
+  if (hires) checkKinds(checkOptions("hires", hires, ["scale", "strength"]), { scale: "number", strength: "number" });
   if (options?.prompt === undefined || options.prompt === null) {
     throw new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
   }
 }
 
 /** What a scene decides of the layers that are generated into it. */
-const sceneDecides: readonly string[] = ["mode", "width", "height", "foreground", "background"];
+const sceneDecides: readonly string[] = ["mode", "width", "height", "hires", "foreground", "background"];
 
 /** Refuses what the scene decides, and places that there are not. */
 function checkAddition(where: string, settings: object): void {
@@ -385,6 +388,8 @@ const optionKinds = {
   guidance: "number",
   guidanceRescale: "number",
   seed: "whole",
+  variation: "fields",
+  hires: "fields",
   sampler: samplers,
   convention: conventions,
   vae: vaes,

@@ -214,6 +214,13 @@ export interface EngineOptions {
   guidanceRescale?: number | undefined;
   /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
   seed?: number | undefined;
+  /** Noise of another seed that is mixed in, from 0, nothing of it, to 1: a little varies the picture. */
+  variation?: { seed: number; amount: number } | undefined;
+  /**
+   * Enlarges the picture by `scale` in a second pass, in modes `single` and `opaque`; `strength`, 0.5 if
+   * left out, says how much of the enlarged picture is given up.
+   */
+  hires?: { scale: number; strength?: number | undefined } | undefined;
   /** How noise is turned into a picture. */
   sampler?: Sampler | undefined;
   /** Whose details the sampler follows. */
@@ -257,6 +264,8 @@ export const engineOptions = Object.freeze([
   "guidance",
   "guidanceRescale",
   "seed",
+  "variation",
+  "hires",
   "sampler",
   "convention",
   "vae",

@@ -56,3 +56,33 @@ test("a mask that cannot be used says why", async (t) => {
   assert.match(messages[2], /^bad_option: .*keeps everything/);
   assert.match(messages[3], /^bad_option: .*mask/);
 });
+
+test("a second pass enlarges a layer, and a variation is near it", async (t) => {
+  const page = await open(t);
+  const result = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const options = { prompt: "a red apple", seed: 7, steps: 4, decodePasses: 1 };
+    const steps = [];
+    const onProgress = (event) => event.phase === "denoising" && steps.push([event.step, event.steps]);
+    const { layers, warnings } = await engine.generate({ ...options, hires: { scale: 2 }, onProgress });
+    const same = await engine.generate({ ...options, variation: { seed: 8, amount: 0 } });
+    const other = await engine.generate({ ...options, seed: 8 });
+    const whole = await engine.generate({ ...options, variation: { seed: 8, amount: 1 } });
+    const first = await engine.generate(options);
+    const text = ({ layers: [layer] }) => layer.imageData.data.join();
+    const refused = await engine.generate({ ...options, hires: { scale: 2, by: 3 } }).catch((error) => `${error.code}: ${error.message}`);
+    return {
+      size: [layers[0].width, layers[0].height],
+      warnings,
+      steps,
+      same: text(same) === text(first),
+      whole: text(whole) === text(other),
+      refused,
+    };
+  });
+  assert.deepEqual(result.size, [128, 128]);
+  assert.deepEqual(result.warnings, []);
+  assert.deepEqual(result.steps.at(-1), [6, 6], "four steps and half of four");
+  assert.ok(result.same && result.whole);
+  assert.match(result.refused, /^bad_option: .*by/);
+});

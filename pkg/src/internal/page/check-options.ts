@@ -5,7 +5,7 @@ import { GlassineError } from "../../public/errors.js";
 import { suggestion } from "./suggestions.js";
 
 /** What an option can be: of a kind, or one of a list. */
-export type Kind = "text" | "number" | "whole" | "count" | "flag" | "floats" | readonly (string | number)[];
+export type Kind = "text" | "number" | "whole" | "count" | "flag" | "floats" | "fields" | readonly (string | number)[];
 
 const kinds: Record<Extract<Kind, string>, { what: string; fits: (value: unknown) => boolean }> = {
   text: { what: "a string", fits: (value) => typeof value === "string" },
@@ -13,6 +13,7 @@ const kinds: Record<Extract<Kind, string>, { what: string; fits: (value: unknown
   whole: { what: "a whole number from 0 to 2^53 - 1", fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0 },
   count: { what: "a whole number from 1", fits: (value) => Number.isSafeInteger(value) && (value as number) >= 1 },
   flag: { what: "true or false", fits: (value) => typeof value === "boolean" },
+  fields: { what: "an object", fits: (value) => typeof value === "object" && value !== null && !Array.isArray(value) },
   floats: { what: "a Float32Array", fits: (value) => value instanceof Float32Array },
 };
 
