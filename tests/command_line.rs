@@ -4,38 +4,12 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use glassine::image::Picture;
 use glassine::pack::AdapterKind;
+use support::command_line::{assert_fails, glassine, packed, text};
 use support::{Tensors, companions, golden, model};
-
-fn glassine(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_glassine"))
-        .args(arguments)
-        .output()
-        .expect("running glassine")
-}
-
-/// The folder of the tiny model's pack.
-fn packed() -> PathBuf {
-    model::pack();
-    model::scratch().join("sd-tiny-pack")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
-
-/// Fails unless the command ended with `code`, one line on standard error and `words` in it.
-fn assert_fails(output: &Output, code: i32, words: &[&str]) {
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
-    for word in words {
-        assert!(message.contains(word), "{message:?} does not say {word:?}");
-    }
-}
 
 #[test]
 fn a_checkpoint_is_packed_and_generates() {

@@ -5,24 +5,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use support::command_line::{assert_fails, glassine, packed, text};
 use support::model;
-
-fn glassine(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_glassine"))
-        .args(arguments)
-        .output()
-        .expect("running glassine")
-}
-
-/// The folder of the tiny model's pack.
-fn packed() -> String {
-    model::pack();
-    text(&model::scratch().join("sd-tiny-pack")).into()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
 
 /// A new folder for one test.
 fn folder(name: &str) -> PathBuf {
@@ -41,16 +25,6 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Fails unless the command ended with `code`, one line on standard error and `words` in it.
-fn assert_fails(output: &Output, code: i32, words: &[&str]) {
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{message}");
-    assert_eq!(message.trim_end().lines().count(), 1, "{message}");
-    for word in words {
-        assert!(message.contains(word), "{message:?} does not say {word:?}");
-    }
-}
-
 fn assert_succeeds(output: &Output) {
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{message}");
@@ -60,7 +34,7 @@ fn assert_succeeds(output: &Output) {
 fn generate(more: &[&str]) -> Output {
     let pack = packed();
     let usual = [
-        ["--model", &pack],
+        ["--model", text(&pack)],
         ["--prompt", "a cat"],
         ["--steps", "1"],
         ["--seed", "1"],
@@ -249,7 +223,7 @@ fn an_input_is_not_overwritten() {
         2,
         &["a.png", "overwritten"],
     );
-    let shard = format!("{}/shard-00001.safetensors", packed());
+    let shard = format!("{}/shard-00001.safetensors", text(&packed()));
     assert!(Path::new(&shard).exists());
     let out = folder.join("o.png");
     assert_fails(
@@ -285,7 +259,7 @@ fn all_files_are_written_or_none() {
         &[
             "generate",
             "--model",
-            &pack,
+            text(&pack),
             "--prompt",
             "a cat",
             "--steps",
@@ -545,7 +519,7 @@ fn a_latent_of_another_size_is_refused_also_with_fit() {
     assert_succeeds(&glassine(&[
         "encode",
         "--model",
-        &pack,
+        text(&pack),
         &picture,
         "--out",
         text(&latent),
@@ -630,7 +604,7 @@ fn files_without_an_end_are_refused() {
     refused(glassine(&[
         "encode",
         "--model",
-        &packed(),
+        text(&packed()),
         "/dev/zero",
         "--out",
         text(&latent),

@@ -92,6 +92,21 @@ impl Defaults {
     }
 }
 
+/// Passes of the transparency decoder: one, or eight that are turned and mirrored.
+///
+/// # Errors
+/// `bad_option` for any other number.
+pub(crate) fn check_decode_passes(passes: usize) -> Result<()> {
+    if [1, 8].contains(&passes) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::BadOption,
+        format!("{passes} decode passes are not possible"),
+        "use 1 or 8",
+    ))
+}
+
 /// One shard: a safetensors file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardEntry {

@@ -29,6 +29,7 @@ pub use component::Component;
 pub use folder::{FolderSource, pack_folder};
 pub use inspect::inspect;
 pub use lora::Lora;
+pub(crate) use manifest::check_decode_passes;
 pub use manifest::{MANIFEST_FILE, Manifest, Precision, ShardEntry};
 pub use mode::{Mode, Role};
 pub use packer::{PackOptions, Packer};

@@ -13,7 +13,9 @@ use super::component::{Component, sd15_scheduler};
 use super::control_net;
 use super::latent_rgb::fit_latent_rgb;
 use super::lora::Lora;
-use super::manifest::{Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, check_clip_skip};
+use super::manifest::{
+    Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, check_clip_skip, check_decode_passes,
+};
 use super::precision_policy::stored_type;
 use super::reader::{LoadEvent, PackStore, SCALES, hex};
 use super::tensor_source::TensorSource;
@@ -132,16 +134,7 @@ impl PackOptions {
         let (steps, guidance) = (self.default_steps, self.default_guidance);
         let schedule = NoiseSchedule::new(&NoiseScheduleConfig::default())?;
         sampler(self.default_sampler, None, &schedule, steps, None)?;
-        if ![1, 8].contains(&self.default_decode_passes) {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                format!(
-                    "the default of {} decode passes is not possible",
-                    self.default_decode_passes
-                ),
-                "use 1 or 8",
-            ));
-        }
+        check_decode_passes(self.default_decode_passes)?;
         if (0.0..=100.0).contains(&guidance) {
             return Ok(());
         }

@@ -9,13 +9,13 @@ use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
 use super::repaint::Repaint;
-use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, check_passes};
-use super::sample::{Dump, Latent, Sampled, Sampling, Start};
+use super::request::{Init, MAX_SIDE, Request, ResolvedRequest};
+use super::sample::{Dump, Latent, Sampled, Sampling, Start, sampler_for};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
 use crate::kernels;
-use crate::pack::{Lora, Manifest, Mode, Pack, PackSource};
+use crate::pack::{Lora, Manifest, Mode, Pack, PackSource, check_decode_passes};
 use crate::text::Tokenizer;
 use crate::transparency::TransparencyDecoder;
 use crate::weights::HostTensor;
@@ -166,31 +166,23 @@ impl<S: PackSource> Engine<S> {
     ) -> Result<Generation> {
         let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
         let size = hires.size((plan.width, plan.height), plan.size_multiple, MAX_SIDE)?;
-        let steps = |request: &Request| -> Result<usize> {
-            Ok(Sampling::new(request, &plan, self.pack.manifest(), Start::default())?.steps())
-        };
-        let blank = Picture {
-            width: 1,
-            height: 1,
-            rgba: vec![0; 4],
-        };
-        let counts = [
-            steps(request)?,
-            steps(&second_pass(request, hires, size, &blank))?,
+        let manifest = self.pack.manifest();
+        let steps_at = |strength| Ok(sampler_for(request, &plan, manifest, strength)?.steps());
+        let steps = [
+            steps_at(request.resolved_strength())?,
+            steps_at(Some(hires.strength))?,
         ];
-        let passes = self.resolved_passes(request.decode_passes);
-        let all = (counts[0] + counts[1], 2 * passes);
         let mut first_observer = PassObserver {
             inner: &mut *observer,
-            done: (0, 0),
-            all,
+            is_second: false,
+            steps,
         };
         let mut first = self.generate_once(request, &mut first_observer).await?;
         let second = second_pass(request, hires, size, &first.layers[0].picture);
         let mut second_observer = PassObserver {
             inner: observer,
-            done: (counts[0], passes),
-            all,
+            is_second: true,
+            steps,
         };
         match self.generate_once(&second, &mut second_observer).await {
             Ok(mut second) => {
@@ -396,7 +388,7 @@ impl<S: PackSource> Engine<S> {
         observer: &mut impl Observer,
     ) -> Result<Decoded> {
         let passes = self.resolved_passes(passes);
-        check_passes(passes)?;
+        check_decode_passes(passes)?;
         self.check_latent(latent)?;
         vae.check(latent.mode, self.pack.manifest())?;
         let [_, _, height, width] = latent.values.shape[..] else {

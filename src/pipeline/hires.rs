@@ -86,23 +86,24 @@ impl Hires {
 /// Hears of one of two passes, and counts them as one.
 pub(super) struct PassObserver<'a, O> {
     pub inner: &'a mut O,
-    /// Steps and decode passes before.
-    pub done: (usize, usize),
-    /// Steps and decode passes of both.
-    pub all: (usize, usize),
+    pub is_second: bool,
+    /// Steps of the first pass and of the second.
+    pub steps: [usize; 2],
 }
 
 impl<O: Observer> Observer for PassObserver<'_, O> {
     async fn report(&mut self, event: Event) -> bool {
+        let before = |count: usize| if self.is_second { count } else { 0 };
         let event = match event {
             Event::Denoising { step, preview, .. } => Event::Denoising {
-                step: self.done.0 + step,
-                steps: self.all.0,
+                step: before(self.steps[0]) + step,
+                steps: self.steps.iter().sum(),
                 preview,
             },
-            Event::Decoding { pass, .. } => Event::Decoding {
-                pass: self.done.1 + pass,
-                passes: self.all.1,
+            // Both are decoded alike.
+            Event::Decoding { pass, passes } => Event::Decoding {
+                pass: before(passes) + pass,
+                passes: 2 * passes,
             },
             event => event,
         };

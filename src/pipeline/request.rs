@@ -4,7 +4,7 @@ use super::control::Control;
 use super::hires::Hires;
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
-use crate::pack::{Manifest, Mode, Role};
+use crate::pack::{Manifest, Mode, Role, check_decode_passes};
 use crate::sampling::{Convention, SamplerName};
 use crate::text::Embedding;
 use crate::transparency::OFFSET_GAIN;
@@ -203,18 +203,6 @@ pub(super) struct ResolvedRequest {
     fit: bool,
 }
 
-/// A decode takes one pass or eight.
-pub(super) fn check_passes(passes: usize) -> Result<()> {
-    if [1, 8].contains(&passes) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorCode::BadOption,
-        format!("{passes} decode passes are not possible"),
-        "use 1 or 8",
-    ))
-}
-
 /// The longest side that is accepted, in pixels.
 pub(super) const MAX_SIDE: usize = 4096;
 
@@ -301,7 +289,7 @@ impl ResolvedRequest {
                 "use a number from 0 to 1; 0.7 is usual for models with zero terminal SNR".into(),
             );
         }
-        request.decode_passes.map_or(Ok(()), check_passes)?;
+        request.decode_passes.map_or(Ok(()), check_decode_passes)?;
         if request.preview_every == Some(0) {
             return bad(
                 "a preview every 0 steps is not possible".into(),

@@ -58,6 +58,23 @@ pub(super) struct Sampling<'a> {
     dump: Dump,
 }
 
+/// The sampler of a request, for an image-to-image `strength` where there is something to start from.
+pub(super) fn sampler_for(
+    request: &Request,
+    plan: &ResolvedRequest,
+    manifest: &Manifest,
+    strength: Option<f64>,
+) -> Result<Box<dyn Sampler>> {
+    let schedule = NoiseSchedule::new(&manifest.config("scheduler")?)?;
+    sampler(
+        plan.sampler,
+        request.convention,
+        &schedule,
+        plan.steps,
+        strength,
+    )
+}
+
 /// What a generation starts from beside noise.
 #[derive(Default)]
 pub(super) struct Start {
@@ -76,22 +93,14 @@ impl<'a> Sampling<'a> {
         manifest: &'a Manifest,
         start: Start,
     ) -> Result<Self> {
-        let schedule = NoiseSchedule::new(&manifest.config("scheduler")?)?;
-        let strength = request.resolved_strength();
-        let convention = request.convention;
         Ok(Self {
             request,
             plan,
             manifest,
-            sampler: sampler(plan.sampler, convention, &schedule, plan.steps, strength)?,
+            sampler: sampler_for(request, plan, manifest, request.resolved_strength())?,
             start,
             dump: Dump::new(),
         })
-    }
-
-    /// Steps that are run.
-    pub fn steps(&self) -> usize {
-        self.sampler.steps()
     }
 
     /// What the prompts are at each step that is run, in tokens.

@@ -191,16 +191,14 @@ impl WasmEngine {
         if request.hires.is_some() {
             let generated = self.engine.generate(&request, &mut observer).await;
             let generated = generated.map_err(|error| self.thrown.or(error))?;
+            // The passes' denoising and decoding take turns.
+            let timings = object([("denoising", (Date::now() - started).into())]);
             return Ok(object([
                 ("layers", layers_to_js(&generated.layers)),
                 ("latent", latent_to_js(&generated.latent)),
                 ("embeddings", texts_to_js(&generated.embeddings)),
                 ("warnings", texts_to_js(&generated.warnings)),
-                // The passes' denoising and decoding take turns.
-                (
-                    "timings",
-                    object([("denoising", (Date::now() - started).into())]),
-                ),
+                ("timings", timings),
             ]));
         }
         let sampled = self.engine.sample(&request, &mut observer).await;

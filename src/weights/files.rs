@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::{Error, ErrorCode, Result};
+
 /// Bytes that can be read from any place.
 pub trait ReadAt: fmt::Debug {
     /// How many bytes there are.
@@ -37,6 +39,20 @@ pub trait Files {
         file.read_at(0, &mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// The file at `path`.
+///
+/// # Errors
+/// `model_not_found`, named.
+pub(super) fn open(files: &dyn Files, path: &Path) -> Result<Box<dyn ReadAt>> {
+    files.open(path).map_err(|error| {
+        Error::new(
+            ErrorCode::ModelNotFound,
+            format!("cannot open {}", path.display()),
+            error.to_string(),
+        )
+    })
 }
 
 /// The files of this computer.

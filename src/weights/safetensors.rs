@@ -18,7 +18,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::HostTensor;
 use super::disguise::{self, BEGINNING};
-use super::files::{Disk, Files, ReadAt};
+use super::files::{self, Disk, Files, ReadAt};
 use crate::{Error, ErrorCode, Result};
 
 /// The reference implementation's cap on the header, which keeps a forged length from allocating.
@@ -279,13 +279,7 @@ impl SafetensorsFile {
     /// As [`SafetensorsFile::open`], among `files`.
     pub fn open_in(files: &dyn Files, path: &Path) -> Result<Self> {
         let path = path.to_path_buf();
-        let mut file = files.open(&path).map_err(|error| {
-            Error::new(
-                ErrorCode::ModelNotFound,
-                format!("cannot open {}", path.display()),
-                error.to_string(),
-            )
-        })?;
+        let mut file = files::open(files, &path)?;
         match read_header(file.as_mut()) {
             Ok(header) => Ok(Self { path, file, header }),
             Err(reason) => {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::HostTensor;
-use super::files::{Files, ReadAt};
+use super::files::{self, Files, ReadAt};
 use super::pickle::{Pickle, RawTensor, Refusal, Value};
 use super::safetensors::{Dtype, decode_f32};
 use crate::{Error, ErrorCode, Result};
@@ -65,13 +65,7 @@ impl TorchFile {
     /// `model_unsupported` if its pickle names anything that tensors do not need.
     pub fn open_in(files: &dyn Files, path: &Path) -> Result<Self> {
         let path = path.to_path_buf();
-        let mut file = files.open(&path).map_err(|error| {
-            Error::new(
-                ErrorCode::ModelNotFound,
-                format!("cannot open {}", path.display()),
-                error.to_string(),
-            )
-        })?;
+        let mut file = files::open(files, &path)?;
         let tensors = read_tensors(file.as_mut()).map_err(|refusal| refused(&path, refusal))?;
         Ok(Self {
             path,

@@ -3,32 +3,11 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { test } from "node:test";
+import { assertMonotone, first, importPack, listed, second, small } from "../browser/lib/importing.js";
 import { open } from "../browser/lib/open.js";
 import { breakOff, PackServer, send, sendPage, stall } from "../browser/lib/pack.js";
 import { assertTidy } from "./lib/left.js";
 import { randomOf, times } from "./lib/random.js";
-
-const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
-
-/** Imports the pack into "apple" and gives what happened. */
-function importPack(page, options = {}) {
-  return page.evaluate(async (options) => {
-    const events = [];
-    const failure = await failureOf(
-      models.import("/pack/", { name: "apple", ...options, onProgress: (event) => events.push(event) }),
-    );
-    return { failure, events };
-  }, options);
-}
-
-const listed = (page) => page.evaluate(async () => (await models.list()).filter(({ builtIn }) => !builtIn));
-
-function assertMonotone(events, phase, field) {
-  const values = events.filter((event) => event.phase === phase).map((event) => event[field]);
-  assert.ok(values.length > 0, `there is progress of ${phase}`);
-  assert.deepEqual(values, [...new Set(values)].sort((a, b) => a - b), `${phase} goes on and never back`);
-  return values;
-}
 
 /**
  * Opens a page, and gives with it a fault: half of a file is sent, and the connection broken once the

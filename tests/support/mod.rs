@@ -6,6 +6,7 @@
 // Every test binary uses its own part of this module.
 #![allow(dead_code)]
 
+pub mod command_line;
 pub mod companions;
 pub mod lora;
 pub mod model;

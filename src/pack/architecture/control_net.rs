@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::place::{Checked, Place, ensure, only};
+use super::place::{Checked, LATENT, Place, ensure, only};
 use super::unet::{UnetSummary, check_contracting};
 use crate::unet::UnetConfig;
 
@@ -14,7 +14,7 @@ pub fn check(
     place: &Place,
     unet: &UnetSummary,
 ) -> Checked<()> {
-    only(config, "in_channels", &[json!(4)])?;
+    only(config, "in_channels", &[json!(LATENT)])?;
     let own = check_contracting(config, settings, place)?;
     let fits = (&own.skips, own.middle, own.context) == (&unet.skips, unet.middle, unet.context);
     ensure(fits, || format!("{} is for another UNet", place.name()))?;

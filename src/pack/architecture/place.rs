@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Channels of a latent.
+pub const LATENT: usize = 4;
+
 /// Shapes of tensors by name, as PyTorch orders their axes.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 

@@ -1,7 +1,4 @@
-use super::place::{Checked, Place};
-
-/// Channels of a latent.
-const LATENT: usize = 4;
+use super::place::{Checked, LATENT, Place};
 
 /// TAESD's decoder, whose tensors are named by place in a sequence.
 pub fn check_decoder(place: &Place) -> Checked<()> {

@@ -1,9 +1,7 @@
-use super::place::{Checked, Place, ensure};
+use super::place::{Checked, LATENT, Place, ensure};
 use super::skips::{Skips, check_resampler, count_resnets};
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 
-/// Channels of a latent.
-const LATENT: usize = 4;
 /// Red, green, blue and alpha.
 const RGBA: usize = 4;
 

@@ -1,11 +1,8 @@
 use serde_json::{Value, json};
 
-use super::place::{Checked, Flaw, Place, agrees, ensure, only};
+use super::place::{Checked, Flaw, LATENT, Place, agrees, ensure, only};
 use super::skips::{Skips, check_resampler, count_resnets};
 use crate::unet::{INPAINTING_CHANNELS, UnetConfig};
-
-/// Channels of a latent.
-const LATENT: usize = 4;
 
 /// What the rest of a pack needs to know of a UNet.
 pub struct UnetSummary {

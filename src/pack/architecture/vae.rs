@@ -1,13 +1,11 @@
 use serde_json::{Value, json};
 
-use super::place::{Checked, Flaw, Place, ensure, only};
+use super::place::{Checked, Flaw, LATENT, Place, ensure, only};
 use super::skips::{check_resampler, count_resnets};
 use crate::vae::VaeConfig;
 
 /// How often the width of a picture is halved on the way to its latent.
 const HALVINGS: usize = 3;
-/// Channels of a latent.
-const LATENT: usize = 4;
 
 /// The VAE. An encoder may be missing as a whole; then the model only decodes.
 pub fn check(config: &Value, settings: &VaeConfig, place: &Place) -> Checked<()> {

@@ -2,30 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assertMonotone, first, importPack, listed, second, small } from "../lib/importing.js";
 import { open, openTab } from "../lib/open.js";
 import { hangUp, PackServer, send, stall } from "../lib/pack.js";
-
-const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
-
-/** Imports the pack into "apple" and gives what happened. */
-function importPack(page, options = {}) {
-  return page.evaluate(async (options) => {
-    const events = [];
-    const failure = await failureOf(
-      models.import("/pack/", { name: "apple", ...options, onProgress: (event) => events.push(event) }),
-    );
-    return { failure, events };
-  }, options);
-}
-
-const listed = (page) => page.evaluate(async () => (await models.list()).filter(({ builtIn }) => !builtIn));
-
-function assertMonotone(events, phase, field) {
-  const values = events.filter((event) => event.phase === phase).map((event) => event[field]);
-  assert.ok(values.length > 0, `there is progress of ${phase}`);
-  assert.deepEqual(values, [...new Set(values)].sort((a, b) => a - b), `${phase} goes on and never back`);
-  return values;
-}
 
 test("an imported pack is whole, and its engine needs no server", async (t) => {
   const pack = new PackServer();

@@ -63,7 +63,11 @@ test("a second pass enlarges a layer, and a variation is near it", async (t) => 
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
     const options = { prompt: "a red apple", seed: 7, steps: 4, decodePasses: 1 };
     const steps = [];
-    const onProgress = (event) => event.phase === "denoising" && steps.push([event.step, event.steps]);
+    const passes = [];
+    const onProgress = (event) => {
+      if (event.phase === "denoising") steps.push([event.step, event.steps]);
+      if (event.phase === "decoding") passes.push([event.pass, event.passes]);
+    };
     const { layers, warnings } = await engine.generate({ ...options, hires: { scale: 2 }, onProgress });
     const same = await engine.generate({ ...options, variation: { seed: 8, amount: 0 } });
     const other = await engine.generate({ ...options, seed: 8 });
@@ -75,6 +79,7 @@ test("a second pass enlarges a layer, and a variation is near it", async (t) => 
       size: [layers[0].width, layers[0].height],
       warnings,
       steps,
+      passes,
       same: text(same) === text(first),
       whole: text(whole) === text(other),
       refused,
@@ -83,6 +88,7 @@ test("a second pass enlarges a layer, and a variation is near it", async (t) => 
   assert.deepEqual(result.size, [128, 128]);
   assert.deepEqual(result.warnings, []);
   assert.deepEqual(result.steps.at(-1), [6, 6], "four steps and half of four");
+  assert.deepEqual(result.passes.at(-1), [2, 2]);
   assert.ok(result.same && result.whole);
   assert.match(result.refused, /^bad_option: .*by/);
 });
