@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use glassine::pack::{PackSource, PackStore};
 use glassine::pack::{Files, InMemory, ReadAt};
+use glassine::pack::{PackSource, PackStore};
 use glassine::{Error, ErrorCode, Result};
 use serde_json::Value;
 
