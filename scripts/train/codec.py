@@ -47,7 +47,7 @@ def train(stage, time_):
     """`start`: the VAE is frozen. `tune`: it goes along, slowly; the identity loss then holds with and without the offset."""
     tune = stage == "tune"
     torch.manual_seed(2)
-    vae, enc, dec, disc = vae_stage.load_start(), networks.OffsetEncoder(), networks.Decoder(), networks.Patch()
+    vae, enc, dec, disc = vae_stage.load_start(), networks.OffsetEncoder(), networks.Decoder().to(memory_format=torch.channels_last), networks.Patch()
     if tune:
         s = ema_of("codec")
         enc.load_state_dict(s["enc"])

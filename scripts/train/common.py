@@ -24,6 +24,7 @@ def _follow(parent):
 
 def _worker(rank, function, args, file):
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     dist.init_process_group("gloo", init_method="file://" + file, rank=rank, world_size=WORKERS)
     function(*args)
