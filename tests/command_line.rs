@@ -600,6 +600,41 @@ fn several_pictures_have_numbers_and_the_next_seeds() {
 }
 
 #[test]
+fn a_picture_is_enlarged_or_extended() {
+    let (pack, folder) = (packed(), model::scratch().join("growing"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (given, out) = (folder.join("given.png"), folder.join("o.png"));
+    let picture = Picture {
+        width: 40,
+        height: 32,
+        rgba: [200, 40, 40, 255].repeat(40 * 32),
+    };
+    std::fs::write(&given, picture.to_png().unwrap()).unwrap();
+    let run = |more: &[&str]| {
+        let common = ["generate", "--model", text(&pack), "--prompt", "a cat"];
+        let rest = ["--init", text(&given), "--steps", "2", "--out", text(&out)];
+        glassine(&[&common[..], &rest, more].concat())
+    };
+    for (options, size) in [
+        (["--extend", "0,8,24,0"], (64, 40)),
+        (["--enlarge", "1.5"], (60, 48)),
+    ] {
+        let made = run(&options);
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let picture = Picture::from_file(&std::fs::read(&out).unwrap()).unwrap();
+        assert_eq!((picture.width, picture.height), size);
+    }
+    for wrong in ["8", "0,8,24", "0,-8,24,0", "a,b,c,d"] {
+        assert_fails(&run(&["--extend", wrong]), 2, &["LEFT,TOP,RIGHT,BOTTOM"]);
+    }
+    assert_fails(&run(&["--extend", "0,0,0,0"]), 2, &["left, top"]);
+}
+
+#[test]
 fn a_second_pass_enlarges_the_first() {
     let (pack, folder) = (packed(), model::scratch().join("hires"));
     std::fs::create_dir_all(&folder).unwrap();

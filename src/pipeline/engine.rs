@@ -1,15 +1,18 @@
+use std::borrow::Cow;
+
 use burn::tensor::Device;
 
 use super::conditioning::Conditioning;
 use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny, no_encoder};
+use super::extend::enlarged;
 use super::hires::{Hires, PassObserver};
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
 use super::repaint::Repaint;
-use super::request::{Init, MAX_SIDE, Request, ResolvedRequest};
+use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, multiple_in};
 use super::sample::{Dump, Latent, Sampled, Sampling, Start, sampler_for};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
@@ -152,10 +155,30 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Generation> {
+        let request = &*self.prepared(request)?;
         match request.hires {
             Some(hires) => self.generate_twice(request, hires, observer).await,
             None => self.generate_once(request, observer).await,
         }
+    }
+
+    /// `request` with its picture as large as it is to become, and a mask of what is new.
+    fn prepared<'a>(&self, request: &'a Request) -> Result<Cow<'a, Request>> {
+        let manifest = self.pack.manifest();
+        let mode = request.mode.unwrap_or_else(|| Mode::default_for(manifest));
+        let multiple = multiple_in(mode, self.size_multiple());
+        Ok(match (request.enlarge, request.extend) {
+            (None, None) => Cow::Borrowed(request),
+            (None, Some(margins)) => Cow::Owned(margins.apply(request, multiple)?),
+            (Some(_), _) if manifest.unet()?.is_inpainting() => {
+                return Err(Error::new(
+                    ErrorCode::BadOption,
+                    "this model repaints parts of pictures and cannot enlarge one",
+                    "use the model that it was made from",
+                ));
+            }
+            (Some(scale), _) => Cow::Owned(enlarged(request, scale, multiple)?),
+        })
     }
 
     async fn generate_twice(
@@ -207,7 +230,7 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Generation> {
-        let sampled = self.sample(request, observer).await?;
+        let sampled = self.sample_prepared(request, observer).await?;
         let mut decoded = self
             .decode(
                 &sampled.latent,
@@ -231,6 +254,15 @@ impl<S: PackSource> Engine<S> {
 
     /// The first half of [`Engine::generate`]: everything up to the finished latent.
     pub async fn sample(
+        &mut self,
+        request: &Request,
+        observer: &mut impl Observer,
+    ) -> Result<Sampled> {
+        let request = self.prepared(request)?;
+        self.sample_prepared(&request, observer).await
+    }
+
+    async fn sample_prepared(
         &mut self,
         request: &Request,
         observer: &mut impl Observer,

@@ -6,6 +6,7 @@
 //! picture by the mask.
 
 use super::request::Request;
+use super::tone::{CELL, match_tone};
 use crate::image::{Mask, Picture, Rect};
 use crate::sampling::{Sampler, Trajectory};
 use crate::{Error, ErrorCode, Result};
@@ -17,6 +18,8 @@ pub struct Repaint {
     mask: Mask,
     /// The part of the picture that is made.
     rect: Rect,
+    /// The colours of what is made are brought to those of what is kept.
+    match_tone: bool,
     keep_alpha: bool,
 }
 
@@ -58,8 +61,9 @@ impl Repaint {
         };
         Ok(Some(Self {
             picture: picture.clone(),
-            mask: mask.softened(request.mask_softness),
+            mask: mask.softened(request.resolved_softness()),
             rect,
+            match_tone: request.resolved_softness() > 0,
             keep_alpha: request.keep_alpha,
         }))
     }
@@ -92,8 +96,14 @@ impl Repaint {
     }
 
     /// The picture with `made` in it: mixed by the mask, premultiplied, and the picture's own pixels
-    /// where the mask is 0.
+    /// where the mask is 0. Where the mask has a soft edge, the codec's loss of tone is taken off.
     pub fn finish(&self, made: &Picture) -> Picture {
+        let mut made = made.clone();
+        if self.match_tone {
+            let (width, height) = (made.width, made.height);
+            let cells = self.mask.cells(self.rect, width / CELL, height / CELL);
+            match_tone(&mut made, &self.part(width, height), &cells);
+        }
         let part = made.resized(self.rect.width, self.rect.height);
         let mut picture = self.picture.clone();
         for row in 0..self.rect.height {

@@ -142,7 +142,8 @@ pub struct Generate {
     /// A picture, or a latent that `encode` wrote, to start from.
     #[arg(long)]
     pub init: Option<PathBuf>,
-    /// How much of --init is given up, above 0 and at most 1; if left out 0.7, and 1 with --mask.
+    /// How much of --init is given up, above 0 and at most 1; if left out 0.7, 1 with --mask or --extend,
+    /// and 0.5 with --enlarge.
     #[arg(long)]
     pub strength: Option<f64>,
     /// Where --init is repainted, in modes single and opaque: white repaints, black keeps, and grey is
@@ -153,9 +154,15 @@ pub struct Generate {
     /// --init may then have any size.
     #[arg(long, value_name = "PX")]
     pub mask_crop: Option<usize>,
-    /// Width of a soft edge inside of --mask; 8 is usual.
+    /// Width of a soft edge inside of --mask; 8 is usual, and --extend has it if left out.
     #[arg(long, value_name = "PX")]
     pub mask_softness: Option<usize>,
+    /// Enlarge --init by this, in modes single and opaque, and give it up in part.
+    #[arg(long, value_name = "SCALE")]
+    pub enlarge: Option<f64>,
+    /// Let --init grow by so many pixels on its sides, in modes single and opaque, and make what is new.
+    #[arg(long, value_name = "LEFT,TOP,RIGHT,BOTTOM")]
+    pub extend: Option<String>,
     /// Keep the alpha of --init where it is repainted, in mode single.
     #[arg(long)]
     pub keep_alpha: bool,
