@@ -12,12 +12,14 @@ const root = process.env.GLASSINE_GOLDEN ?? fileURLToPath(new URL("../../golden/
 export const leftOut =
   process.env.GLASSINE_GOLDEN === undefined && "needs the whole of the golden data in GLASSINE_GOLDEN";
 
-/** A case: its description, and the values of its tensors. */
+/** A case: its description, its files, and the values of its tensors. */
 export function loadCase(path) {
   const folder = join(root, path);
-  const tensors = readSafetensors(join(folder, `${basename(path)}.safetensors`));
+  const description = JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
+  const tensors = readSafetensors(join(folder, description.tensor_file ?? `${basename(path)}.safetensors`));
   return {
-    description: JSON.parse(readFileSync(join(folder, "case.json"), "utf8")),
+    description,
+    bytes: (file) => readFileSync(join(folder, file)),
     shape: (name) => tensors.get(name).shape,
     values: (name) => valuesOf(tensors.get(name)),
   };
