@@ -173,6 +173,7 @@ impl WasmEngine {
                     ("decodePasses", (defaults.decode_passes as f64).into()),
                 ]),
             ),
+            ("words", texts_to_js(&manifest.words)),
             ("sizeMultiple", (self.engine.size_multiple() as f64).into()),
             ("sha256", self.engine.sha256().into()),
         ])

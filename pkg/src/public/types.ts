@@ -336,6 +336,11 @@ export interface EngineInfo {
     /** Passes of the transparency decoder: 1 or 8. */
     readonly decodePasses: number;
   };
+  /**
+   * What the model was taught, in phrases to offer as somebody types, if that is less than what people may ask for;
+   * else empty. Words that are in none of them are named in a result's `warnings`.
+   */
+  readonly words: readonly string[];
   /** Widths and heights are multiples of this. */
   readonly sizeMultiple: number;
   /** The SHA-256 of the model's manifest, which fixes every file of the model. */

@@ -94,6 +94,9 @@ pub struct Pack {
     /// The passes of the transparency decoder that suit the model: 1 or 8.
     #[arg(long, default_value_t = PackOptions::DEFAULT_DECODE_PASSES)]
     pub default_decode_passes: usize,
+    /// What the model knows, if that is little: a JSON file with a list of phrases.
+    #[arg(long, value_name = "FILE")]
+    pub words: Option<PathBuf>,
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,

@@ -65,6 +65,10 @@ async fn pack(arguments: Pack) -> Result<()> {
     options.default_sampler = arguments.default_sampler;
     options.default_clip_skip = arguments.default_clip_skip;
     options.default_decode_passes = arguments.default_decode_passes;
+    options.words = match &arguments.words {
+        Some(path) => files::read_phrases(path)?,
+        None => Vec::new(),
+    };
     let progress = Progress::new();
     let show = async |event: LoadEvent| {
         progress.show("packing", event.loaded_bytes, event.total_bytes);
