@@ -14,9 +14,9 @@ async function load(model: string, needed: Mode[]): Promise<Engine> {
 }
 // #endregion
 
-type Prompts = { background: string; foreground: string; another: string };
+type Wishes = { size: number; background: string; foreground: string; another: string };
 
-const ways: Record<string, { needs: Mode[]; build: (engine: Engine, prompts: Prompts) => Promise<Scene> }> = {
+const ways: Record<string, { needs: Mode[]; build: (engine: Engine, wishes: Wishes) => Promise<Scene> }> = {
   oneByOne: { needs: ["bg2fg"], build: oneByOne },
   together: { needs: ["joint"], build: together },
   behind: { needs: ["single", "fg2bg"], build: behind },
@@ -24,9 +24,8 @@ const ways: Record<string, { needs: Mode[]; build: (engine: Engine, prompts: Pro
 
 // #region one-by-one
 /** A background first, then one thing after the other on top of all that is there: mode bg2fg. */
-async function oneByOne(engine: Engine, { background, foreground, another }: Prompts): Promise<Scene> {
-  const { width, height } = engine.info.defaults;
-  const scene = new Scene(width, height);
+async function oneByOne(engine: Engine, { size, background, foreground, another }: Wishes): Promise<Scene> {
+  const scene = new Scene(size, size);
   await engine.addLayer(scene, { prompt: background, where: "behind", onProgress: say });
   await engine.addLayer(scene, { prompt: foreground, onProgress: say });
   await engine.addLayer(scene, { prompt: another, onProgress: say });
@@ -36,16 +35,18 @@ async function oneByOne(engine: Engine, { background, foreground, another }: Pro
 
 // #region together
 /** Foreground and background in one request, and both blended, as the model sees them: mode joint. */
-async function together(engine: Engine, { background, foreground }: Prompts): Promise<Scene> {
+async function together(engine: Engine, { size, background, foreground }: Wishes): Promise<Scene> {
   const { layers } = await engine.generate({
     mode: "joint",
+    width: size,
+    height: size,
     prompt: "",
     foregroundPrompt: foreground,
     backgroundPrompt: background,
     blendedPrompt: `${foreground}, ${background}`,
     onProgress: say,
   });
-  const scene = new Scene(layers[0].width, layers[0].height);
+  const scene = new Scene(size, size);
   for (const role of ["background", "foreground"]) {
     scene.add(layers.find((layer) => layer.role === role)!, { name: role });
   }
@@ -55,9 +56,8 @@ async function together(engine: Engine, { background, foreground }: Prompts): Pr
 
 // #region behind
 /** A thing first, then a background that it can stand before: mode fg2bg. */
-async function behind(engine: Engine, { background, foreground }: Prompts): Promise<Scene> {
-  const { width, height } = engine.info.defaults;
-  const scene = new Scene(width, height);
+async function behind(engine: Engine, { size, background, foreground }: Wishes): Promise<Scene> {
+  const scene = new Scene(size, size);
   await engine.addLayer(scene, { prompt: foreground, onProgress: say });
   await engine.addLayer(scene, { prompt: background, where: "behind", onProgress: say });
   return scene;
@@ -65,10 +65,10 @@ async function behind(engine: Engine, { background, foreground }: Prompts): Prom
 // #endregion
 
 onSubmit(async (fields) => {
-  const { model, way, ...prompts } = Object.fromEntries(fields) as Prompts & { model: string; way: string };
-  const { needs, build } = ways[way]!;
-  const engine = await load(model, needs);
-  const scene = await build(engine, prompts);
+  const { model, way, size, ...prompts } = Object.fromEntries(fields) as Record<string, string>;
+  const { needs, build } = ways[way!]!;
+  const engine = await load(model!, needs);
+  const scene = await build(engine, { size: Number(size), ...prompts } as Wishes);
   await engine.dispose();
 
   // #region save

@@ -1,7 +1,7 @@
 // The guide: pages of Markdown, whose code is that of the examples, and the examples themselves, to be run from them.
 
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, posix, relative } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { errorCodes } from "glassine";
 import { toHtml } from "./markdown.js";
@@ -21,10 +21,11 @@ function addressOf(source) {
 
 const read = (path, encoding = "utf8") => readFileSync(join(repository, path), encoding);
 
-/** The examples that are pages by themselves. Others have a build of their own, or none. */
-export const examples = readdirSync(join(repository, "examples"), { recursive: true })
-  .filter((path) => /^[\w-]+\/main\.ts$/.test(path))
-  .map((path) => dirname(path));
+/** The examples that are built with the other pages. The rest have a build of their own, or none. */
+const examples = readdirSync(join(repository, "examples")).filter((name) => {
+  const has = (file) => existsSync(join(repository, "examples", name, file));
+  return has("main.ts") && !has("package.json");
+});
 
 const sources = ["www/guide/index.md", ...sections.flatMap(({ pages }) => pages)];
 const addresses = new Map([
@@ -75,13 +76,6 @@ export function guide() {
       for (const source of page ? [...sources, "www/guide/contents.json"] : []) this.addWatchFile(join(repository, source));
       return page?.("");
     },
-    generateBundle() {
-      for (const name of examples) {
-        for (const path of publicFiles(name)) {
-          this.emitFile({ type: "asset", fileName: `examples/${name}/${path}`, source: read(`examples/${name}/public/${path}`) });
-        }
-      }
-    },
     transformIndexHtml(html, { path, server }) {
       // In development, Vite has a socket and puts style elements into the page.
       const policy = !server && policies[path.split("/")[1]];
@@ -97,13 +91,4 @@ export function guide() {
       });
     },
   };
-}
-
-/** What an example has beside its modules, such as a service worker. */
-function publicFiles(name) {
-  try {
-    return readdirSync(join(repository, "examples", name, "public"));
-  } catch {
-    return [];
-  }
 }
