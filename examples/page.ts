@@ -38,8 +38,10 @@ export function say(what: string | Progress | StorageProgress): void {
 }
 
 function sentence(progress: Progress | StorageProgress): string {
-  if (progress.phase === "denoising") return `Step ${progress.step} of ${progress.steps}`;
-  if (progress.phase === "decoding") return `Decoding, ${progress.pass} of ${progress.passes}`;
+  if (progress.phase === "denoising")
+    return `Step ${progress.step} of ${progress.steps}`;
+  if (progress.phase === "decoding")
+    return `Decoding, ${progress.pass} of ${progress.passes}`;
   if ("loadedBytes" in progress) {
     return `${progress.phase}: ${megabytes(progress.loadedBytes)} of ${megabytes(progress.totalBytes)}`;
   }
@@ -49,10 +51,21 @@ function sentence(progress: Progress | StorageProgress): string {
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** A picture with links to what can be saved, by file name. */
-export function figure(alt: string, picture: Blob, files: Record<string, Blob> = {}): HTMLElement {
-  const image = Object.assign(new Image(), { alt, src: URL.createObjectURL(picture) });
+export function figure(
+  alt: string,
+  picture: Blob,
+  files: Record<string, Blob> = {},
+): HTMLElement {
+  const image = Object.assign(new Image(), {
+    alt,
+    src: URL.createObjectURL(picture),
+  });
   const links = Object.entries(files).map(([download, file]) =>
-    Object.assign(document.createElement("a"), { download, href: URL.createObjectURL(file), textContent: `Save ${download}` }),
+    Object.assign(document.createElement("a"), {
+      download,
+      href: URL.createObjectURL(file),
+      textContent: `Save ${download}`,
+    }),
   );
   const element = document.createElement("figure");
   element.append(image, ...links);

@@ -7,6 +7,9 @@ const png = await layers[0].toBlob();
 // #endregion
 
 // #region show
-const image = Object.assign(new Image(), { alt: "A red apple", src: URL.createObjectURL(png) });
+const image = Object.assign(new Image(), {
+  alt: "A red apple",
+  src: URL.createObjectURL(png),
+});
 document.querySelector("main")!.append(image);
 // #endregion

@@ -1,6 +1,13 @@
 // The pieces of code that the guide shows, each run once.
 
-import { checkSupport, createEngine, type Engine, GlassineError, type Layer, Scene } from "glassine";
+import {
+  checkSupport,
+  createEngine,
+  type Engine,
+  GlassineError,
+  type Layer,
+  Scene,
+} from "glassine";
 import { models } from "glassine/models";
 import { figure, onSubmit, say } from "../page.ts";
 
@@ -12,9 +19,10 @@ async function start(): Promise<Engine> {
   // #region create
   const engine = await createEngine({
     model: "mini",
-    device: support.recommended, // "webgpu" or "cpu"; "auto", which is the same, if left out
+    device: support.recommended, // "webgpu" or "cpu"; "auto" if left out
     onProgress(progress) {
-      if (progress.phase === "loading") say(`${progress.loadedBytes} of ${progress.totalBytes} bytes`);
+      if (progress.phase === "loading")
+        say(`${progress.loadedBytes} of ${progress.totalBytes} bytes`);
     },
   });
   // #endregion
@@ -31,7 +39,8 @@ async function generating(engine: Engine): Promise<Element[]> {
     steps: 20,
     guidance: 4,
     onProgress(progress) {
-      if (progress.phase === "denoising") say(`${progress.step} of ${progress.steps}`);
+      if (progress.phase === "denoising")
+        say(`${progress.step} of ${progress.steps}`);
     },
     previewEvery: 5,
     onPreview(preview, { step, steps }) {
@@ -47,24 +56,47 @@ async function generating(engine: Engine): Promise<Element[]> {
 
   // #region variation
   const variation = { seed: 8, amount: 0.2 };
-  const similar = await engine.generate({ prompt: "a red apple", seed: 7, variation });
+  const similar = await engine.generate({
+    prompt: "a red apple",
+    seed: 7,
+    variation,
+  });
   // #endregion
 
   // #region init
-  const greener = await engine.generate({ prompt: "a green apple", init: apple, strength: 0.6 });
+  const greener = await engine.generate({
+    prompt: "a green apple",
+    init: apple,
+    strength: 0.6,
+  });
   // #endregion
   // #region keep-alpha
   const white = new ImageData(apple.width, apple.height);
   white.data.fill(255);
-  const recoloured = await engine.generate({ prompt: "a green apple", init: apple, mask: white, keepAlpha: true });
+  const recoloured = await engine.generate({
+    prompt: "a green apple",
+    init: apple,
+    mask: white,
+    keepAlpha: true,
+  });
   // #endregion
 
   // #region latent
   const latent = await engine.encode(apple); // plain data: it can be stored and cloned
   const decoded = await engine.decode(latent, { passes: 1 });
   // #endregion
-  const pictures = [apple, similar.layers[0], greener.layers[0], recoloured.layers[0], decoded];
-  return Promise.all(pictures.map(async (layer) => figure(`${layer.role} of seed ${layer.seed}`, await layer.toBlob())));
+  const pictures = [
+    apple,
+    similar.layers[0],
+    greener.layers[0],
+    recoloured.layers[0],
+    decoded,
+  ];
+  return Promise.all(
+    pictures.map(async (layer) =>
+      figure(`${layer.role} of seed ${layer.seed}`, await layer.toBlob()),
+    ),
+  );
 }
 
 async function transparency(layer: Layer): Promise<Element[]> {
@@ -86,19 +118,33 @@ async function transparency(layer: Layer): Promise<Element[]> {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA); // for premultiplied colours
     // #endregion
   }
-  return [Object.assign(new Image(), { src: url, alt: "As a data: URL" }), canvas, figure("As a file", png)];
+  return [
+    Object.assign(new Image(), { src: url, alt: "As a data: URL" }),
+    canvas,
+    figure("As a file", png),
+  ];
 }
 
 async function scenes(layer: Layer): Promise<Element[]> {
   // #region scene
   const scene = new Scene(256, 128, { background: "#f4e9d8" });
   const apple = scene.add(layer, { name: "apple", x: 32, y: 32 });
-  scene.add(layer, { name: "ghost", x: 160, y: 32, scale: 1.5, rotate: 20, opacity: 0.6, blend: "multiply" });
+  scene.add(layer, {
+    name: "ghost",
+    x: 160,
+    y: 32,
+    scale: 1.5,
+    rotate: 20,
+    opacity: 0.6,
+    blend: "multiply",
+  });
 
   apple.flip = true; // settings are plain fields
-  scene.move(apple, "top"); // or "bottom", { above: other }, { below: other }, { inside: group }
+  // Or "bottom", { above: other }, { below: other }, { inside: group }.
+  scene.move(apple, "top");
 
-  const picture = await scene.flatten(); // .imageData, .toBlob(), .toCanvas() and the rest, as a layer has them
+  // Has .imageData, .toBlob(), .toCanvas() and the rest, as a layer has them.
+  const picture = await scene.flatten();
   // #endregion
 
   // #region group
@@ -116,18 +162,25 @@ async function scenes(layer: Layer): Promise<Element[]> {
   copy.dispose();
   // #endregion
   scene.dispose();
-  return [figure("Two apples", await picture.toBlob(), { "scene.ora": ora, "scene.psd": psd })];
+  return [
+    figure("Two apples", await picture.toBlob(), {
+      "scene.ora": ora,
+      "scene.psd": psd,
+    }),
+  ];
 }
 
 async function storage(pack: string): Promise<void> {
   // #region import
   const { downloadBytes, usage, quota } = await models.estimate(pack);
-  if (usage + downloadBytes > quota) throw new Error("There is too little room for this model.");
+  if (usage + downloadBytes > quota)
+    throw new Error("There is too little room for this model.");
 
   const { name } = await models.import(pack, {
     name: "my-model", // the pack's own name if left out
     onProgress(progress) {
-      if (progress.phase === "downloading") say(`${progress.loadedBytes} of ${progress.totalBytes} bytes`);
+      if (progress.phase === "downloading")
+        say(`${progress.loadedBytes} of ${progress.totalBytes} bytes`);
     },
   });
   const engine = await createEngine({ model: name }); // from now on without a network
@@ -135,7 +188,8 @@ async function storage(pack: string): Promise<void> {
   await engine.dispose();
 
   // #region manage
-  for (const { name, bytes, complete } of await models.list()) console.log(name, bytes, complete);
+  for (const { name, bytes, complete } of await models.list())
+    console.log(name, bytes, complete);
   const { intact, missing, damaged } = await models.verify(name, { repair: true });
   if (!intact) console.warn(missing, damaged);
   await models.remove(name);
@@ -145,7 +199,10 @@ async function storage(pack: string): Promise<void> {
 async function memory(): Promise<string> {
   // #region memory
   const { gpuMemory } = await models.estimate("mini", { width: 512, height: 512 });
-  const engine = await createEngine({ model: "mini", memoryLimit: gpuMemory.oneAtATime });
+  const engine = await createEngine({
+    model: "mini",
+    memoryLimit: gpuMemory.oneAtATime,
+  });
   // #endregion
   await engine.dispose();
   return `${gpuMemory.oneAtATime} bytes`;
@@ -156,10 +213,16 @@ async function cancelling(engine: Engine): Promise<string> {
   // #region cancel
   const controller = new AbortController();
   cancel.addEventListener("click", () => controller.abort());
-  const request = engine.generate({ prompt: "a red apple", signal: controller.signal });
+  const request = engine.generate({
+    prompt: "a red apple",
+    signal: controller.signal,
+  });
   // #endregion
   cancel.click();
-  return request.then(() => "done", ({ name }) => name);
+  return request.then(
+    () => "done",
+    ({ name }) => name,
+  );
 }
 
 async function failing(engine: Engine): Promise<Layer | undefined> {
@@ -182,7 +245,8 @@ async function failing(engine: Engine): Promise<Layer | undefined> {
 async function again(engine: Engine, layer: Layer): Promise<Layer> {
   // #region recipe
   const { model, ...request } = layer.recipe!;
-  if (model !== `sha256:${engine.info.sha256}`) throw new Error("another model made it");
+  if (model !== `sha256:${engine.info.sha256}`)
+    throw new Error("another model made it");
   const { layers } = await engine.generate({ prompt: "", ...request });
   // #endregion
   return layers[0];
@@ -191,13 +255,22 @@ async function again(engine: Engine, layer: Layer): Promise<Layer> {
 onSubmit(async (fields) => {
   const engine = await start();
   const pictures = await generating(engine);
-  const { layers: [layer] } = await engine.generate({ prompt: "a blue glass ball", seed: 3 });
+  const {
+    layers: [layer],
+  } = await engine.generate({ prompt: "a blue glass ball", seed: 3 });
   pictures.push(...(await transparency(layer)), ...(await scenes(layer)));
   const same = await again(engine, layer);
-  const text = [await cancelling(engine), (await failing(engine)) ?? "refused", same.imageData.data.join() === layer.imageData.data.join()];
+  const text = [
+    await cancelling(engine),
+    (await failing(engine)) ?? "refused",
+    same.imageData.data.join() === layer.imageData.data.join(),
+  ];
   await engine.dispose();
   text.push(await memory());
   const pack = String(fields.get("pack"));
   if (pack) await storage(pack);
-  return [...pictures, Object.assign(document.createElement("p"), { textContent: text.join(", ") })];
+  return [
+    ...pictures,
+    Object.assign(document.createElement("p"), { textContent: text.join(", ") }),
+  ];
 });

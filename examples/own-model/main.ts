@@ -5,7 +5,8 @@ import { models } from "glassine/models";
 import { figure, onSubmit, say } from "../page.ts";
 
 onSubmit(async (fields) => {
-  const { checkpoint, transparencyDecoder, attn, quantize, prompt, size } = Object.fromEntries(fields) as Record<string, any>;
+  const { checkpoint, transparencyDecoder, attn, quantize, prompt, size } =
+    Object.fromEntries(fields) as Record<string, any>;
 
   // #region import
   const model = await models.import(checkpoint as File, {
@@ -18,7 +19,12 @@ onSubmit(async (fields) => {
 
   // #region use
   const engine = await createEngine({ model: model.name, onProgress: say });
-  const { layers } = await engine.generate({ prompt, width: +size, height: +size, onProgress: say });
+  const { layers } = await engine.generate({
+    prompt,
+    width: +size,
+    height: +size,
+    onProgress: say,
+  });
   const png = await layers[0].toBlob();
   await engine.dispose();
   // #endregion

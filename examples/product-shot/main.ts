@@ -10,20 +10,35 @@ const engine = await createEngine({ model: "mini", onProgress: say });
 async function stand(layer: Layer, background: string): Promise<Scene> {
   const scene = new Scene(layer.width * 2, layer.height * 1.5, { background });
   const [x, y] = [layer.width / 2, layer.height / 4];
-  scene.add(await shadowOf(layer, scene, x, y), { name: "shadow", blend: "multiply", opacity: 0.55 });
+  scene.add(await shadowOf(layer, scene, x, y), {
+    name: "shadow",
+    blend: "multiply",
+    opacity: 0.55,
+  });
   scene.add(layer, { name: "product", x, y });
   return scene;
 }
 
-/** The shadow that a layer at (x, y) casts on the ground: its outline, pressed flat and blurred. */
-async function shadowOf(layer: Layer, { width, height }: Scene, x: number, y: number): Promise<OffscreenCanvas> {
+/** The shadow of a layer at (x, y): its outline, pressed flat and blurred. */
+async function shadowOf(
+  layer: Layer,
+  { width, height }: Scene,
+  x: number,
+  y: number,
+): Promise<OffscreenCanvas> {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d")!;
   context.shadowColor = "#3a2a20";
   context.shadowBlur = layer.height / 8;
   // The layer is drawn beside the canvas, and only its shadow on it.
   context.shadowOffsetX = width;
-  context.drawImage(await layer.toImageBitmap(), x - width, y + layer.height * 0.82, layer.width, layer.height * 0.24);
+  context.drawImage(
+    await layer.toImageBitmap(),
+    x - width,
+    y + layer.height * 0.82,
+    layer.width,
+    layer.height * 0.24,
+  );
   return canvas;
 }
 // #endregion
@@ -38,5 +53,8 @@ onSubmit(async (fields) => {
   const psd = await scene.toPsd();
   scene.dispose();
   // #endregion
-  return [figure(prompt, shot, { "shot.png": shot, "shot.psd": psd }), figure(`${prompt}, without the ground`, cutOut, { "cut-out.png": cutOut })];
+  return [
+    figure(prompt, shot, { "shot.png": shot, "shot.psd": psd }),
+    figure(`${prompt}, without the ground`, cutOut, { "cut-out.png": cutOut }),
+  ];
 });

@@ -21,10 +21,18 @@ function discMask(width: number, height: number): OffscreenCanvas {
 // #endregion
 
 onSubmit(async (fields) => {
-  const [prompt, instead, seed] = [String(fields.get("prompt")), String(fields.get("instead")), Number(fields.get("seed"))];
+  const [prompt, instead, seed] = [
+    String(fields.get("prompt")),
+    String(fields.get("instead")),
+    Number(fields.get("seed")),
+  ];
   // #region repaint
-  const { layers: [picture] } = await engine.generate({ prompt, seed: 7, onProgress: say });
-  const { layers: [repainted] } = await engine.generate({
+  const {
+    layers: [picture],
+  } = await engine.generate({ prompt, seed: 7, onProgress: say });
+  const {
+    layers: [repainted],
+  } = await engine.generate({
     prompt: instead,
     seed,
     init: picture,
@@ -34,5 +42,8 @@ onSubmit(async (fields) => {
   });
   // #endregion
   const png = await repainted.toBlob();
-  return [figure(prompt, await picture.toBlob()), figure(`${prompt}, repainted: ${instead}`, png, { "repainted.png": png })];
+  return [
+    figure(prompt, await picture.toBlob()),
+    figure(`${prompt}, repainted: ${instead}`, png, { "repainted.png": png }),
+  ];
 });

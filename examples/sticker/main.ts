@@ -8,11 +8,18 @@ const engine = await createEngine({ model: "mini", onProgress: say });
 // #region sticker
 /** Puts a layer on a white edge, so many pixels wide, that follows its outline. */
 async function makeSticker(layer: Layer, edge = 3): Promise<Blob> {
-  const outline = new OffscreenCanvas(layer.width + 2 * edge, layer.height + 2 * edge);
+  const outline = new OffscreenCanvas(
+    layer.width + 2 * edge,
+    layer.height + 2 * edge,
+  );
   const context = outline.getContext("2d")!;
   const bitmap = await layer.toImageBitmap();
   for (let angle = 0; angle < 2 * Math.PI; angle += Math.PI / 16) {
-    context.drawImage(bitmap, edge + edge * Math.cos(angle), edge + edge * Math.sin(angle));
+    context.drawImage(
+      bitmap,
+      edge + edge * Math.cos(angle),
+      edge + edge * Math.sin(angle),
+    );
   }
   // What has been drawn keeps its shape and becomes white.
   context.globalCompositeOperation = "source-in";

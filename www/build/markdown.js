@@ -16,10 +16,10 @@ const languages = { js: "javascript", ts: "typescript", tsx: "typescript", html:
 export function toHtml(source, { read, locate, errorCodes }) {
   const headings = [];
   const md = markdownIt({ html: true, highlight });
-  md.use(anchor, { level: [2, 3], callback: (token, { slug, title }) => token.tag === "h2" && headings.push({ slug, title }) });
-  md.renderer.rules.fence = renderFence(md);
+  md.use(anchor, { level: [2, 3], slugify: (title) => title.toLowerCase().match(/[\p{L}\p{N}]+/gu).join("-"), callback: (token, { slug, title }) => token.tag === "h2" && headings.push({ slug, title }) });
+  md.renderer.rules.fence = md.renderer.rules.code_block = renderCode(md);
   md.renderer.rules.image = renderImage(md, (src) => sizeOf(read, posix.join(posix.dirname(source), src)));
-  md.renderer.rules.table_open = () => '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n';
+  md.renderer.rules.table_open = () => '<div class="table" tabindex="0" role="group" aria-label="Table"><table>\n';
   md.renderer.rules.table_close = () => "</table></div>\n";
   md.core.ruler.push("links", ({ tokens }) => {
     for (const token of tokens) relink(token.children ?? [], source, locate);
@@ -27,8 +27,8 @@ export function toHtml(source, { read, locate, errorCodes }) {
 
   const text = include(read(source), source, { read, errorCodes }).replace(/<!--.*?-->\n?/gs, "");
   const [, title] = /^# (.+)$/m.exec(text);
-  const [, description] = /^# .+\n+(?:!.*\n+)?([^\n<#].*(?:\n.+)*)/m.exec(text) ?? [];
-  return { title, headings, description: description && md.renderInline(description).replace(/<[^>]+>/g, "").replaceAll("\n", " "), body: md.render(text) };
+  const [, description] = /^# .+\n+([^\n<#].*(?:\n.+)*)/m.exec(text) ?? [];
+  return { title, headings, description: description && md.renderInline(description).replace(/<[^>]+>/g, "").replaceAll("\n", " "), body: md.render(text).replaceAll("<th></th>", "<td></td>") };
 }
 
 /** Puts in the place of each link that is alone what it leads to. */
@@ -69,13 +69,13 @@ function highlight(code, name) {
 }
 
 /** Code in a box that the keyboard can scroll, with the name of the file that it is from. */
-function renderFence(md) {
+function renderCode(md) {
   return (tokens, index) => {
     const { info, content } = tokens[index];
     const [language, file] = info.split(" ");
     const caption = file ? `<figcaption>${file}</figcaption>` : "";
     const code = highlight(content, language) || md.utils.escapeHtml(content);
-    return `<figure class="code">${caption}<pre tabindex="0" role="region" aria-label="${file ?? "Code"}"><code>${code}</code></pre></figure>\n`;
+    return `<figure class="code">${caption}<pre tabindex="0" role="group" aria-label="${file ?? "Code"}"><code>${code}</code></pre></figure>\n`;
   };
 }
 
@@ -104,6 +104,7 @@ function relink(tokens, source, locate) {
     if (!path || /^[a-z]+:/.test(path)) return;
     const target = posix.join(posix.dirname(source), path).replace(/\/$/, "");
     const address = locate(target);
+    if (target.startsWith("examples/")) token.attrSet("class", "run");
     if (address) return token.attrSet("href", fragment ? `${address}#${fragment}` : address);
     const end = tokens.findIndex((other, place) => place > index && other.type === "link_close");
     const text = tokens.slice(index + 1, end).map(({ content }) => content).join("");

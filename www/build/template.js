@@ -49,7 +49,7 @@ ${landing || headings.length < 2 ? "" : onThisPage(headings)}
 /** All pages: a list beside the text, and on a narrow screen one that unfolds. */
 function contents(sections, source) {
   const lists = sections.map(({ title, pages }) => {
-    const items = pages.map(({ source: page, href, title }) => `<li><a href="${href}"${page === source ? ' aria-current="page"' : ""}>${escape(title)}</a></li>`);
+    const items = pages.map(({ source: page, href, title }) => `<li><a href="${href}"${page === source ? ' aria-current="page"' : ""}>${escape(title.split(":")[0])}</a></li>`);
     return `<h2>${escape(title)}</h2><ul>${items.join("")}</ul>`;
   });
   return `      <nav class="contents" aria-label="Contents"><details><summary>Contents</summary>${lists.join("")}</details><div>${lists.join("")}</div></nav>`;

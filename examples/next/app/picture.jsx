@@ -17,10 +17,16 @@ export function Picture({ prompt }) {
       .then(({ layers }) => layers[0].toDataURL())
       .then(setPicture)
       .then(() => setStatus("Done"))
-      .catch((error) => error.code === "aborted" || setStatus(`${error.message}. ${error.hint}`));
+      .catch(
+        (error) =>
+          error.code === "aborted" || setStatus(`${error.message}. ${error.hint}`),
+      );
     return () => {
       controller.abort();
-      loading.then((engine) => engine.dispose(), () => {});
+      loading.then(
+        (engine) => engine.dispose(),
+        () => {},
+      );
     };
   }, [prompt]);
 

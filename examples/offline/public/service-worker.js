@@ -1,5 +1,6 @@
-// Keeps what the app fetches from its own server. Pages come from the network where there is one, so that a new version
-// is seen; files whose names change with their content come from what is kept.
+// Keeps what the app fetches from its own server. Pages come from the network where
+// there is one, so that a new version is seen; files whose names change with their
+// content come from what is kept.
 
 const kept = "app-1";
 
@@ -9,7 +10,9 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("fetch", (event) => {
   const { method, mode, url } = event.request;
   if (method !== "GET" || new URL(url).origin !== location.origin) return;
-  event.respondWith(mode === "navigate" ? networkFirst(event.request) : keptFirst(event.request));
+  event.respondWith(
+    mode === "navigate" ? networkFirst(event.request) : keptFirst(event.request),
+  );
 });
 
 async function keptFirst(request) {
@@ -26,6 +29,7 @@ async function networkFirst(request) {
 
 async function fetchAndKeep(request) {
   const response = await fetch(request);
-  if (response.status === 200) await (await caches.open(kept)).put(request, response.clone());
+  if (response.status === 200)
+    await (await caches.open(kept)).put(request, response.clone());
   return response;
 }

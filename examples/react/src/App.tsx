@@ -16,7 +16,9 @@ export function App() {
       const { layers } = await engine!.generate({
         prompt,
         signal,
-        onProgress: (progress) => progress.phase === "denoising" && setStatus(`Step ${progress.step} of ${progress.steps}`),
+        onProgress: (progress) =>
+          progress.phase === "denoising" &&
+          setStatus(`Step ${progress.step} of ${progress.steps}`),
       });
       setPicture(await layers[0].toDataURL());
       setStatus("Done");
@@ -30,12 +32,19 @@ export function App() {
     <main>
       <h1>React</h1>
       <label>
-        Prompt <input value={prompt} onChange={(event) => setPrompt(event.target.value)} />
+        Prompt{" "}
+        <input value={prompt} onChange={(event) => setPrompt(event.target.value)} />
       </label>
       <button disabled={!engine} onClick={generate}>
         Generate
       </button>
-      <p role="status">{error ? `${error.message}. ${error.hint}` : engine ? status : "Loading the model"}</p>
+      <p role="status">
+        {error
+          ? `${error.message}. ${error.hint}`
+          : engine
+            ? status
+            : "Loading the model"}
+      </p>
       <div id="result">{picture && <img src={picture} alt={prompt} />}</div>
     </main>
   );

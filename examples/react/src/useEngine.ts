@@ -1,7 +1,10 @@
 import { createEngine, type Engine, type GlassineError } from "glassine";
 import { useEffect, useState } from "react";
 
-/** An engine for as long as the component is mounted. StrictMode mounts twice in development: the first engine is let go of. */
+/**
+ * An engine for as long as the component is mounted. StrictMode mounts twice in
+ * development: the first engine is let go of.
+ */
 export function useEngine(model: string): { engine?: Engine; error?: GlassineError } {
   const [state, setState] = useState<{ engine?: Engine; error?: GlassineError }>({});
   useEffect(() => {
@@ -14,7 +17,10 @@ export function useEngine(model: string): { engine?: Engine; error?: GlassineErr
     return () => {
       controller.abort();
       setState({});
-      loading.then((engine) => engine.dispose(), () => {});
+      loading.then(
+        (engine) => engine.dispose(),
+        () => {},
+      );
     };
   }, [model]);
   return state;
