@@ -28,8 +28,8 @@ export function loadCase(path) {
 /** The path of a transparency file of the tiny model. */
 export const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
 
-/** Packs the tiny model with all transparency files and a ControlNet, into `folder`/pack. */
-export function packTinyModel(folder) {
+/** Packs the tiny model with all transparency files and a ControlNet, and with these options, into `folder`/pack. */
+export function packTinyModel(folder, ...options) {
   const adapters = { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" };
   const pack = join(folder, "pack");
   glassine(
@@ -39,6 +39,7 @@ export function packTinyModel(folder) {
     ...["--transparency-encoder", companion("vae_transparent_encoder")],
     ...["--controlnet", join(root, "controlnet/model")],
     ...Object.entries(adapters).flatMap(([kind, name]) => ["--layers", `${kind}=${companion(name)}`]),
+    ...options,
   );
   return pack;
 }
