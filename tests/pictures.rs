@@ -37,7 +37,7 @@ fn colours_stay_when_a_picture_is_fitted() {
         rgba: color.repeat(9 * 7),
     };
     for (width, height) in [(9, 7), (16, 24), (4, 2)] {
-        let fitted = picture.fitted(width, height);
+        let fitted = picture.fitted(width, height).unwrap();
         assert_eq!(fitted.rgba, color.repeat(width * height));
     }
 }
@@ -56,7 +56,7 @@ fn of_a_long_strip_the_middle_is_fitted() {
         height,
         rgba: (0..width * height).flat_map(pixel).collect(),
     };
-    let fitted = strip.fitted(512, 512);
+    let fitted = strip.fitted(512, 512).unwrap();
     assert_eq!((fitted.width, fitted.height), (512, 512));
     let middle = &fitted.rgba[4 * (256 * 512 + 256)..][..4];
     assert_eq!(middle, [0, 255, 0, 255]);

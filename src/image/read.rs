@@ -13,13 +13,16 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Picture;
 use super::color::{Channels, ToSrgb};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// The longest side of a picture that is read, in pixels.
 const MAX_SIDE: u32 = 16_384;
 
 /// The most bytes that a picture that is read may have in memory.
 const MAX_BYTES: u64 = 512 << 20;
+
+/// Bytes for each pixel that decoders take beside what they give: coefficients of a progressive JPEG.
+const DECODERS_OWN: usize = 8;
 
 /// The picture in a PNG, JPEG or WebP file.
 pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
@@ -40,6 +43,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
     let orientation = orientation(&mut decoder);
     let profile = decoder.icc_profile().ok().flatten();
     let (width, height) = (width as usize, height as usize);
+    memory::check_room(decoder.total_bytes() as usize + DECODERS_OWN * width * height, WHAT)?;
     let rgba = match Inks::of(bytes, format) {
         Some(inks) => {
             let to_srgb =
@@ -71,13 +75,8 @@ fn unreadable(reason: impl Display) -> Error {
     )
 }
 
-fn out_of_memory<T>(_: T) -> Error {
-    Error::new(
-        ErrorCode::OutOfMemory,
-        "there is no memory for the picture",
-        "use a smaller one",
-    )
-}
+/// What there may be no memory for.
+const WHAT: &str = "the picture";
 
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder> {
     let mut limits = Limits::default();
@@ -169,8 +168,7 @@ struct Samples {
 impl Samples {
     fn read(decoder: impl ImageDecoder) -> Result<Self> {
         let color = decoder.color_type();
-        let mut bytes = reserved(decoder.total_bytes() as usize)?;
-        bytes.resize(decoder.total_bytes() as usize, 0);
+        let mut bytes = memory::zeroed(decoder.total_bytes() as usize, WHAT)?;
         decoder.read_image(&mut bytes).map_err(unreadable)?;
         Ok(Self { bytes, color })
     }
@@ -231,7 +229,7 @@ impl Samples {
             };
             [red, green, blue, alpha]
         });
-        collected(count, colors)
+        bytes_of(count, colors)
     }
 }
 
@@ -288,20 +286,9 @@ fn inks_from_ycck([luma, blue, red, black]: [u8; 4]) -> [u8; 4] {
     ]
 }
 
-/// An empty vector with room for `length`.
-fn reserved<T>(length: usize) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(length).map_err(out_of_memory)?;
-    Ok(values)
-}
-
 /// The bytes of `count` pixels.
-fn collected(count: usize, pixels: impl Iterator<Item = [u8; 4]>) -> Result<Vec<u8>> {
-    let mut bytes = reserved(4 * count)?;
-    for pixel in pixels {
-        bytes.extend(pixel);
-    }
-    Ok(bytes)
+fn bytes_of(count: usize, pixels: impl Iterator<Item = [u8; 4]>) -> Result<Vec<u8>> {
+    memory::collected(4 * count, pixels.flatten(), WHAT)
 }
 
 /// A picture that was stored with this orientation as it is to be seen.
@@ -339,6 +326,6 @@ fn upright(stored: Picture, orientation: Orientation) -> Result<Picture> {
     Ok(Picture {
         width,
         height,
-        rgba: collected(width * height, colors)?,
+        rgba: bytes_of(width * height, colors)?,
     })
 }

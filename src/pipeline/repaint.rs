@@ -65,8 +65,8 @@ impl Repaint {
     }
 
     /// The part of the picture that is made, at its size in the making.
-    pub(super) fn part(&self, width: usize, height: usize) -> Picture {
-        self.picture.cropped(self.rect).resized(width, height)
+    pub(super) fn part(&self, width: usize, height: usize) -> Result<Picture> {
+        self.picture.cropped(self.rect)?.resized(width, height)
     }
 
     /// The mask over that part in cells, in [0, 1].
@@ -93,8 +93,11 @@ impl Repaint {
 
     /// The picture with `made` in it: mixed by the mask, premultiplied, and the picture's own pixels
     /// where the mask is 0.
-    pub fn finish(&self, made: &Picture) -> Picture {
-        let part = made.resized(self.rect.width, self.rect.height);
+    ///
+    /// # Errors
+    /// `out_of_memory`.
+    pub fn finish(&self, made: &Picture) -> Result<Picture> {
+        let part = made.resized(self.rect.width, self.rect.height)?;
         let mut picture = self.picture.clone();
         for row in 0..self.rect.height {
             for column in 0..self.rect.width {
@@ -116,7 +119,7 @@ impl Repaint {
                 }
             }
         }
-        picture
+        Ok(picture)
     }
 }
 

@@ -258,10 +258,10 @@ impl ResolvedRequest {
     }
 
     /// A given picture in the output's size.
-    pub fn fitted(&self, picture: &Picture) -> Picture {
+    pub fn fitted(&self, picture: &Picture) -> Result<Picture> {
         match self.fit {
             true => picture.fitted(self.width, self.height),
-            false => picture.clone(),
+            false => Ok(picture.clone()),
         }
     }
 

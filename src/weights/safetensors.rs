@@ -19,7 +19,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use super::HostTensor;
 use super::disguise::{self, BEGINNING};
 use super::files::{self, Disk, Files, ReadAt};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// The reference implementation's cap on the header, which keeps a forged length from allocating.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -319,7 +319,7 @@ impl SafetensorsFile {
             .ok_or_else(|| damaged(&self.path, &format!("it has no tensor {name:?}")))?;
         let length = usize::try_from(info.byte_len())
             .map_err(|_| damaged(&self.path, &format!("tensor {name:?} is too large")))?;
-        let mut bytes = vec![0; length];
+        let mut bytes = memory::zeroed(length, &format!("tensor {name:?}"))?;
         self.file
             .read_at(self.header.data_start + info.start, &mut bytes)
             .map_err(|error| damaged(&self.path, &error.to_string()))?;
@@ -333,6 +333,7 @@ impl SafetensorsFile {
         if bytes.is_empty() {
             return Err(damaged(&self.path, &format!("tensor {name:?} is empty")));
         }
+        check_room(name, bytes.len() / info.dtype.size())?;
         let data = decode_f32(info.dtype, &bytes).ok_or_else(|| {
             damaged(
                 &self.path,
@@ -341,6 +342,11 @@ impl SafetensorsFile {
         })?;
         Ok(HostTensor::new(info.shape.clone(), data))
     }
+}
+
+/// Whether there is room for a tensor's values, and once more for what is made of them.
+pub(super) fn check_room(name: &str, values: usize) -> Result<()> {
+    memory::check_room(2 * size_of::<f32>() * values, &format!("tensor {name:?}"))
 }
 
 fn read_header(file: &mut dyn ReadAt) -> std::result::Result<Header, String> {
