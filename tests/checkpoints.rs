@@ -389,15 +389,27 @@ fn weights_of_eight_bit_floats_are_widened() {
 fn weights_that_are_quantized_otherwise_are_refused() {
     let mut tensors = renamed(|name| Some(name.to_string()));
     let weight = format!("{UNET}input_blocks.1.1.proj_in.weight");
-    let quantized = tensors
-        .iter_mut()
-        .find(|tensor| tensor.0 == weight)
+    let quantized = tensors.iter().find(|tensor| tensor.0 == weight).unwrap();
+    let count: usize = quantized.2.iter().product();
+    let place = tensors
+        .iter()
+        .position(|tensor| tensor.0 == weight)
         .unwrap();
-    let count = quantized.2.iter().product();
-    (quantized.1, quantized.3) = (Dtype::U8, vec![0; count]);
-    let path = write("quantized.safetensors", &tensors);
-    let words = ["proj_in.weight as U8", "quantized"];
-    assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &words);
+    for dtype in [
+        Dtype::U8,
+        Dtype::I8,
+        Dtype::F8_E4M3FNUZ,
+        Dtype::F8_E5M2FNUZ,
+        Dtype::F8_E8M0,
+        Dtype::C64,
+    ] {
+        tensors[place].1 = dtype;
+        tensors[place].3 = vec![0; count * dtype.size()];
+        let path = write("quantized.safetensors", &tensors);
+        let stored = format!("proj_in.weight as {dtype:?}");
+        let words = [&*stored, "quantized"];
+        assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &words);
+    }
 }
 
 #[test]

@@ -29,6 +29,21 @@ fn animations_are_refused() {
 }
 
 #[test]
+fn a_jpeg_with_finer_colours_than_light_is_refused() {
+    // A progressive one of 5 x 3 pixels, whose second component has four samples for one of the first.
+    let file = include_bytes!("../fuzz/seeds/picture/fine-colours.jpg");
+    assert_refused(file, "its colours are finer than its light");
+    for usual in [
+        &include_bytes!("../fuzz/seeds/picture/progressive.jpg")[..],
+        include_bytes!("../fuzz/seeds/picture/rgb.jpg"),
+        include_bytes!("../fuzz/seeds/picture/grey.jpg"),
+        include_bytes!("../fuzz/seeds/picture/cmyk.jpg"),
+    ] {
+        Picture::from_file(usual).unwrap();
+    }
+}
+
+#[test]
 fn colours_stay_when_a_picture_is_fitted() {
     let color = [200, 100, 50, 128];
     let picture = Picture {

@@ -78,12 +78,7 @@ fn drawn<'a>(layers: &'a [ResolvedLayer], decoder: &'a Decoder) -> Result<Vec<Dr
     visible.map(draw).collect()
 }
 
-fn paint(
-    scene: &Scene,
-    stack: &[DrawnLayer],
-    decoder: &Decoder,
-    rgba: &mut [u8],
-) -> Result<()> {
+fn paint(scene: &Scene, stack: &[DrawnLayer], decoder: &Decoder, rgba: &mut [u8]) -> Result<()> {
     let background = decoder.pixel(scene.background.rgba).to_array();
     let mut backdrop = Row::new(scene.width)?;
     let rows = (0..=depth(stack)).map(|_| Row::new(scene.width));

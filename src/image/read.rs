@@ -34,6 +34,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
     if is_animated(format, bytes, png.as_ref())? {
         return Err(unreadable("it is an animation"));
     }
+    if format == ImageFormat::Jpeg && has_fine_colors(bytes) {
+        return Err(unreadable("its colours are finer than its light"));
+    }
     let mut decoder = decoder(bytes, format)?;
     let (width, height) = decoder.dimensions();
     // The limit on allocations sees the file's own channels, which may be fewer or narrower.
@@ -43,7 +46,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
     let orientation = orientation(&mut decoder);
     let profile = decoder.icc_profile().ok().flatten();
     let (width, height) = (width as usize, height as usize);
-    memory::check_room(decoder.total_bytes() as usize + DECODERS_OWN * width * height, WHAT)?;
+    memory::check_room(
+        decoder.total_bytes() as usize + DECODERS_OWN * width * height,
+        WHAT,
+    )?;
     let rgba = match Inks::of(bytes, format) {
         Some(inks) => {
             let to_srgb =
@@ -95,6 +101,44 @@ fn is_animated(format: ImageFormat, bytes: &[u8], png: Option<&PngChunks>) -> Re
         return Ok(decoder.has_animation());
     }
     Ok(png.is_some_and(|png| png.animated))
+}
+
+/// Whether a JPEG samples any component more finely than its first one, the light: at such the decoder can
+/// panic (zune-jpeg 0.5.15), and nobody writes them.
+fn has_fine_colors(bytes: &[u8]) -> bool {
+    /// Markers without a length: fill bytes, restarts and the start.
+    const ALONE: [u8; 12] = [
+        0, 1, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xff,
+    ];
+    const SCAN: u8 = 0xda;
+    let is_frame =
+        |marker: u8| matches!(marker, 0xc0..=0xcf if ![0xc4, 0xc8, 0xcc].contains(&marker));
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == 0xff) {
+        rest = &rest[at + 1..];
+        let [marker, high, low, data @ ..] = rest else {
+            return false;
+        };
+        if ALONE.contains(marker) {
+            continue;
+        }
+        let length = usize::from(u16::from_be_bytes([*high, *low])).saturating_sub(2);
+        let data = &data[..length.min(data.len())];
+        if is_frame(*marker) {
+            // Precision, height, width and the number of components; of each its factors in one byte.
+            let components = data.get(6..).unwrap_or_default().chunks_exact(3);
+            let mut factors = components.map(|component| [component[1] >> 4, component[1] & 15]);
+            let first = factors.next().unwrap_or([15; 2]);
+            if factors.any(|[across, down]| across > first[0] || down > first[1]) {
+                return true;
+            }
+        }
+        if *marker == SCAN {
+            return false;
+        }
+        rest = &rest[(3 + length).min(rest.len())..];
+    }
+    false
 }
 
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {

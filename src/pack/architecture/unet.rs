@@ -98,6 +98,8 @@ fn check_config(config: &Value) -> Checked<()> {
         "in_channels",
         &[json!(LATENT), json!(INPAINTING_CHANNELS)],
     )?;
+    let classes = ["UNet2DConditionModel", "ControlNetModel"].map(|class| json!(class));
+    only(config, "_class_name", &classes)?;
     only(config, "act_fn", &[json!("silu"), json!("swish")])?;
     only(config, "resnet_time_scale_shift", &[json!("default")])?;
     only(config, "time_embedding_type", &[json!("positional")])?;
