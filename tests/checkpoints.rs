@@ -742,6 +742,15 @@ fn files_of_other_kinds_are_named() {
         let text = inspect(&path).unwrap();
         assert!(text.starts_with(kind), "{text}: not {kind}");
         assert_refused(&options(&path), ErrorCode::ModelUnsupported, &[kind]);
+        let applied = [
+            "(plain)",
+            "(LoHa)",
+            "(LoKr)",
+            "(DoRA)",
+            "(full differences)",
+        ];
+        let is_applied = applied.iter().any(|end| kind.ends_with(end));
+        assert_eq!(text.contains("--lora"), is_applied, "{text}");
     }
     for (name, option) in [
         ("transparent_attn", "--layers attn"),

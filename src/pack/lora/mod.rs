@@ -118,6 +118,11 @@ impl Lora {
     }
 }
 
+/// Whether files with tensors of these names are of a kind that is applied, for Stable Diffusion 1.5.
+pub(super) fn is_applied<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
+    refusals::kind(names.clone()).is_none() && refusals::family(names).is_none()
+}
+
 /// Along which axis DoRA's magnitudes lie.
 #[derive(Debug, Clone, Copy)]
 enum MagnitudeAxis {
