@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_an_error_with_its_size() {
         // As many as no machine has.
-        let count = isize::MAX as usize / 4;
+        let count = 1usize << (usize::BITS - 4);
         for error in [
             reserve(&mut Vec::<[f32; 4]>::new(), count / 4, "the picture").unwrap_err(),
             zeroed::<f32>(count, "the picture").unwrap_err(),

@@ -435,6 +435,12 @@ fn folders_in_all_their_forms_give_the_same_pack() {
         same(&folder);
         std::fs::rename(unet.join(&name), &weights).unwrap();
     }
+    // As editors on Windows write it.
+    let config = unet.join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("\u{feff}{text}")).unwrap();
+    same(&folder);
+    std::fs::write(&config, text).unwrap();
     // Averaged weights are preferred to those for training on.
     let other = write("noise.safetensors", &[mark("nothing")]);
     std::fs::copy(
@@ -957,13 +963,27 @@ fn what_the_unet_predicts_is_recognised() {
     let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
     let (header, data) = bytes[8..].split_at(length);
     let mut header: Value = serde_json::from_slice(header).unwrap();
-    header["__metadata__"] = json!({ "modelspec.prediction_type": "v" });
-    let header = header.to_string().into_bytes();
-    let length = (header.len() as u64).to_le_bytes();
-    let path = model::scratch().join("specified.safetensors");
-    std::fs::write(&path, [&length[..], &header, data].concat()).unwrap();
-    let text = inspect(&path).unwrap();
-    assert!(text.contains("prediction: v_prediction\n"), "{text}");
+    let mut specified = |kind: &str| {
+        header["__metadata__"] = json!({ "modelspec.prediction_type": kind });
+        let header = header.to_string().into_bytes();
+        let length = (header.len() as u64).to_le_bytes();
+        let path = model::scratch().join("specified.safetensors");
+        std::fs::write(&path, [&length[..], &header, data].concat()).unwrap();
+        path
+    };
+    for (kind, expected) in [
+        ("v", "v_prediction"),
+        ("v_prediction", "v_prediction"),
+        ("v-prediction", "v_prediction"),
+        ("epsilon", "epsilon"),
+        ("sample", "sample"),
+    ] {
+        let text = inspect(&specified(kind)).unwrap();
+        let line = format!("prediction: {expected}\n");
+        assert!(text.contains(&line), "{kind}: {text}");
+    }
+    let path = specified("flow");
+    assert_refused(&options(&path), ErrorCode::ModelUnsupported, &["flow"]);
 
     let folder = copied_folder("v-prediction");
     change_json(&folder.join("scheduler/scheduler_config.json"), |config| {

@@ -299,6 +299,16 @@ fn a_scene_that_is_too_large_for_the_memory_is_said() {
     assert_fails(&limited("-v 120000", &arguments), 1, &["no memory"]);
     assert!(!out.exists());
     assert_succeeds(&limited("-v 1000000", &arguments));
+    std::fs::remove_file(&out).unwrap();
+
+    // The flattened scene takes 64 MiB, and what its thumbnail is made of four times as much.
+    std::fs::write(&scene, r#"{"width": 4096, "height": 4096, "layers": []}"#).unwrap();
+    let out = folder.join("o.ora");
+    let arguments = ["compose", text(&scene), "--out", text(&out)];
+    let words = ["no memory", "268435456 bytes of the picture"];
+    assert_fails(&limited("-v 250000", &arguments), 1, &words);
+    assert!(!out.exists());
+    assert_succeeds(&limited("-v 1000000", &arguments));
 }
 
 #[test]
@@ -667,8 +677,11 @@ fn deep_and_broken_scenes_are_refused() {
         format!(r#"{{"width": 4, "height": 4, "layers": {open}[]{close}}}"#)
     };
     assert_succeeds(&compose(&nested(32)));
+    // As editors on Windows write it.
+    assert_succeeds(&compose(&format!("\u{feff}{}", nested(1))));
     std::fs::remove_file(&out).unwrap();
-    assert_fails(&compose(&nested(33)), 2, &["too deep", "32"]);
-    assert_fails(&compose(&nested(100_000)), 2, &["no valid scene"]);
+    assert_fails(&compose(&nested(33)), 2, &["scene.json", "too deep", "32"]);
+    let words = ["scene.json", "no valid scene"];
+    assert_fails(&compose(&nested(100_000)), 2, &words);
     assert!(!out.exists());
 }

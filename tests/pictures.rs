@@ -6,6 +6,7 @@ use glassine::image::Picture;
 fn assert_refused(file: &[u8], expected: &str) {
     let error = Picture::from_file(file).unwrap_err();
     assert_eq!(error.code, ErrorCode::BadImage, "{error}");
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
     assert!(error.message.contains(expected), "{error}");
 }
 
@@ -26,6 +27,25 @@ fn animations_are_refused() {
     assert_eq!(Picture::from_file(still).unwrap().width, 5);
     let animated = include_bytes!("../fuzz/seeds/picture/animated.webp");
     assert_refused(animated, "animation");
+}
+
+#[test]
+fn pictures_that_are_cut_are_refused_in_one_line() {
+    for whole in [
+        &include_bytes!("../fuzz/seeds/picture/progressive.jpg")[..],
+        include_bytes!("../fuzz/seeds/picture/rgb.jpg"),
+        include_bytes!("../fuzz/seeds/picture/rgba.png"),
+        include_bytes!("../fuzz/seeds/picture/lossy.webp"),
+    ] {
+        for cut in (0..whole.len()).step_by(7) {
+            // What is there of a scan may be enough for a decoder.
+            if let Err(error) = Picture::from_file(&whole[..cut]) {
+                assert_eq!(error.code, ErrorCode::BadImage, "at {cut}: {error}");
+                assert_eq!(error.to_string().lines().count(), 1, "at {cut}: {error}");
+            }
+        }
+        assert_refused(&whole[..whole.len().min(40)], "cannot be read");
+    }
 }
 
 #[test]

@@ -45,11 +45,12 @@ fn check_ora(ora: &[u8], flat: &Picture) {
     let mut pictures = 0;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).expect("an entry");
+        let name = entry.name().expect("a name").into_owned();
         let mut bytes = Vec::new();
         entry
             .read_to_end(&mut bytes)
             .expect("bytes of the right checksum");
-        match entry.name() {
+        match &*name {
             "mimetype" => assert_eq!((index, &bytes[..]), (0, &b"image/openraster"[..])),
             "stack.xml" => stack = String::from_utf8(bytes).expect("text"),
             name => {

@@ -74,9 +74,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
 }
 
 fn unreadable(reason: impl Display) -> Error {
+    // What decoders say may be several lines.
+    let reason = reason.to_string();
+    let reason: Vec<_> = reason.split_whitespace().collect();
     Error::new(
         ErrorCode::BadImage,
-        format!("the picture cannot be read: {reason}"),
+        format!("the picture cannot be read: {}", reason.join(" ")),
         "give a still PNG, JPEG or WebP of at most 16384 pixels a side",
     )
 }

@@ -8,7 +8,10 @@
 use super::request::Request;
 use crate::image::{Mask, Picture, Rect};
 use crate::sampling::{Sampler, Trajectory};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
+
+/// Bytes for each pixel that a mask takes, its soft edge in the making, and the picture once more.
+const ROOM: usize = 1 + size_of::<usize>() + size_of::<f32>() + 4;
 
 /// A picture to be repainted, and where.
 #[derive(Debug, Clone)]
@@ -30,6 +33,7 @@ impl Repaint {
         let (Some(mask), Some(picture)) = (&request.mask, request.init_picture()) else {
             return Ok(None);
         };
+        memory::check_room(ROOM * mask.width * mask.height, "the mask")?;
         let mask = Mask::from_picture(mask);
         if (mask.width, mask.height) != (picture.width, picture.height) {
             return Err(Error::new(
@@ -98,6 +102,7 @@ impl Repaint {
     /// `out_of_memory`.
     pub fn finish(&self, made: &Picture) -> Result<Picture> {
         let part = made.resized(self.rect.width, self.rect.height)?;
+        memory::check_room(self.picture.rgba.len(), "the picture")?;
         let mut picture = self.picture.clone();
         for row in 0..self.rect.height {
             for column in 0..self.rect.width {
