@@ -264,6 +264,8 @@ fn configs_of_other_networks_are_refused_by_the_field() {
         (UNET, "attention_head_dim", Value::Null),
         (UNET, "norm_num_groups", Value::Null),
         (UNET, "sample_size", json!([64, 64, 64])),
+        (UNET, "sample_size", json!(0)),
+        (UNET, "sample_size", json!([64, 4_000_000_000u64])),
         (VAE, "scaling_factor", Value::Null),
         (SCHEDULER, "steps_offset", json!(-1)),
         (SCHEDULER, "timestep_spacing", json!("log")),
