@@ -117,7 +117,7 @@ fn what_is_enlarged_has_no_dark_rim() {
         height: 32,
         rgba: (0..32 * 32).flat_map(pixel).collect(),
     };
-    let larger = disc.resized(64, 64);
+    let larger = disc.resized(64, 64).unwrap();
     let seen = larger.rgba.chunks(4).filter(|pixel| pixel[3] > 0);
     assert!(seen.clone().count() > 1500);
     assert!(seen.clone().all(|pixel| pixel[..3] == [255; 3]));

@@ -1,18 +1,26 @@
 use super::Picture;
+use crate::{Result, memory};
+
+/// What there may be no memory for.
+const WHAT: &str = "the larger picture";
 
 impl Picture {
     /// The picture with so many pixels more on its left, top, right and bottom. Its edges go on there, the
     /// softer the farther, colours weighted by alpha.
-    pub fn extended(&self, [left, top, right, bottom]: [usize; 4]) -> Self {
-        let wide = self.transposed().with_rows(left, right).transposed();
+    ///
+    /// # Errors
+    /// `out_of_memory`.
+    pub fn extended(&self, [left, top, right, bottom]: [usize; 4]) -> Result<Self> {
+        let wide = self.transposed()?.with_rows(left, right)?.transposed()?;
         wide.with_rows(top, bottom)
     }
 
-    fn with_rows(&self, above: usize, below: usize) -> Self {
+    fn with_rows(&self, above: usize, below: usize) -> Result<Self> {
         let edge = |row: usize| Edge::new(&self.rgba[4 * row * self.width..][..4 * self.width]);
         let (first, last) = (edge(0), edge(self.height - 1));
         let height = above + self.height + below;
-        let mut rgba = Vec::with_capacity(4 * self.width * height);
+        let mut rgba = Vec::new();
+        memory::reserve(&mut rgba, 4 * self.width * height, WHAT)?;
         for distance in (1..=above).rev() {
             rgba.extend(first.softened(distance));
         }
@@ -20,26 +28,24 @@ impl Picture {
         for distance in 1..=below {
             rgba.extend(last.softened(distance));
         }
-        Self {
+        Ok(Self {
             width: self.width,
             height,
             rgba,
-        }
+        })
     }
 
-    fn transposed(&self) -> Self {
+    fn transposed(&self) -> Result<Self> {
         let pixel = |index: usize| {
             let (column, row) = (index / self.height, index % self.height);
             &self.rgba[4 * (row * self.width + column)..][..4]
         };
-        Self {
+        let pixels = 0..self.width * self.height;
+        Ok(Self {
             width: self.height,
             height: self.width,
-            rgba: (0..self.width * self.height)
-                .flat_map(pixel)
-                .copied()
-                .collect(),
-        }
+            rgba: memory::collected(self.rgba.len(), pixels.flat_map(pixel).copied(), WHAT)?,
+        })
     }
 }
 
@@ -100,7 +106,7 @@ mod tests {
             height: 1,
             rgba: [red, clear].concat(),
         };
-        let larger = picture.extended([1, 2, 3, 0]);
+        let larger = picture.extended([1, 2, 3, 0]).unwrap();
         assert_eq!((larger.width, larger.height), (6, 3));
         let row = |y: usize| &larger.rgba[24 * y..][..24];
         assert_eq!(row(2), [red, red, clear, clear, clear, clear].concat());

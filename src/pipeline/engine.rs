@@ -201,7 +201,7 @@ impl<S: PackSource> Engine<S> {
             steps,
         };
         let mut first = self.generate_once(request, &mut first_observer).await?;
-        let second = second_pass(request, hires, size, &first.layers[0].picture);
+        let second = second_pass(request, hires, size, &first.layers[0].picture)?;
         let mut second_observer = PassObserver {
             inner: observer,
             is_second: true,
@@ -240,7 +240,7 @@ impl<S: PackSource> Engine<S> {
                 observer,
             )
             .await?;
-        decoded.repainted(sampled.repaint.as_ref());
+        decoded.repainted(sampled.repaint.as_ref())?;
         let mut dump = sampled.dump;
         dump.extend(decoded.dump);
         Ok(Generation {
@@ -290,7 +290,7 @@ impl<S: PackSource> Engine<S> {
         let condition = request.foreground.as_ref().or(request.background.as_ref());
         if let Some(picture) = condition {
             let shape = [1, 3, plan.height, plan.width];
-            let on_grey = HostTensor::new(shape, plan.fitted(picture).on_grey());
+            let on_grey = HostTensor::new(shape, plan.fitted(picture)?.on_grey());
             let on_grey = to_device(&on_grey, &self.networks.device);
             self.networks.unet_mut().set_condition(on_grey);
         }
@@ -299,10 +299,12 @@ impl<S: PackSource> Engine<S> {
             .unet_mut()
             .set_guidance(plan.guidance, &device);
         let steering = request.control.as_ref().map(|control| {
-            let picture = plan.fitted(&control.picture);
+            let picture = plan.fitted(&control.picture)?;
             let network = self.networks.control_net();
-            ControlNetRun::new(network, control, &picture, &self.networks.device)
+            let device = &self.networks.device;
+            Ok(ControlNetRun::new(network, control, &picture, device))
         });
+        let steering = steering.transpose()?;
         sampling
             .run(&self.networks, features, steering, observer)
             .await
@@ -354,8 +356,8 @@ impl<S: PackSource> Engine<S> {
                     ..Start::default()
                 });
             }
-            (Some(Init::Picture(_)), Some(repaint)) => repaint.part(plan.width, plan.height),
-            (Some(Init::Picture(picture)), None) => plan.fitted(picture),
+            (Some(Init::Picture(_)), Some(repaint)) => repaint.part(plan.width, plan.height)?,
+            (Some(Init::Picture(picture)), None) => plan.fitted(picture)?,
         };
         let init = self.encode_init(&picture, request, plan, observer).await?;
         let hidden = match &repaint {
@@ -479,9 +481,14 @@ impl<S: PackSource> Engine<S> {
 }
 
 /// The second pass of `request` at `size` on what the first one made.
-fn second_pass(request: &Request, hires: Hires, size: (usize, usize), made: &Picture) -> Request {
-    Request {
-        init: Some(Init::Picture(made.resized(size.0, size.1))),
+fn second_pass(
+    request: &Request,
+    hires: Hires,
+    size: (usize, usize),
+    made: &Picture,
+) -> Result<Request> {
+    Ok(Request {
+        init: Some(Init::Picture(made.resized(size.0, size.1)?)),
         strength: Some(hires.strength),
         width: Some(size.0),
         height: Some(size.1),
@@ -490,5 +497,5 @@ fn second_pass(request: &Request, hires: Hires, size: (usize, usize), made: &Pic
         // The control picture is of the first pass's size.
         fit: true,
         ..request.clone()
-    }
+    })
 }

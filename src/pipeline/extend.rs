@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::hires::Hires;
 use super::request::{Init, MAX_SIDE, Request};
 use crate::image::Picture;
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// How far a picture grows on each side, in pixels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -39,13 +39,13 @@ impl Margins {
                 format!("give left, top, right or bottom, up to {MAX_SIDE}"),
             ));
         }
-        let picture = given(request, "extend")?.extended(sides);
-        let mask = self.mask(&picture);
+        let picture = given(request, "extend")?.extended(sides)?;
+        let mask = self.mask(&picture)?;
         grown(request, picture, mask, multiple)
     }
 
     /// White where the larger `picture` is new.
-    fn mask(self, picture: &Picture) -> Picture {
+    fn mask(self, picture: &Picture) -> Result<Picture> {
         let (width, height) = (picture.width, picture.height);
         let is_old = |index: usize| {
             let (x, y) = (index % width, index / width);
@@ -59,11 +59,12 @@ impl Margins {
                 [255; 4]
             }
         };
-        Picture {
+        let pixels = (0..width * height).flat_map(pixel);
+        Ok(Picture {
             width,
             height,
-            rgba: (0..width * height).flat_map(pixel).collect(),
-        }
+            rgba: memory::collected(4 * width * height, pixels, "the mask")?,
+        })
     }
 }
 
@@ -78,12 +79,14 @@ pub(super) fn enlarged(request: &Request, scale: f64, multiple: usize) -> Result
         strength: request.strength.unwrap_or(Hires::USUAL_STRENGTH),
     };
     let (width, height) = hires.size((picture.width, picture.height), 1, MAX_SIDE)?;
+    let mut white = memory::zeroed(4 * width * height, "the mask")?;
+    white.fill(255);
     let mask = Picture {
         width,
         height,
-        rgba: vec![255; 4 * width * height],
+        rgba: white,
     };
-    let larger = grown(request, picture.resized(width, height), mask, multiple)?;
+    let larger = grown(request, picture.resized(width, height)?, mask, multiple)?;
     Ok(Request {
         strength: Some(hires.strength),
         ..larger

@@ -9,7 +9,10 @@ use super::request::Request;
 use super::tone::{CELL, match_tone};
 use crate::image::{Mask, Picture, Rect};
 use crate::sampling::{Sampler, Trajectory};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
+
+/// Bytes for each pixel that a mask takes, its soft edge in the making, and the picture once more.
+const ROOM: usize = 1 + size_of::<usize>() + size_of::<f32>() + 4;
 
 /// A picture to be repainted, and where.
 #[derive(Debug, Clone)]
@@ -33,6 +36,7 @@ impl Repaint {
         let (Some(mask), Some(picture)) = (&request.mask, request.init_picture()) else {
             return Ok(None);
         };
+        memory::check_room(ROOM * mask.width * mask.height, "the mask")?;
         let mask = Mask::from_picture(mask);
         if (mask.width, mask.height) != (picture.width, picture.height) {
             return Err(Error::new(
@@ -69,8 +73,8 @@ impl Repaint {
     }
 
     /// The part of the picture that is made, at its size in the making.
-    pub(super) fn part(&self, width: usize, height: usize) -> Picture {
-        self.picture.cropped(self.rect).resized(width, height)
+    pub(super) fn part(&self, width: usize, height: usize) -> Result<Picture> {
+        self.picture.cropped(self.rect)?.resized(width, height)
     }
 
     /// The mask over that part in cells, in [0, 1].
@@ -97,14 +101,19 @@ impl Repaint {
 
     /// The picture with `made` in it: mixed by the mask, premultiplied, and the picture's own pixels
     /// where the mask is 0. Where the mask has a soft edge, the codec's loss of tone is taken off.
-    pub fn finish(&self, made: &Picture) -> Picture {
-        let mut made = made.clone();
+    ///
+    /// # Errors
+    /// `out_of_memory`.
+    pub fn finish(&self, made: &Picture) -> Result<Picture> {
+        let mut part = made.resized(made.width, made.height)?;
         if self.match_tone {
-            let (width, height) = (made.width, made.height);
-            let cells = self.mask.cells(self.rect, width / CELL, height / CELL);
-            match_tone(&mut made, &self.part(width, height), &cells);
+            let cells = self
+                .mask
+                .cells(self.rect, made.width / CELL, made.height / CELL);
+            match_tone(&mut part, &self.part(made.width, made.height)?, &cells);
         }
-        let part = made.resized(self.rect.width, self.rect.height);
+        let part = part.resized(self.rect.width, self.rect.height)?;
+        memory::check_room(self.picture.rgba.len(), "the picture")?;
         let mut picture = self.picture.clone();
         for row in 0..self.rect.height {
             for column in 0..self.rect.width {
@@ -126,7 +135,7 @@ impl Repaint {
                 }
             }
         }
-        picture
+        Ok(picture)
     }
 }
 

@@ -21,19 +21,6 @@ pub enum Init {
     Latent(HostTensor),
 }
 
-impl Init {
-    /// Width and height in pixels.
-    fn size(&self) -> (usize, usize) {
-        match self {
-            Self::Picture(picture) => (picture.width, picture.height),
-            Self::Latent(latent) => match latent.shape[..] {
-                [1, 4, height, width] => (width * 8, height * 8),
-                _ => (0, 0),
-            },
-        }
-    }
-}
-
 /// Noise of another seed that is mixed in, on the sphere: a little of it varies the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -286,10 +273,10 @@ impl ResolvedRequest {
     }
 
     /// A given picture in the output's size.
-    pub fn fitted(&self, picture: &Picture) -> Picture {
+    pub fn fitted(&self, picture: &Picture) -> Result<Picture> {
         match self.fit {
             true => picture.fitted(self.width, self.height),
-            false => picture.clone(),
+            false => Ok(picture.clone()),
         }
     }
 
@@ -400,17 +387,11 @@ impl ResolvedRequest {
             .into_iter()
             .flatten()
             .chain(control);
-        let given = pictures.map(|picture| (picture.width, picture.height, self.fit));
-        // With a crop, the picture that is repainted may have any size; one that is extended is padded.
-        let fits = |_: &&Init| request.mask_crop.is_none() && !request.grows();
-        let init = request.init.iter().filter(fits);
-        let init = init.map(|init| {
-            let (width, height) = init.size();
-            // A latent cannot be scaled or cropped.
-            (width, height, self.fit && matches!(init, Init::Picture(_)))
-        });
-        for (width, height, fitted) in given.chain(init) {
-            if !fitted && (width, height) != (self.width, self.height) {
+        // With a crop, the picture that is repainted may have any size; one that grows is padded.
+        let whole = request.mask_crop.is_none() && !request.grows();
+        let pictures = pictures.chain(request.init_picture().filter(|_| whole));
+        for Picture { width, height, .. } in pictures {
+            if !self.fit && (*width, *height) != (self.width, self.height) {
                 return Err(Error::new(
                     ErrorCode::BadImage,
                     format!(
@@ -421,7 +402,23 @@ impl ResolvedRequest {
                 ));
             }
         }
-        Ok(())
+        match &request.init {
+            Some(Init::Latent(latent)) => self.check_init(latent),
+            _ => Ok(()),
+        }
+    }
+
+    /// A latent cannot be scaled or cropped.
+    fn check_init(&self, latent: &HostTensor) -> Result<()> {
+        let expected = vec![1, 4, self.height / 8, self.width / 8];
+        if latent.shape == expected {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::BadImage,
+            format!("the latent to start from has shape {:?}", latent.shape),
+            format!("an output of this size needs {expected:?}"),
+        ))
     }
 }
 

@@ -217,9 +217,9 @@ impl WasmEngine {
                 &mut observer,
             )
             .await
-            .map(|mut decoded| {
-                decoded.repainted(repaint);
-                layers_to_js(&decoded.layers)
+            .and_then(|mut decoded| {
+                decoded.repainted(repaint)?;
+                Ok(layers_to_js(&decoded.layers))
             });
         let layers = decoded.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
         Ok(object([

@@ -60,7 +60,15 @@ pub fn read_tensor(path: &Path, names: &[&str]) -> Result<HostTensor> {
             "name a file written by glassine or by the reference",
         )
     })?;
-    file.read(name).map_err(as_input)
+    let tensor = file.read(name).map_err(as_input)?;
+    match tensor.is_finite() {
+        true => Ok(tensor),
+        false => Err(Error::new(
+            ErrorCode::BadImage,
+            format!("{name} in {} contains NaN or infinity", path.display()),
+            "make the file again",
+        )),
+    }
 }
 
 /// The picture in a PNG, JPEG or WebP file.
