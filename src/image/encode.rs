@@ -15,8 +15,8 @@ const PARAMETERS: &str = "parameters";
 /// The chunk with glassine's own recipe, as JSON.
 const RECIPE: &str = "glassine";
 
-/// The longest side that WebP has, in pixels.
-const MAX_WEBP_SIDE: usize = 16_384;
+/// The longest side of a WebP that every program reads, in pixels.
+const MAX_WEBP_SIDE: usize = 16_383;
 
 impl Picture {
     /// The picture as a PNG file of 8-bit RGBA in sRGB, with colour kept under alpha 0.
@@ -63,7 +63,7 @@ impl Picture {
     /// What made the picture is in its EXIF data, as the web UIs write it.
     ///
     /// # Errors
-    /// `bad_image` for more than 16384 pixels a side, `out_of_memory`.
+    /// `bad_image` for more than 16383 pixels a side, `out_of_memory`.
     pub fn to_webp(&self, recipe: Option<&Recipe>) -> Result<Vec<u8>> {
         if self.width.max(self.height) > MAX_WEBP_SIDE {
             let (width, height) = (self.width, self.height);
@@ -239,12 +239,12 @@ mod tests {
         let comment = [b"UNICODE\0", &utf16[..]].concat();
         assert!(webp.windows(comment.len()).any(|bytes| bytes == comment));
         let long = Picture {
-            width: 16_385,
+            width: 16_384,
             height: 1,
-            rgba: vec![0; 4 * 16_385],
+            rgba: vec![0; 4 * 16_384],
         };
         assert_eq!(long.to_webp(None).unwrap_err().code, ErrorCode::BadImage);
-        for (width, height) in [(1, 1), (1, 300), (300, 1), (16_384, 1)] {
+        for (width, height) in [(1, 1), (1, 300), (300, 1), (16_383, 1)] {
             let rgba = (0..4 * width * height)
                 .map(|index| (index * 37 % 251) as u8)
                 .collect();

@@ -59,7 +59,7 @@ export class Raster implements Pixels {
    * it is, colour under alpha 0 included. A layer's says how it was made in its
    * EXIF data, as the web UIs write it.
    *
-   * @throws GlassineError as {@link Raster.toBlob} does, and `bad_image` above 16384 pixels a side.
+   * @throws GlassineError as {@link Raster.toBlob} does, and `bad_image` above 16383 pixels a side.
    */
   async toWebp(): Promise<Blob> {
     this.#webp ??= this.#encode("webp").catch((error: unknown) => {

@@ -27,7 +27,8 @@ pub fn recipe(
             recipe.insert(name.into(), value);
         }
     };
-    let short = |value: f32| json!(value.to_string().parse::<f64>().unwrap_or_default());
+    // As it was written, and not as the nearest f64.
+    let short = |value: f32| serde_json::from_str(&value.to_string()).unwrap_or_default();
     let given = |value: Option<f32>| value.map_or(Value::Null, short);
     let sampler = request.sampler.map(|sampler| sampler.as_str());
     add("prompt", json!(request.prompt));

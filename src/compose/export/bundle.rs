@@ -20,7 +20,7 @@ pub fn to_zip(scene: &Scene, mut read: impl FnMut(&str) -> Result<SceneImage>) -
     let mut archive = ZipFile::new("scene");
     archive.add("scene.json", json.as_bytes())?;
     for path in scene.all_image_paths() {
-        if inside(path).as_deref() != Some(path) || path == "scene.json" {
+        if inside(path).as_deref() != Some(path) || ["", "scene.json"].contains(&path) {
             return Err(Error::new(
                 ErrorCode::BadOption,
                 format!(
