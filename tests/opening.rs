@@ -636,6 +636,12 @@ fn masks_become_part_of_alpha() {
     );
     assert_eq!(masked(255, 0).0, [200, 200, 40, 200]);
     assert_eq!(masked(0, 4).0, [200, 0, 160, 200]);
+    // Some programs describe a mask where there is none.
+    let mut layer = PsdLayer::plain("plain", [0, 0, 1, 1], [1, 2, 3, 200]);
+    layer.mask = mask(0, 0);
+    let opened = open(&Psd::new(4, 1, vec![layer]).bytes());
+    assert_eq!(pixels(&opened, "plain.png").rgba[3], 200);
+    assert!(opened.warnings.is_empty());
     let (alphas, warnings) = masked(0, 2);
     assert_eq!(alphas, [200; 4]);
     assert!(warnings[0].contains("switched off"), "{warnings:?}");
@@ -725,6 +731,35 @@ fn what_is_not_read_is_said() {
     let thin = &opened.scene.layers[6];
     assert_eq!(thin.opacity, 0.2);
     assert_eq!(pixels(&opened, "empty.png").rgba, [0; 4]);
+}
+
+#[test]
+fn names_are_read_in_every_encoding() {
+    let mut unicode = PsdLayer::plain("old", [0, 0, 1, 1], [0; 4]);
+    // Ended as in C, and with half a character.
+    let units = [0x5f, 0xd83c, 0xdf50, 0xd83c, 0]
+        .map(u16::to_be_bytes)
+        .concat();
+    unicode
+        .blocks
+        .push((*b"luni", [&5u32.to_be_bytes()[..], &units].concat()));
+    let utf8 = PsdLayer::plain("Größe", [0, 0, 1, 1], [0; 4]);
+    let mut file = Psd::new(
+        1,
+        1,
+        vec![
+            unicode,
+            utf8,
+            PsdLayer::plain("GrXXe", [0, 0, 1, 1], [0; 4]),
+        ],
+    )
+    .bytes();
+    let at = file.windows(5).position(|bytes| bytes == b"GrXXe").unwrap();
+    file[at + 2..][..2].copy_from_slice(b"\x9a\xa7");
+    assert_eq!(
+        outline(&open(&file).scene.layers),
+        "_🍐\u{fffd} Größe Größe"
+    );
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Reader {
             self.warn(&record.name, "is a group without a lower end; it is empty");
         }
         self.tell_of_unread(record);
-        if record.mask.is_some_and(|mask| !mask.disabled) {
+        if record.mask().is_some_and(|mask| !mask.disabled) {
             self.warn(
                 &record.name,
                 "has a mask, which is left out, as it is a group's",
@@ -187,7 +187,7 @@ impl Reader {
         let alpha = self.plane(record, ALPHA, [width, height])?;
         let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
         let mut rgba = self.colors.rgba(&planes, alpha.as_deref())?;
-        if let Some(mask) = record.mask {
+        if let Some(mask) = record.mask() {
             self.apply(record, mask, width, &mut rgba)?;
         }
         Ok(Picture {

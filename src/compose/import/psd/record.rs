@@ -17,7 +17,8 @@ pub(super) struct Record<'a> {
     pub(super) clipped: bool,
     pub(super) visible: bool,
     pub(super) section: Option<Section>,
-    pub(super) mask: Option<Mask>,
+    /// What is said of a mask, which some programs do of none.
+    mask: Option<Mask>,
     /// What the layer is, if its pixels are not all of it.
     pub(super) kind: Option<Kind>,
     /// What else it has that is not read.
@@ -127,6 +128,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The layer's mask, if it has one.
+    pub(super) fn mask(&self) -> Option<Mask> {
+        let is_there = self.channels.iter().any(|(id, _)| *id == MASK);
+        self.mask.filter(|_| is_there)
+    }
+
     /// Width and height.
     pub(super) fn size(&self) -> [i64; 2] {
         size(&self.area)
@@ -156,13 +163,30 @@ fn read_mask(mut bytes: Bytes) -> Option<Mask> {
     })
 }
 
-/// The name for old readers: a length, letters of some encoding, and what fills up to four bytes.
+/// The letters of Mac Roman from 128 on.
+const MAC_ROMAN: &str = "ÄÅÇÉÑÖÜáàâäãåçéèêëíìîïñóòôöõúùûü†°¢£§•¶ß®©™´¨≠ÆØ∞±≤≥¥µ∂∑∏π∫ªºΩæø\
+    ¿¡¬√ƒ≈∆«»… ÀÃÕŒœ–—“”‘’÷◊ÿŸ⁄€‹›ﬁﬂ‡·‚„‰ÂÊÁËÈÍÎÏÌÓÔÒÚÛÙıˆ˜¯˘˙˚¸˝˛ˇ";
+
+/// The name for old readers: a length, letters of no stated encoding, and what fills up to four bytes.
 fn pascal_name(bytes: &mut Bytes) -> Option<String> {
     let length = usize::from(bytes.u8()?);
     let letters = bytes.take(length)?;
     let filled = (1 + length).next_multiple_of(4) - (1 + length);
     bytes.take(filled)?;
-    Some(String::from_utf8_lossy(letters).into_owned())
+    Some(match str::from_utf8(letters) {
+        Ok(name) => name.into(),
+        // As Photoshop began it, and other programs write it.
+        Err(_) => letters
+            .iter()
+            .map(|letter| from_mac_roman(*letter))
+            .collect(),
+    })
+}
+
+fn from_mac_roman(letter: u8) -> char {
+    let known = letter.checked_sub(128);
+    let known = known.and_then(|index| MAC_ROMAN.chars().nth(index.into()));
+    known.unwrap_or(char::from(letter))
 }
 
 fn unicode_name(mut bytes: Bytes) -> Option<String> {
