@@ -71,10 +71,10 @@ export class Raster implements Pixels {
 
   async #encode(format: "png" | "webp"): Promise<Blob> {
     const { width, height } = this;
-    const recipe = this.#recipe && JSON.stringify(this.#recipe);
+    const recipe = this.#recipe && { recipe: JSON.stringify(this.#recipe) };
     // Copied, because the worker may have other pictures to encode first.
     const rgba = new Uint8Array(this.imageData.data);
-    return new Blob([await sharedCompose(format, { width, height, rgba, recipe })], { type: `image/${format}` });
+    return new Blob([await sharedCompose(format, { width, height, rgba, ...recipe })], { type: `image/${format}` });
   }
 
   /**

@@ -90,8 +90,8 @@ export interface RawSpriteSheet {
   json: string;
 }
 
-/** A picture to encode, and the JSON of the recipe that made it. */
-type RawEncoding = RawRaster & { recipe: string | undefined };
+/** A picture to encode, and the JSON of the recipe that made it, if one did. */
+type RawEncoding = RawRaster & { recipe?: string };
 
 type PictureOptions = "foreground" | "background" | "init" | "mask" | "control";
 
