@@ -8,7 +8,9 @@ use std::process::Output;
 
 use glassine::image::Picture;
 use glassine::pack::AdapterKind;
-use support::command_line::{assert_fails, glassine, packed, text};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use support::command_line::{assert_fails, glassine, packed, pixels, text};
 use support::{Tensors, companions, golden, model};
 
 #[test]
@@ -116,10 +118,7 @@ fn a_checkpoint_is_packed_and_generates() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert_eq!(
-        std::fs::read(&picture).unwrap(),
-        std::fs::read(&decoded).unwrap()
-    );
+    assert_eq!(pixels(&picture), pixels(&decoded));
 }
 
 #[test]
@@ -224,7 +223,7 @@ fn prompts_take_embeddings_and_say_what_has_no_effect() {
     };
     let plain = run(&["--prompt", "a tiny-style house"]);
     assert!(plain.status.success() && plain.stderr.is_empty());
-    let before = std::fs::read(&out).unwrap();
+    let before = pixels(&out);
     let file = format!("{}:Tiny-Style", text(&named));
     let prompt = ["--prompt", "a tiny-style house <lora:x:1>", "--embedding"];
     let used = run(&[&prompt[..], &[&file, "--clip-skip", "2"]].concat());
@@ -234,7 +233,7 @@ fn prompts_take_embeddings_and_say_what_has_no_effect() {
     assert_eq!(lines.len(), 2, "{message}");
     assert!(lines[0].starts_with("warning: <lora:x:1>"), "{message}");
     assert_eq!(lines[1], "embeddings: Tiny-Style");
-    assert_ne!(std::fs::read(&out).unwrap(), before);
+    assert_ne!(pixels(&out), before);
 
     let with = |more: &[&str]| run(&[&["--prompt", "a"], more].concat());
     assert_fails(&with(&["--clip-skip", "9"]), 2, &["clip skip 9", "layers"]);
@@ -308,11 +307,90 @@ fn a_pack_has_a_clip_skip_of_its_own() {
             text(&out),
         ];
         assert!(glassine(&[&all[..], &size, more].concat()).status.success());
-        std::fs::read(&out).unwrap()
+        pixels(&out)
     };
     let by_default = picture(&pack, &[]);
     assert_eq!(by_default, picture(&packed(), &["--clip-skip", "2"]));
     assert_ne!(by_default, picture(&pack, &["--clip-skip", "1"]));
+}
+
+#[test]
+fn a_picture_says_how_it_was_made() {
+    let (pack, folder) = (packed(), model::scratch().join("recipes"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = |out: &Path, more: &[&str]| {
+        let all = [
+            "generate",
+            "--model",
+            text(&pack),
+            "--prompt",
+            "an apple: red, ripe",
+            "--mode",
+            "opaque",
+        ];
+        let size = [
+            "--steps",
+            "2",
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--seed",
+            "7",
+            "--out",
+            text(out),
+        ];
+        let output = glassine(&[&all[..], &size, more].concat());
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{message}");
+        std::fs::read(out).unwrap()
+    };
+    let png = folder.join("o.png");
+    let negative = [
+        "--negative",
+        "blurry 日本",
+        "--guidance",
+        "7.5",
+        "--clip-skip",
+        "2",
+    ];
+    let made = run(&png, &negative);
+    let manifest = std::fs::read(packed().join("manifest.json")).unwrap();
+    let hash: String = Sha256::digest(manifest)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let reader = png::Decoder::new(std::io::Cursor::new(&made))
+        .read_info()
+        .unwrap();
+    let texts: std::collections::BTreeMap<_, _> = reader
+        .info()
+        .utf8_text
+        .iter()
+        .map(|chunk| (chunk.keyword.clone(), chunk.get_text().unwrap()))
+        .collect();
+    let expected = format!(
+        "an apple: red, ripe\nNegative prompt: blurry 日本\nSteps: 2, Sampler: DPM++ 2M Karras, \
+         CFG scale: 7.5, Seed: 7, Size: 64x64, Model hash: {}, Clip skip: 2, Mode: opaque, \
+         Version: glassine {}",
+        &hash[..10],
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(texts["parameters"], expected);
+    let recipe: Value = serde_json::from_str(&texts["glassine"]).unwrap();
+    let all = serde_json::json!({
+        "prompt": "an apple: red, ripe", "negativePrompt": "blurry 日本", "mode": "opaque", "steps": 2,
+        "guidance": 7.5, "sampler": "dpmpp-2m-karras", "clipSkip": 2, "width": 64, "height": 64, "seed": 7,
+        "model": format!("sha256:{hash}"),
+    });
+    assert_eq!(recipe, all);
+    // WebP has the same pixels, and the numbers as one writes them.
+    let webp = folder.join("o.WebP");
+    let made = run(&webp, &negative);
+    assert_eq!(&made[8..16], b"WEBPVP8X");
+    assert_eq!(pixels(&webp), pixels(&png));
+    run(&folder.join("several.webp"), &["--count", "2"]);
+    assert!(folder.join("several.0.webp").exists() && folder.join("several.1.webp").exists());
 }
 
 #[test]
@@ -468,7 +546,7 @@ fn a_control_picture_and_the_tiny_vae_are_options() {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        pictures.insert(std::fs::read(path).unwrap());
+        pictures.insert(pixels(path));
     }
     assert_eq!(
         pictures.len(),
@@ -576,7 +654,7 @@ fn several_pictures_have_numbers_and_the_next_seeds() {
         String::from_utf8_lossy(&several.stderr)
     );
     assert!(!out.exists());
-    let picture = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let picture = |name: &str| pixels(&folder.join(name));
     let (first, second) = (picture("o.0.png"), picture("o.1.png"));
     assert!(folder.join("o.0.safetensors").is_file() && folder.join("o.1.safetensors").is_file());
     assert!(run(&["--seed", "5"]).status.success());

@@ -1,85 +1,18 @@
-//! Scenes written as OpenRaster and PSD files, read back.
+//! Scenes written as OpenRaster and PSD files, read back by other means, and as sprite sheets.
+
+mod support;
 
 use std::io::{Cursor, Read};
 
 use glassine::ErrorCode;
 use glassine::compose::{
-    BlendMode, Color, ColorSpace, Layer, Operator, Scene, flatten, to_ora, to_psd,
+    BlendMode, Color, ColorSpace, Layer, Operator, Scene, Sprite, SpriteSheet, SpriteSheetOptions,
+    flatten, scene_sprites, to_ora, to_psd, to_sprite_sheet,
 };
 use glassine::image::Picture;
 use rawpsd::LayerInfo;
+use support::scenes::{assert_alike, example, picture, resolve, scene};
 use zip::{CompressionMethod, ZipArchive};
-
-/// A picture with soft edges, and colour where it is transparent.
-fn picture(width: usize, height: usize) -> Picture {
-    let pixel = |x: usize, y: usize| {
-        let edge = x.min(y).min(width - 1 - x).min(height - 1 - y);
-        let color = [x * 255 / width, y * 255 / height, (x * 7 + y * 3) % 256];
-        let [red, green, blue] = color.map(|channel| channel as u8);
-        [red, green, blue, (edge * 40).min(255) as u8]
-    };
-    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| pixel(x, y)));
-    Picture {
-        width,
-        height,
-        rgba: pixels.flatten().collect(),
-    }
-}
-
-/// The scene's pictures are called by their sizes.
-fn resolve(path: &str) -> glassine::Result<Picture> {
-    let (width, height) = path.split_once('x').expect("a size");
-    Ok(picture(width.parse().unwrap(), height.parse().unwrap()))
-}
-
-fn scene(layers: Vec<Layer>) -> Scene {
-    Scene {
-        layers,
-        ..Scene::new(40, 30)
-    }
-}
-
-/// A scene with a bit of everything that both formats can express.
-fn example() -> Scene {
-    let group = Layer {
-        name: Some("group".into()),
-        rotate: 10.0,
-        opacity: 0.6,
-        blend: BlendMode::HardLight,
-        ..Layer::group(vec![
-            Layer::picture("16x16"),
-            Layer {
-                x: 5.0,
-                y: 5.0,
-                blend: BlendMode::Luminosity,
-                ..Layer::picture("20x10")
-            },
-        ])
-    };
-    scene(vec![
-        Layer {
-            name: Some("Äpfel & \"Birnen\" 🍐".into()),
-            x: -4.0,
-            y: 3.0,
-            ..Layer::picture("30x20")
-        },
-        Layer {
-            role: Some("foreground".into()),
-            x: 8.0,
-            scale: 1.3,
-            rotate: 30.0,
-            flip: true,
-            opacity: 0.8,
-            blend: BlendMode::Multiply,
-            ..Layer::picture("20x10")
-        },
-        Layer {
-            visible: false,
-            ..Layer::picture("16x16")
-        },
-        group,
-    ])
-}
 
 /// The file `path` in an OpenRaster file.
 fn entry(ora: &[u8], path: &str) -> Vec<u8> {
@@ -128,26 +61,6 @@ fn merged_on_white(psd: &[u8]) -> Picture {
         height,
         rgba: rgba.collect(),
     }
-}
-
-/// Fails unless two pictures look the same on white and on black, up to `tolerance` of 255.
-fn assert_alike(got: &Picture, expected: &Picture, tolerance: f32, what: &str) {
-    assert_eq!((got.width, got.height), (expected.width, expected.height));
-    let premultiplied = |picture: &Picture| -> Vec<f32> {
-        let pixels = picture.rgba.chunks(4);
-        pixels
-            .flat_map(|pixel| {
-                let alpha = f32::from(pixel[3]);
-                [0, 1, 2]
-                    .map(|channel| f32::from(pixel[channel]) * alpha / 255.0)
-                    .into_iter()
-                    .chain([alpha])
-            })
-            .collect()
-    };
-    let differences = premultiplied(got).into_iter().zip(premultiplied(expected));
-    let worst = differences.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(worst <= tolerance, "{what}: off by {worst}");
 }
 
 #[test]
@@ -456,4 +369,192 @@ fn names_in_a_psd_are_cut_between_characters() {
         stack.read_to_string(&mut xml).unwrap();
         assert!(xml.contains(&name));
     }
+}
+
+fn sprite(name: &str, picture: Picture) -> Sprite {
+    Sprite {
+        name: name.into(),
+        picture,
+    }
+}
+
+/// What a frame of a sheet stands for: its pixels put back into a picture of its own size.
+fn put_back(sheet: &SpriteSheet, name: &str) -> Picture {
+    let frame = &sheet.json["frames"][name];
+    let number = |group: &str, field: &str| frame[group][field].as_u64().unwrap() as usize;
+    let (width, height) = (number("sourceSize", "w"), number("sourceSize", "h"));
+    let mut rgba = vec![0; 4 * width * height];
+    for y in 0..number("frame", "h") {
+        let from = (number("frame", "y") + y) * sheet.picture.width + number("frame", "x");
+        let to = (number("spriteSourceSize", "y") + y) * width + number("spriteSourceSize", "x");
+        let length = 4 * number("frame", "w");
+        rgba[4 * to..][..length].copy_from_slice(&sheet.picture.rgba[4 * from..][..length]);
+    }
+    Picture {
+        width,
+        height,
+        rgba,
+    }
+}
+
+/// A transparent picture with a box of one colour.
+fn boxed(size: [usize; 2], [left, top, width, height]: [usize; 4]) -> Picture {
+    let inside =
+        |x: usize, y: usize| (left..left + width).contains(&x) && (top..top + height).contains(&y);
+    let pixels = (0..size[1]).flat_map(|y| (0..size[0]).map(move |x| (x, y)));
+    let pixels = pixels.flat_map(|(x, y)| if inside(x, y) { [9, 8, 7, 255] } else { [0; 4] });
+    Picture {
+        width: size[0],
+        height: size[1],
+        rgba: pixels.collect(),
+    }
+}
+
+#[test]
+fn sprites_are_packed_as_game_engines_read_them() {
+    let sprites = [
+        sprite("apple", boxed([20, 30], [3, 4, 5, 6])),
+        sprite("tree", boxed([8, 8], [0, 0, 8, 8])),
+        sprite("nothing", boxed([9, 9], [0, 0, 0, 0])),
+    ];
+    let sheet = to_sprite_sheet(&sprites, "sheet.png", SpriteSheetOptions::default()).unwrap();
+    let apple = &sheet.json["frames"]["apple"];
+    assert_eq!(apple["rotated"], false);
+    assert_eq!(apple["trimmed"], true);
+    assert_eq!(
+        apple["spriteSourceSize"],
+        serde_json::json!({"x": 3, "y": 4, "w": 5, "h": 6})
+    );
+    assert_eq!(apple["sourceSize"], serde_json::json!({"w": 20, "h": 30}));
+    assert_eq!([&apple["frame"]["w"], &apple["frame"]["h"]], [5, 6]);
+    assert_eq!(sheet.json["frames"]["tree"]["trimmed"], false);
+    assert_eq!(sheet.json["frames"]["nothing"]["frame"]["w"], 1);
+    let meta = &sheet.json["meta"];
+    assert_eq!(
+        [&meta["image"], &meta["format"], &meta["scale"]],
+        ["sheet.png", "RGBA8888", "1"]
+    );
+    let size = serde_json::json!({"w": sheet.picture.width, "h": sheet.picture.height});
+    assert_eq!(meta["size"], size);
+    for Sprite { name, picture } in &sprites {
+        assert!(put_back(&sheet, name) == *picture, "{name}");
+    }
+    let untrimmed = SpriteSheetOptions {
+        trim: false,
+        ..SpriteSheetOptions::default()
+    };
+    let whole = to_sprite_sheet(&sprites, "sheet.png", untrimmed).unwrap();
+    assert_eq!(whole.json["frames"]["apple"]["frame"]["w"], 20);
+    assert_eq!(whole.json["frames"]["apple"]["trimmed"], false);
+}
+
+#[test]
+fn sprites_do_not_touch_each_other_nor_the_edge() {
+    let sizes = (1..60usize).map(|n| [1 + n * 7 % 23, 1 + n * 5 % 31]);
+    let sprites = sizes.enumerate();
+    let sprites: Vec<_> = sprites
+        .map(|(n, size)| sprite(&n.to_string(), boxed(size, [0, 0, size[0], size[1]])))
+        .collect();
+    for padding in [0, 1, 5] {
+        let options = SpriteSheetOptions {
+            padding,
+            ..SpriteSheetOptions::default()
+        };
+        let sheet = to_sprite_sheet(&sprites, "s.png", options).unwrap();
+        let frames = sheet.json["frames"].as_object().unwrap().values();
+        let boxes: Vec<[usize; 4]> = frames
+            .map(|frame| {
+                ["x", "y", "w", "h"].map(|side| frame["frame"][side].as_u64().unwrap() as usize)
+            })
+            .collect();
+        assert_eq!(boxes.len(), sprites.len());
+        for (index, [x, y, w, h]) in boxes.iter().enumerate() {
+            assert!(*x >= padding && *y >= padding);
+            assert!(
+                x + w + padding <= sheet.picture.width && y + h + padding <= sheet.picture.height
+            );
+            for [other_x, other_y, other_w, other_h] in &boxes[..index] {
+                let apart = x + w + padding <= *other_x
+                    || other_x + other_w + padding <= *x
+                    || y + h + padding <= *other_y
+                    || other_y + other_h + padding <= *y;
+                assert!(apart, "padding {padding}");
+            }
+        }
+        // A good part of the sheet is used.
+        let used: usize = boxes
+            .iter()
+            .map(|[_, _, w, h]| (w + padding) * (h + padding))
+            .sum();
+        assert!(used * 4 > sheet.picture.width * sheet.picture.height * 3);
+    }
+}
+
+#[test]
+fn the_layers_of_a_scene_are_sprites() {
+    let mut layers = example().layers;
+    layers.push(Layer {
+        name: Some("group".into()),
+        blend: BlendMode::Multiply,
+        opacity: 0.5,
+        ..Layer::picture("16x16")
+    });
+    let original = Scene {
+        background: "#ff0000".parse().unwrap(),
+        ..scene(layers)
+    };
+    let sprites = scene_sprites(&original, resolve).unwrap();
+    let names: Vec<_> = sprites.iter().map(|sprite| sprite.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["Äpfel & \"Birnen\" 🍐", "foreground", "group", "group-2"]
+    );
+    let alone = Layer {
+        opacity: 0.5,
+        ..Layer::picture("16x16")
+    };
+    assert!(sprites[3].picture == flatten(&scene(vec![alone]), resolve).unwrap());
+}
+
+#[test]
+fn sheets_that_cannot_be_are_refused() {
+    let one = [sprite("a", boxed([10, 10], [0, 0, 10, 10]))];
+    let refused = |sprites: &[Sprite], change: fn(&mut SpriteSheetOptions), word: &str| {
+        let mut options = SpriteSheetOptions::default();
+        change(&mut options);
+        let error = to_sprite_sheet(sprites, "s.png", options).unwrap_err();
+        assert_eq!(error.code, ErrorCode::BadOption, "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    };
+    refused(&[], |_| (), "no sprites");
+    refused(
+        &[one[0].clone(), one[0].clone()],
+        |_| (),
+        "two sprites are called \"a\"",
+    );
+    refused(&one, |options| options.padding = 257, "padding of 257");
+    refused(&one, |options| options.max_side = 0, "side of 0");
+    refused(&one, |options| options.max_side = 13, "13 x 13");
+    let many: Vec<_> = (0..5)
+        .map(|n| sprite(&n.to_string(), one[0].picture.clone()))
+        .collect();
+    refused(&many, |options| options.max_side = 26, "26 x 26");
+    let fits = SpriteSheetOptions {
+        max_side: 26,
+        ..SpriteSheetOptions::default()
+    };
+    assert_eq!(
+        to_sprite_sheet(&many[..4], "s.png", fits)
+            .unwrap()
+            .picture
+            .width,
+        26
+    );
+    let empty = Picture {
+        width: 0,
+        height: 0,
+        rgba: Vec::new(),
+    };
+    let error = to_sprite_sheet(&[sprite("e", empty)], "s.png", fits).unwrap_err();
+    assert_eq!(error.code, ErrorCode::BadImage);
 }

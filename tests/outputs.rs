@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use glassine::internals::weights::{Dtype, write_safetensors};
-use support::command_line::{assert_fails, glassine, packed, text};
+use support::command_line::{assert_fails, glassine, packed, pixels, text};
 use support::model;
 
 /// A new folder for one test.
@@ -88,9 +88,15 @@ fn a_place_that_cannot_be_written_is_refused_before_any_work() {
         &["folder.png", "it is a folder"],
     );
     refused(&["--out", &path("o.png/")], &["o.png/", "a folder's name"]);
-    refused(&["--out", &path("o.jpg")], &["o.jpg", "name a .png file"]);
-    refused(&["--out", &path("o.webp")], &["o.webp", "name a .png file"]);
-    refused(&["--out", &path("o")], &["name a .png file"]);
+    refused(
+        &["--out", &path("o.jpg")],
+        &["o.jpg", "name a .png or .webp file"],
+    );
+    refused(
+        &["--out", &path("o.webp")],
+        &["o.webp", "name a .png or .webp file"],
+    );
+    refused(&["--out", &path("o")], &["name a .png or .webp file"]);
     refused(&["--out", "/dev/null"], &["/dev/null", ".png"]);
     refused(
         &["--out", &out, "--mode", "joint"],
@@ -124,7 +130,7 @@ fn a_place_that_cannot_be_written_is_refused_before_any_work() {
         "--out",
         &path("o.jpg"),
     ]);
-    assert_fails(&decode, 2, &["o.jpg", "name a .png file"]);
+    assert_fails(&decode, 2, &["o.jpg", "name a .png or .webp file"]);
     let compose = glassine(&["compose", "none.json", "--out", &path("none/o.png")]);
     assert_fails(&compose, 2, &["none", "create it"]);
     assert_eq!(names(&folder), ["file", "folder.png", "o.blended.png"]);
@@ -512,7 +518,7 @@ fn the_strength_of_a_lora_is_told_from_its_name() {
     std::fs::copy(&lora, &colon).unwrap();
     let picture = |lora: &str| {
         assert_succeeds(&with(lora));
-        std::fs::read(&out).unwrap()
+        pixels(&out)
     };
     let as_it_is = picture(&lora);
     assert_eq!(picture(text(&colon)), as_it_is);

@@ -16,7 +16,8 @@ export {
   type BlendMode,
   type Operator,
 } from "./public/generated.js";
-export type { Raster } from "./public/raster.js";
+export type { Raster, Trimmed } from "./public/raster.js";
 export { Scene } from "./public/scene.js";
+export { toSpriteSheet, type SpriteSheet } from "./public/sprite-sheet.js";
 export { checkSupport, type Support } from "./public/support.js";
 export type * from "./public/types.js";

@@ -42,7 +42,7 @@ class FakeWorker {
 
 mock.timers.enable({ apis: ["setTimeout"] });
 Object.assign(globalThis, { ImageData: FakeImageData, Worker: FakeWorker });
-const { Scene } = await import("../dist/index.js");
+const { Scene, toSpriteSheet } = await import("../dist/index.js");
 const { toRawPicture } = await import("../dist/internal/page/pictures.js");
 const { Layer } = await import("../dist/public/layer.js");
 const { Raster } = await import("../dist/public/raster.js");
@@ -142,6 +142,100 @@ test("a PNG is encoded once, from straight pixels", async () => {
   assert.equal(await second, blob);
   assert.equal(await picture.toBlob(), blob);
   assert.equal(encoder().calls.length, 1);
+});
+
+test("a layer's files say how it was made, and a WebP is encoded beside the PNG", async () => {
+  const recipe = { prompt: "an apple", seed: 7 };
+  const layer = new Layer({ width: 2, height: 1, rgba: pixels(), role: "foreground", seed: 7 }, recipe);
+  const webp = layer.toWebp();
+  assert.deepEqual(encoder().calls.at(-1), { type: "webp", width: 2, height: 1, rgba: pixels(), recipe: JSON.stringify(recipe) });
+  encoder().answers(png);
+  assert.equal((await webp).type, "image/webp");
+  assert.equal(await layer.toWebp(), await webp);
+  await turn();
+  const trimmed = layer.trim().picture.toBlob();
+  assert.equal(encoder().calls.at(-1).recipe, JSON.stringify(recipe));
+  encoder().answers(png);
+  await trimmed;
+  await turn();
+});
+
+test("transparent edges are trimmed", () => {
+  const rgba = new Uint8Array(4 * 5 * 4);
+  for (const [x, y] of [[1, 2], [3, 1]]) rgba.set([9, 8, 7, x], 4 * (5 * y + x));
+  const { picture, x, y } = new Raster({ width: 5, height: 4, rgba }).trim();
+  assert.deepEqual([x, y, picture.width, picture.height], [1, 1, 3, 2]);
+  const expected = new Uint8ClampedArray(24);
+  expected.set([9, 8, 7, 3], 8);
+  expected.set([9, 8, 7, 1], 12);
+  assert.deepEqual(picture.imageData.data, expected);
+  const nothing = new Raster({ width: 2, height: 2, rgba: new Uint8Array(16) }).trim();
+  assert.deepEqual([nothing.x, nothing.y, nothing.picture.width, nothing.picture.height], [0, 0, 1, 1]);
+});
+
+test("pictures go into a sprite sheet by their names", async () => {
+  const sheet = toSpriteSheet({ apple: raster(), pear: imageData() }, { padding: 0, image: "fruit.png" });
+  await turn();
+  const { pictures, ...call } = encoder().calls.at(-1);
+  assert.deepEqual(call, { type: "sprites", image: "fruit.png", trim: true, padding: 0, maxSide: 4096 });
+  assert.deepEqual([...pictures.keys()], ["apple", "pear"]);
+  assert.deepEqual(pictures.get("pear").rgba, pixels());
+  encoder().answers({ picture: { width: 2, height: 1, rgba: pixels() }, json: '{"frames":{},"meta":{}}' });
+  const { picture, json } = await sheet;
+  assert.deepEqual([picture.width, json.frames], [2, {}]);
+  await turn();
+
+  const list = toSpriteSheet([raster(), raster()]);
+  await turn();
+  assert.deepEqual([...encoder().calls.at(-1).pictures.keys()], ["0", "1"]);
+  encoder().fails({ code: "bad_option", message: "no" });
+  await assert.rejects(list, { code: "bad_option" });
+  await turn();
+  for (const [pictures, options, message] of [
+    [{ a: 7 }, {}, /the sprite "a"/],
+    ["a.png", {}, /takes pictures/],
+    [{}, { padding: -1 }, /padding must be/],
+    [{}, { trim: "yes" }, /trim must be/],
+    [{}, { maxsize: 5 }, /no option "maxsize"/],
+  ]) {
+    await assert.rejects(toSpriteSheet(pictures, options), { name: "GlassineError", message });
+  }
+});
+
+test("a scene's file is opened by what is in it", async () => {
+  const others = new Set(workers());
+  const opening = Scene.open(new File([png], "my apple.psd"));
+  await turn();
+  await turn();
+  const worker = workers().find((one) => !others.has(one));
+  const { file, ...call } = worker.calls.at(-1);
+  assert.deepEqual(call, { type: "open", name: "my apple.psd" });
+  assert.deepEqual(file, png);
+  const json = { glassine: 1, width: 3, height: 2, background: "#112233", layers: [{ name: "a", image: "a.jpg" }, { image: "b.png" }], own: 5 };
+  const images = new Map([["a.jpg", Uint8Array.from([0xff, 0xd8])], ["b.png", { width: 2, height: 1, rgba: pixels() }]]);
+  worker.answers({ scene: JSON.stringify(json), images, warnings: ["a note"] });
+  const scene = await opening;
+  assert.deepEqual([scene.width, scene.height, scene.background, scene.warnings], [3, 2, "#112233", ["a note"]]);
+  assert.equal(scene.images.get("a.jpg").type, "image/jpeg");
+  assert.deepEqual(new Uint8Array(scene.images.get("b.png").imageData.data), pixels());
+  assert.equal(scene.toJSON().own, 5);
+  scene.dispose();
+  assert.ok(worker.terminated);
+
+  const bytes = Scene.open(png, { name: "x.ora" });
+  await turn();
+  await turn();
+  const second = workers().find((one) => !others.has(one));
+  assert.equal(second.calls.at(-1).name, "x.ora");
+  second.fails({ code: "bad_image", message: "x.ora: no" });
+  await assert.rejects(bytes, { code: "bad_image", message: "x.ora: no" });
+  assert.ok(second.terminated, "a scene that could not be opened leaves no worker");
+
+  await assert.rejects(Scene.open("scene.psd"), { code: "bad_image", message: /takes a file, not "scene.psd"/ });
+  await assert.rejects(Scene.open(png, { title: "x" }), { code: "bad_option", message: /title/ });
+  await assert.rejects(Scene.open(png, { name: 7 }), { code: "bad_option", message: /name must be/ });
+  await assert.rejects(Scene.open(png, { signal: AbortSignal.abort() }), { code: "aborted" });
+  assert.deepEqual(new Scene(1, 1).warnings, []);
 });
 
 test("pictures are encoded one after the other by one worker, as they were when it was asked for", async () => {

@@ -19,6 +19,10 @@ import {
   Scene,
   type SceneFile,
   type SceneLayer,
+  type SpriteFrame,
+  type SpriteSheet,
+  toSpriteSheet,
+  type Trimmed,
 } from "glassine";
 import { models, type ModelEstimate, type Quantization, type StorageProgress, type StoredModel } from "glassine/models";
 
@@ -76,7 +80,14 @@ async function collage(layer: Layer, photo: File, signal: AbortSignal): Promise<
   console.log(recipe?.prompt, recipe?.seed, recipe?.["steps"]);
   const file: SceneFile = scene.toJSON();
   const copy = Scene.fromJSON(JSON.stringify(file), scene.images);
-  const files: Blob[] = [await copy.toOra(), await copy.toPsd({ signal })];
+  const files: Blob[] = [await copy.toOra(), await copy.toPsd({ signal }), await copy.toFile({ signal }), await layer.toWebp()];
+  const opened: Scene = await Scene.open(photo, { signal, name: "photo.psd" });
+  const notes: readonly string[] = opened.warnings;
+  const { picture, x }: Trimmed = layer.trim();
+  opened.add(picture, { x });
+  const sheet: SpriteSheet = await toSpriteSheet(new Map([["apple", layer]]), { trim: false, padding: 1, maxSide: 512, signal });
+  const frame: SpriteFrame | undefined = (await opened.toSpriteSheet({ image: "sheet.webp" })).json.frames["apple"];
+  console.log(notes.length, sheet.picture.width, sheet.json.meta.size.w, frame?.spriteSourceSize.x);
   console.log(files.length);
   const flat: Raster = await copy.flatten({ signal, background: "#00000000" });
   copy.dispose();

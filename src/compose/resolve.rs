@@ -8,7 +8,7 @@ use super::blend::BlendMode;
 use super::operator::Operator;
 use super::scene::{Layer, Scene};
 use super::transform::Transform;
-use crate::image::Picture;
+use crate::image::{Picture, Recipe};
 use crate::{Error, ErrorCode, Result};
 
 /// A layer and where it comes to lie.
@@ -19,6 +19,8 @@ pub(super) struct ResolvedLayer<'a> {
     pub opacity: f64,
     pub blend: BlendMode,
     pub operator: Operator,
+    /// What made its picture.
+    pub recipe: Option<&'a Recipe>,
     pub content: Content<'a>,
 }
 
@@ -102,6 +104,7 @@ fn resolve_layers<'a, P: Borrow<Picture>>(
             opacity: layer.opacity,
             blend: layer.blend,
             operator: layer.operator,
+            recipe: layer.recipe.as_ref(),
             content: content(layer)?,
         })
     });

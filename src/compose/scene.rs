@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::blend::BlendMode;
 use super::color::{Color, ColorSpace};
 use super::operator::Operator;
+use crate::image::Recipe;
 use crate::{Error, ErrorCode, Result};
 
 /// The largest width and height of a scene.
@@ -91,7 +92,7 @@ pub struct Layer {
     pub visible: bool,
     /// How its picture was made: prompt, seed, model and whatever else.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub recipe: Option<Map<String, Value>>,
+    pub recipe: Option<Recipe>,
     /// Fields of the file that are not known here.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -164,6 +165,11 @@ impl Scene {
         let mut paths = BTreeSet::new();
         collect_paths(&self.layers, true, &mut paths);
         paths.into_iter().collect()
+    }
+
+    /// How the picture at `path` was made, by the first layer that shows it and says so.
+    pub fn recipe_of(&self, path: &str) -> Option<&Recipe> {
+        find_recipe(&self.layers, path)
     }
 }
 
@@ -310,6 +316,16 @@ fn collect_paths<'a>(layers: &'a [Layer], hidden: bool, paths: &mut BTreeSet<&'a
         paths.extend(layer.image.as_deref());
         collect_paths(layer.layers.as_deref().unwrap_or_default(), hidden, paths);
     }
+}
+
+fn find_recipe<'a>(layers: &'a [Layer], path: &str) -> Option<&'a Recipe> {
+    layers.iter().find_map(|layer| match &layer.layers {
+        Some(layers) => find_recipe(layers, path),
+        None => layer
+            .recipe
+            .as_ref()
+            .filter(|_| layer.image.as_deref() == Some(path)),
+    })
 }
 
 /// Writes whole numbers without a decimal point, as people write them.

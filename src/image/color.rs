@@ -11,7 +11,7 @@ use moxcms::{
 
 /// What the samples of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Channels {
+pub(crate) enum Channels {
     Grey,
     Rgb,
     /// Inks: 0 is none.
@@ -19,7 +19,7 @@ pub(super) enum Channels {
 }
 
 /// From the samples of a file to sRGB.
-pub(super) struct ToSrgb {
+pub(crate) struct ToSrgb {
     source: Source,
     /// The largest sample.
     max: u16,
@@ -39,7 +39,7 @@ enum Source {
 impl ToSrgb {
     /// By an ICC profile. `None` where browsers ignore one: if it cannot be read or is not of these
     /// channels; RGB describes grey samples, too.
-    pub(super) fn from_icc(profile: &[u8], channels: Channels, max: u16) -> Option<Self> {
+    pub(crate) fn from_icc(profile: &[u8], channels: Channels, max: u16) -> Option<Self> {
         let profile = ColorProfile::new_from_slice(profile).ok()?;
         let class = profile.profile_class;
         if [
@@ -130,7 +130,7 @@ impl ToSrgb {
     }
 
     /// Whether the samples are sRGB already, as far as bytes can tell: no colour moves by more than 1.
-    pub(super) fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         let steps = || (0u8..=255).step_by(17);
         let colors = steps().flat_map(|red| {
             steps().flat_map(move |green| steps().map(move |blue| [red, green, blue]))
@@ -145,7 +145,7 @@ impl ToSrgb {
     }
 
     /// The sRGB of a pixel; the fourth sample counts if these are inks. Grey is three equal samples.
-    pub(super) fn bytes(&self, samples: [u16; 4]) -> [u8; 3] {
+    pub(crate) fn bytes(&self, samples: [u16; 4]) -> [u8; 3] {
         let linear = match &self.source {
             Source::Curves(lights, matrix) => {
                 let light = |channel: usize| lights[channel][usize::from(samples[channel])];

@@ -2,14 +2,19 @@
 
 mod bytes;
 mod color;
+mod encode;
 mod extend;
 mod mask;
 mod pad;
 mod picture;
 mod read;
+mod recipe;
 mod resize;
 
 pub(crate) use bytes::MemoryFile;
+pub(crate) use color::{Channels, ToSrgb};
+pub(crate) use encode::recipe_in_png;
 pub use mask::{Mask, Rect};
 pub use pad::padded_rgb;
 pub use picture::Picture;
+pub use recipe::{Recipe, parameters};

@@ -1,7 +1,4 @@
-use std::io::ErrorKind;
-
-use super::MemoryFile;
-use crate::{Error, ErrorCode, Result};
+use crate::Result;
 
 /// A picture of 8-bit red, green, blue and alpha, row by row from the top left.
 ///
@@ -80,35 +77,5 @@ impl Picture {
             .chunks_exact(4)
             .map(|pixel| f32::from(pixel[3]) / 255.0);
         alphas.collect()
-    }
-
-    /// The picture as a PNG file of 8-bit RGBA, with colour kept under alpha 0.
-    ///
-    /// # Errors
-    /// `out_of_memory`.
-    pub fn to_png(&self) -> Result<Vec<u8>> {
-        use image::ImageEncoder;
-        let mut png = MemoryFile::default();
-        let written = image::codecs::png::PngEncoder::new(&mut png).write_image(
-            &self.rgba,
-            self.width as u32,
-            self.height as u32,
-            image::ExtendedColorType::Rgba8,
-        );
-        match written {
-            Ok(()) => Ok(png.into_bytes()),
-            Err(image::ImageError::IoError(error)) if error.kind() == ErrorKind::OutOfMemory => {
-                Err(Error::new(
-                    ErrorCode::OutOfMemory,
-                    "there is no memory for the PNG",
-                    "use a smaller picture",
-                ))
-            }
-            Err(error) => Err(Error::new(
-                ErrorCode::Internal,
-                format!("cannot encode a PNG: {error}"),
-                "",
-            )),
-        }
     }
 }

@@ -1,25 +1,114 @@
-use js_sys::{Map, Uint8Array};
+use js_sys::{Array, Map, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
-use super::values::{JsResult, copied, error_to_js, picture_from_js, picture_to_js};
-use crate::compose::{Scene, flatten, to_ora, to_psd};
-use crate::image::Picture;
+use super::values::{JsResult, copied, error_to_js, object, picture_from_js, picture_to_js};
+use crate::compose::{
+    Scene, SceneImage, Sprite, SpriteSheetOptions, flatten, open_scene, scene_sprites, to_ora,
+    to_psd, to_sprite_sheet, to_zip,
+};
+use crate::image::{Picture, Recipe};
 use crate::{Error, ErrorCode, Result};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-import type { RawPicture, RawRaster } from "../internal/shared/protocol.js";
+import type { RawOpenedScene, RawPicture, RawRaster, RawSpriteSheet } from "../internal/shared/protocol.js";
 "#;
 
-/// A PNG of straight RGBA bytes. It is made here because canvases destroy the colour under alpha 0.
+/// A PNG of straight RGBA bytes, and the JSON of the recipe that made them. It is made here because canvases
+/// destroy the colour under alpha 0.
 #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
-pub fn encode_png(width: usize, height: usize, rgba: &Uint8Array) -> JsResult<Uint8Array> {
+pub fn encode_png(
+    width: usize,
+    height: usize,
+    rgba: &Uint8Array,
+    recipe: Option<String>,
+) -> JsResult<Uint8Array> {
     let picture = Picture {
         width,
         height,
         rgba: copied(rgba).map_err(error_to_js)?,
     };
-    file(picture.to_png())
+    file(recipe_of(recipe).and_then(|recipe| picture.to_png_with(recipe.as_ref())))
+}
+
+/// A lossless WebP, likewise.
+#[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+pub fn encode_webp(
+    width: usize,
+    height: usize,
+    rgba: &Uint8Array,
+    recipe: Option<String>,
+) -> JsResult<Uint8Array> {
+    let picture = Picture {
+        width,
+        height,
+        rgba: copied(rgba).map_err(error_to_js)?,
+    };
+    file(recipe_of(recipe).and_then(|recipe| picture.to_webp(recipe.as_ref())))
+}
+
+fn recipe_of(json: Option<String>) -> Result<Option<Recipe>> {
+    let recipe = json.map(|json| serde_json::from_str(&json)).transpose();
+    recipe.map_err(|error| {
+        let message = format!("the recipe cannot be written: {error}");
+        Error::new(ErrorCode::BadOption, message, "")
+    })
+}
+
+/// Reads a file of layers. `images` are the pictures of the scene under the paths by which it names them.
+#[wasm_bindgen(unchecked_return_type = "RawOpenedScene")]
+pub fn open_file(bytes: &[u8], name: &str) -> JsResult {
+    let opened = open_scene(bytes, name).map_err(error_to_js)?;
+    let images = Map::new();
+    for (path, image) in &opened.images {
+        let value = match image {
+            SceneImage::File(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+            SceneImage::Pixels(picture) => picture_to_js(picture),
+        };
+        images.set(&path.into(), &value);
+    }
+    let warnings = opened.warnings.iter().map(JsValue::from);
+    Ok(object([
+        ("scene", opened.scene.to_json().map_err(error_to_js)?.into()),
+        ("images", images.into()),
+        ("warnings", warnings.collect::<Array>().into()),
+    ]))
+}
+
+/// Packs pictures, which come under the sprites' names, into a sheet: `{picture, json}`.
+#[wasm_bindgen(unchecked_return_type = "RawSpriteSheet")]
+pub fn sprite_sheet(
+    #[wasm_bindgen(unchecked_param_type = "Map<string, RawPicture>")] pictures: &Map,
+    image: &str,
+    trim: bool,
+    padding: usize,
+    max_side: usize,
+) -> JsResult {
+    let sprites = pictures.entries().into_iter().map(|entry| {
+        let entry: Array = entry?.into();
+        let name = entry.get(0).as_string().unwrap_or_default();
+        let picture = picture_from_js(&entry.get(1)).map_err(|error| named(&name, error));
+        Ok(Sprite {
+            picture: picture.map_err(error_to_js)?,
+            name,
+        })
+    });
+    let sprites = sprites.collect::<JsResult<Vec<_>>>()?;
+    sheet(&sprites, image, trim, padding, max_side)
+}
+
+fn sheet(sprites: &[Sprite], image: &str, trim: bool, padding: usize, max_side: usize) -> JsResult {
+    let options = SpriteSheetOptions {
+        trim,
+        padding,
+        max_side,
+    };
+    let sheet = to_sprite_sheet(sprites, image, options).map_err(error_to_js)?;
+    Ok(object([
+        ("picture", picture_to_js(&sheet.picture)),
+        ("json", sheet.json.to_string().into()),
+    ]))
 }
 
 /// A scene and its pictures, to be made into one file or picture.
@@ -61,10 +150,36 @@ impl WasmScene {
     pub fn psd(&self) -> JsResult<Uint8Array> {
         file(to_psd(&self.scene, |path| self.picture(path)))
     }
+
+    /// The scene and its pictures as the bytes of one zip file. Pictures that are files go in as they are.
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+    pub fn zip(&self) -> JsResult<Uint8Array> {
+        file(to_zip(&self.scene, |path| {
+            let value = self.given(path)?;
+            match value.dyn_ref::<Uint8Array>() {
+                Some(bytes) => Ok(SceneImage::File(bytes.to_vec())),
+                None => self.picture(path).map(SceneImage::Pixels),
+            }
+        }))
+    }
+
+    /// The visible layers and groups at the top of the scene in a sheet: `{picture, json}`.
+    #[wasm_bindgen(unchecked_return_type = "RawSpriteSheet")]
+    pub fn sprites(&self, image: &str, trim: bool, padding: usize, max_side: usize) -> JsResult {
+        let sprites = scene_sprites(&self.scene, |path| self.picture(path));
+        sheet(
+            &sprites.map_err(error_to_js)?,
+            image,
+            trim,
+            padding,
+            max_side,
+        )
+    }
 }
 
 impl WasmScene {
-    fn picture(&self, path: &str) -> Result<Picture> {
+    /// What the page has given for the picture at `path`.
+    fn given(&self, path: &str) -> Result<JsValue> {
         let value = self.pictures.get(&path.into());
         if value.is_undefined() {
             return Err(Error::new(
@@ -73,11 +188,18 @@ impl WasmScene {
                 "give one under this path",
             ));
         }
-        picture_from_js(&value).map_err(|error| {
-            let message = format!("{path}: {}", error.message);
-            Error::new(error.code, message, error.hint)
-        })
+        Ok(value)
     }
+
+    fn picture(&self, path: &str) -> Result<Picture> {
+        picture_from_js(&self.given(path)?).map_err(|error| named(path, error))
+    }
+}
+
+/// An error of the picture at `path`.
+fn named(path: &str, error: Error) -> Error {
+    let message = format!("{path}: {}", error.message);
+    Error::new(error.code, message, error.hint)
 }
 
 fn file(bytes: Result<Vec<u8>>) -> JsResult<Uint8Array> {

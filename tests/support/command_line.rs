@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use glassine::image::Picture;
+
 use super::model;
 
 /// Runs the binary, which is at `CARGO_BIN_EXE_glassine`.
@@ -21,6 +23,12 @@ pub fn packed() -> PathBuf {
 
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
+}
+
+/// The pixels of a picture's file, whatever else it says.
+pub fn pixels(path: &Path) -> Vec<u8> {
+    let file = std::fs::read(path).expect("a picture");
+    Picture::from_file(&file).expect("a picture").rgba
 }
 
 /// Fails unless the command ended with `code`, one line on standard error and `words` in it.

@@ -10,8 +10,11 @@ pub mod command_line;
 pub mod companions;
 pub mod lora;
 pub mod model;
+pub mod psd;
+pub mod scenes;
 pub mod single_file;
 pub mod torch;
+pub mod zips;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -315,7 +315,11 @@ export class Engine {
 
   /** What has to be asked of this engine to get an answer again. */
   #recipe(options: GenerateOptions, { latent, embeddings }: RawGenerated): Recipe {
-    const { steps, guidance, sampler, clipSkip } = this.info.defaults;
+    const { steps, guidance, sampler, clipSkip, ...defaults } = this.info.defaults;
+    // The latent of a second pass is larger than what was asked for.
+    const size = options.hires
+      ? { width: options.width ?? defaults.width, height: options.height ?? defaults.height }
+      : { width: latent.width * 8, height: latent.height * 8 };
     const { loras } = this.#settings;
     const given = Object.entries(options).filter(([name, value]) => value !== undefined && !unrecorded.has(name));
     return {
@@ -325,8 +329,7 @@ export class Engine {
       clipSkip,
       ...Object.fromEntries(given),
       mode: latent.mode,
-      width: latent.width * 8,
-      height: latent.height * 8,
+      ...size,
       ...(options.noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
       ...(embeddings.length > 0 && { embeddings: embeddings.map((name) => ({ name })) }),

@@ -13,7 +13,7 @@ export class Layer extends Raster {
 
   /** @internal Layers come from an engine. */
   constructor(raw: RawLayer, recipe?: Recipe) {
-    super(raw);
+    super(raw, recipe);
     this.role = raw.role;
     this.seed = raw.seed;
     this.recipe = recipe && Object.freeze(recipe);

@@ -1,23 +1,27 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { composeWorker } from "../internal/page/compose-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
-import { checkOptions } from "../internal/page/check-options.js";
+import { checkKinds, checkOptions, show } from "../internal/page/check-options.js";
 import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
-import type { Calls, RawScene } from "../internal/shared/protocol.js";
+import { type GivenFile, isGivenFile, readGiven } from "../internal/page/given-file.js";
+import type { Calls, RawPicture, RawScene } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { GlassineError } from "./errors.js";
 import { maxSceneDepth } from "./generated.js";
 import { Layer } from "./layer.js";
 import { Raster } from "./raster.js";
+import { checkSheetOptions, fromRawSheet, type SpriteSheet } from "./sprite-sheet.js";
 import type {
   ExportOptions,
   FlattenOptions,
   LayerSettings,
+  OpenOptions,
   Picture,
   Place,
   SceneFile,
   SceneLayer,
   SceneOptions,
+  SpriteSheetOptions,
 } from "./types.js";
 
 const layerDefaults = {
@@ -64,6 +68,7 @@ export class Scene {
   readonly #pictures = new Map<string, Picture>();
   /** What a file had that is not known here. */
   #other: Record<string, unknown> = {};
+  #warnings: readonly string[] = [];
   readonly #queue = new Queue();
   #client: WorkerClient | undefined;
   #disposed = false;
@@ -87,15 +92,64 @@ export class Scene {
     json: string | SceneFile,
     images: ReadonlyMap<string, Picture> | Readonly<Record<string, Picture>> = {},
   ): Scene {
-    const { glassine, width, height, background, space, layers, ...other } = readFile(json);
-    const scene = new Scene(width, height, { background, space });
-    scene.#layers.push(...(layers ?? []).map(withDefaults));
-    scene.#other = other;
-    for (const [path, picture] of images instanceof Map ? images : Object.entries(images)) {
-      checkPicture(picture);
-      scene.#pictures.set(path, picture);
+    const scene = new Scene(1, 1);
+    scene.#fill(json, images instanceof Map ? images : Object.entries(images));
+    return scene;
+  }
+
+  /**
+   * Opens a file of layers: a scene's own (see {@link Scene.toFile}), OpenRaster
+   * (`.ora`), Photoshop's (`.psd`, `.psb`), or a PNG, JPEG or WebP file, which
+   * becomes a scene of one layer. What it is, is known by what is in it.
+   * What such a file has that a scene has no word for, is left out or replaced by
+   * what is nearest, and {@link Scene.warnings} say so.
+   *
+   * @example
+   * ```ts
+   * const scene = await Scene.open(input.files[0]);
+   * if (scene.warnings.length > 0) showNote(scene.warnings.join("\\n"));
+   * ```
+   *
+   * @throws GlassineError `bad_image` for a file that cannot be read, `bad_option` for a scene that cannot be,
+   * `out_of_memory`, `io`, `network`, `aborted`, `worker_failed`.
+   */
+  static async open(file: Blob | Uint8Array | URL, options: OpenOptions = {}): Promise<Scene> {
+    const { signal = new AbortController().signal, name: label = "file" } = checkOptions("Scene.open", options, ["signal", "name"]);
+    checkKinds({ name: label }, { name: "text" });
+    if (!isGivenFile(file)) {
+      throw new GlassineError("bad_image", `Scene.open takes a file, not ${show(file)}`, {
+        hint: "Give a Blob or a File, its bytes as a Uint8Array, or a URL.",
+      });
+    }
+    const scene = new Scene(1, 1);
+    try {
+      const given = readGiven(file as GivenFile, label, signal);
+      const request = given.then(({ name, bytes }) => ({ name: options.name ?? name, file: bytes }));
+      const opened = await scene.#call("open", request, signal);
+      scene.#fill(opened.scene, [...opened.images].map(([path, image]) => [path, fromRawPicture(image)]));
+      scene.#warnings = opened.warnings;
+    } catch (error) {
+      scene.dispose();
+      throw error;
     }
     return scene;
+  }
+
+  /** Makes this the scene that a file describes. */
+  #fill(json: string | SceneFile, images: Iterable<readonly [string, Picture]>): void {
+    const { glassine, width, height, background, space, layers, ...other } = readFile(json);
+    Object.assign(this, { width, height, ...defined({ background, space }) });
+    this.#layers.push(...(layers ?? []).map(withDefaults));
+    this.#other = other;
+    for (const [path, picture] of images) {
+      checkPicture(picture);
+      this.#pictures.set(path, picture);
+    }
+  }
+
+  /** What of the file that the scene was opened from is not in it, or differently, in words for whoever opened it. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
   }
 
   /** The layers, bottom first. */
@@ -202,6 +256,33 @@ export class Scene {
     return this.#export("psd", "toPsd", "image/vnd.adobe.photoshop", options);
   }
 
+  /**
+   * The scene with its pictures as one file, a zip archive of `scene.json` and of
+   * the pictures under the paths by which it names them, which
+   * {@link Scene.open} opens again. Files go in as they are, other pictures as PNG.
+   * `scene.glassine.zip` is a good name for it.
+   *
+   * @throws GlassineError `bad_option` for a scene that cannot be, or a path that leads out of the archive, `bad_image`,
+   * and what {@link Scene.flatten} throws.
+   */
+  async toFile(options: ExportOptions = {}): Promise<Blob> {
+    return this.#export("zip", "toFile", "application/zip", options);
+  }
+
+  /**
+   * The visible layers and groups at the top of the scene as a sprite sheet: each
+   * as it appears in the scene, alone, with the scene's size as its own. The JSON
+   * is in the form of TexturePacker's "JSON hash", which Phaser, PixiJS and others
+   * read.
+   *
+   * @throws GlassineError `bad_option` for no layers, or more than fit, and what {@link Scene.flatten} throws.
+   */
+  async toSpriteSheet(options: SpriteSheetOptions = {}): Promise<SpriteSheet> {
+    const { signal, ...raw } = checkSheetOptions("toSpriteSheet", options);
+    const request = this.#toRaw(this.toJSON(), signal).then((scene) => ({ ...scene, ...raw }));
+    return fromRawSheet(await this.#call("sceneSprites", request, signal));
+  }
+
   /** The scene file, to be saved beside the `images`. */
   toJSON(): SceneFile {
     const { width, height, background, space } = this;
@@ -210,7 +291,7 @@ export class Scene {
     return JSON.parse(JSON.stringify(file));
   }
 
-  /** Ends the scene's worker, which the first `flatten`, `toOra` or `toPsd` has started. What is not finished rejects with code `"disposed"`. */
+  /** Ends the scene's worker, which the first call that computes, such as `flatten` or `toOra`, has started. What is not finished rejects with code `"disposed"`. */
   dispose(): void {
     this.#disposed = true;
     this.#queue.clear(disposed());
@@ -264,13 +345,13 @@ export class Scene {
     return { scene: JSON.stringify(file), pictures: new Map(await Promise.all(images)) };
   }
 
-  async #export(format: "ora" | "psd", call: string, type: string, options: ExportOptions): Promise<Blob> {
+  async #export(format: "ora" | "psd" | "zip", call: string, type: string, options: ExportOptions): Promise<Blob> {
     const { signal } = checkOptions(call, options, ["signal"]);
     const request = this.#toRaw(this.toJSON(), signal).then((scene) => ({ ...scene, format }));
     return new Blob([await this.#call("export", request, signal)], { type });
   }
 
-  async #call<Type extends "flatten" | "export">(
+  async #call<Type extends "flatten" | "export" | "open" | "sceneSprites">(
     type: Type,
     scene: Promise<Calls[Type]["request"]>,
     signal: AbortSignal | undefined,
@@ -283,6 +364,13 @@ export class Scene {
       return this.#client.call(type, await scene, { signal });
     }, signal);
   }
+}
+
+/** A picture of a file that was opened, as a page uses it. */
+function fromRawPicture(image: RawPicture): Picture {
+  if (!(image instanceof Uint8Array)) return new Raster(image);
+  const type = image[0] === 0xff ? "image/jpeg" : image[0] === 0x52 ? "image/webp" : "image/png";
+  return new Blob([image], { type });
 }
 
 function withDefaults(layer: Partial<SceneLayer>): SceneLayer {

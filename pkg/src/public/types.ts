@@ -457,7 +457,64 @@ export interface FlattenOptions {
   background?: string | undefined;
 }
 
-/** The options of `scene.toOra` and `scene.toPsd`. */
+/** The options of `Scene.open`. */
+export interface OpenOptions {
+  /** Rejects the call with code `"aborted"`. */
+  signal?: AbortSignal | undefined;
+  /** What the file is called, for messages and for a single picture's layer; a `File`'s own name, or `"file"`, if left out. */
+  name?: string | undefined;
+}
+
+/** The options of `toSpriteSheet` and `scene.toSpriteSheet`. */
+export interface SpriteSheetOptions {
+  /** Rejects the call with code `"aborted"`. */
+  signal?: AbortSignal | undefined;
+  /** What the sheet's file will be called, for the JSON; `"sheet.png"` if left out. */
+  image?: string | undefined;
+  /** Cuts off transparent edges, which the JSON makes up for; true if left out. */
+  trim?: boolean | undefined;
+  /** The space between two pictures and around all, in pixels, 0 to 256; 2 if left out. */
+  padding?: number | undefined;
+  /** The longest side that the sheet may have, in pixels, 1 to 16384; 4096 if left out. */
+  maxSide?: number | undefined;
+}
+
+/** Where the pictures of a sprite sheet are, in the form of TexturePacker's "JSON hash". */
+export interface SpriteSheetJson {
+  /** Each picture by its name. */
+  frames: Record<string, SpriteFrame>;
+  /** What is said of the sheet. */
+  meta: {
+    /** `"glassine"`. */
+    app: string;
+    /** The version of glassine. */
+    version: string;
+    /** What the sheet's file is called. */
+    image: string;
+    /** `"RGBA8888"`. */
+    format: string;
+    /** Of the sheet, in pixels. */
+    size: { w: number; h: number };
+    /** `"1"`. */
+    scale: string;
+  };
+}
+
+/** Where a picture of a sprite sheet is. */
+export interface SpriteFrame {
+  /** On the sheet, in pixels. */
+  frame: { x: number; y: number; w: number; h: number };
+  /** False: no picture is turned. */
+  rotated: boolean;
+  /** Whether transparent edges were cut off. */
+  trimmed: boolean;
+  /** Where what is on the sheet lies in the whole picture. */
+  spriteSourceSize: { x: number; y: number; w: number; h: number };
+  /** The size of the whole picture. */
+  sourceSize: { w: number; h: number };
+}
+
+/** The options of `scene.toOra`, `scene.toPsd` and `scene.toFile`. */
 export interface ExportOptions {
   /** Rejects the call with code `"aborted"`. */
   signal?: AbortSignal | undefined;

@@ -25,19 +25,34 @@ pub enum Command {
     Encode(Encode),
     /// Turn a latent into a picture.
     Decode(Decode),
-    /// Turn a scene of layers into a picture, or into a file of layers for other programs.
-    Compose {
-        /// A scene file; its image paths are relative to it, and name files in its folder.
-        scene: PathBuf,
-        /// The PNG, OpenRaster (.ora) or Photoshop (.psd) file to write.
-        #[arg(long)]
-        out: PathBuf,
-    },
+    /// Turn a scene of layers into a picture, a file of layers for other programs, or a sprite sheet, and such
+    /// files into a scene.
+    Compose(Compose),
     /// Say what a checkpoint, another file of a model or a pack holds.
     Inspect {
         /// A diffusers folder, a .safetensors file or a pack.
         path: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+pub struct Compose {
+    /// A scene file, whose image paths are relative to it and name files in its folder; a scene with its
+    /// pictures in one file (.zip), OpenRaster (.ora) or Photoshop (.psd, .psb); or a PNG, JPEG or WebP file.
+    pub scene: PathBuf,
+    /// The file to write: a picture (.png, .webp), a file of layers (.ora, .psd), the scene with its pictures in
+    /// one file (.zip), or a scene file (.json), beside which its pictures come to lie.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Write the scene's visible layers and groups as a sprite sheet, with a .json for game engines beside it.
+    #[arg(long)]
+    pub sprites: bool,
+    /// The space between two sprites and around all, 0 to 256; 2 if left out.
+    #[arg(long, value_name = "PX")]
+    pub padding: Option<usize>,
+    /// Keep the transparent edges of sprites.
+    #[arg(long)]
+    pub untrimmed: bool,
 }
 
 #[derive(clap::Args)]
@@ -233,7 +248,7 @@ pub struct Generate {
     /// Passes of the transparency decoder, 1 or 8; if left out, what suits the model.
     #[arg(long, value_parser = whole::<usize>)]
     pub decode_passes: Option<usize>,
-    /// The PNG to write; modes of several pictures write FILE.foreground.png and so on.
+    /// The PNG or lossless WebP to write; modes of several pictures write FILE.foreground.png and so on.
     #[arg(long)]
     pub out: PathBuf,
     /// Also write intermediate tensors to this .safetensors file.
@@ -277,7 +292,7 @@ pub struct Decode {
     /// Passes of the transparency decoder, 1 or 8; if left out, what suits the model.
     #[arg(long, value_parser = whole::<usize>)]
     pub decode_passes: Option<usize>,
-    /// The PNG to write.
+    /// The PNG or lossless WebP to write.
     #[arg(long)]
     pub out: PathBuf,
     /// Where to compute.

@@ -3,6 +3,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use glassine::image::{Picture, Recipe};
 use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
@@ -15,6 +16,7 @@ use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate,
 use crate::files;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
+use crate::recipe::recipe;
 use crate::scenes::compose;
 
 /// Runs what the command line asks for.
@@ -24,7 +26,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Generate(arguments) => generate(*arguments).await,
         Command::Encode(arguments) => encode(arguments).await,
         Command::Decode(arguments) => decode(arguments).await,
-        Command::Compose { scene, out } => compose(&scene, &out),
+        Command::Compose(arguments) => compose(&arguments),
         Command::Inspect { path } => {
             // Whoever reads may have seen enough.
             let _ = write!(std::io::stdout(), "{}", inspect(&path)?);
@@ -114,6 +116,13 @@ async fn generate(arguments: Generate) -> Result<()> {
     let loras = arguments.loras.iter().map(|lora| split_lora(lora));
     let loras = loras.collect::<Result<Vec<_>>>()?;
     let outputs = outputs(&arguments, &loras)?;
+    let named: Vec<(String, f32)> = loras
+        .iter()
+        .map(|(file, strength)| {
+            let name = file.file_stem().unwrap_or_default();
+            (name.to_string_lossy().into_owned(), *strength)
+        })
+        .collect();
     let mut request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
@@ -130,8 +139,9 @@ async fn generate(arguments: Generate) -> Result<()> {
         if index == 0 {
             tell(&generation);
         }
+        let made = recipe(&arguments, &engine, &named, &request, &generation);
         for layer in &generation.layers {
-            contents.push(layer.picture.to_png()?);
+            contents.push(encoded(&layer.picture, &arguments.out, Some(&made))?);
         }
         if arguments.dump.is_some() {
             contents.push(files::tensors_file(&std::mem::take(&mut generation.dump)));
@@ -139,6 +149,18 @@ async fn generate(arguments: Generate) -> Result<()> {
         request.seed = request.seed.wrapping_add(generation.layers.len() as u64);
     }
     outputs.write(contents)
+}
+
+/// The kinds of files that a picture is written as.
+const PICTURE: [&str; 2] = ["png", "webp"];
+
+/// A picture as the kind of file that `out` names.
+fn encoded(picture: &Picture, out: &Path, recipe: Option<&Recipe>) -> Result<Vec<u8>> {
+    let extension = out.extension().unwrap_or_default();
+    match extension.eq_ignore_ascii_case("webp") {
+        true => picture.to_webp(recipe),
+        false => picture.to_png_with(recipe),
+    }
 }
 
 /// What the request's author should know of a result.
@@ -183,8 +205,8 @@ const MAX_COUNT: usize = 1000;
 /// What is to be written: one layer to FILE itself, several to FILE.ROLE.png beside it, then the dump;
 /// of several pictures each with its number in front of the name's ending.
 fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
-    const PICTURE: [&str; 1] = ["png"];
     let out = &arguments.out;
+    let kind = out.extension().unwrap_or_default().to_string_lossy();
     let mut outputs = Outputs::default();
     // The name has to be one of a picture, too.
     Outputs::default().add(out, &PICTURE)?;
@@ -206,10 +228,10 @@ fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
     for number in &numbers {
         match roles {
             [] | [_] if number.is_empty() => outputs.add(out, &PICTURE)?,
-            [] | [_] => outputs.add(&out.with_extension(format!("{number}png")), &PICTURE)?,
+            [] | [_] => outputs.add(&out.with_extension(format!("{number}{kind}")), &PICTURE)?,
             roles => {
                 for role in roles {
-                    let name = out.with_extension(format!("{number}{role}.png"));
+                    let name = out.with_extension(format!("{number}{role}.{kind}"));
                     outputs.add(&name, &PICTURE)?;
                 }
             }
@@ -375,7 +397,7 @@ async fn encode(arguments: Encode) -> Result<()> {
 async fn decode(arguments: Decode) -> Result<()> {
     let mut progress = Progress::new();
     let mut outputs = Outputs::default();
-    outputs.add(&arguments.out, &["png"])?;
+    outputs.add(&arguments.out, &PICTURE)?;
     outputs.spare(&arguments.latent)?;
     let values = files::read_tensor(&arguments.latent, &["latent", "latent.final"])?;
     let source = FolderSource::new(arguments.model);
@@ -400,7 +422,8 @@ async fn decode(arguments: Decode) -> Result<()> {
             &mut progress,
         )
         .await?;
-    outputs.write(vec![decoded.layers[0].picture.to_png()?])
+    let picture = &decoded.layers[0].picture;
+    outputs.write(vec![encoded(picture, &arguments.out, None)?])
 }
 
 async fn device(name: DeviceName) -> Result<Device> {

@@ -8,6 +8,7 @@ mod commands;
 mod files;
 mod outputs;
 mod progress;
+mod recipe;
 mod scenes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

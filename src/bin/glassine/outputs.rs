@@ -8,7 +8,11 @@ use tempfile::NamedTempFile;
 
 /// The files that a command is going to write.
 #[derive(Default)]
-pub struct Outputs(Vec<Output>);
+pub struct Outputs {
+    files: Vec<Output>,
+    /// The folders that were made for them, which go again if nothing is written.
+    folders: Vec<PathBuf>,
+}
 
 struct Output {
     /// As the user named it.
@@ -45,7 +49,11 @@ impl Outputs {
             ));
         }
         let target = behind_links(name);
-        if self.0.iter().any(|other| is_same(&other.target, &target)) {
+        if self
+            .files
+            .iter()
+            .any(|other| is_same(&other.target, &target))
+        {
             return Err(Error::new(
                 ErrorCode::BadOption,
                 format!("{} is to be written twice", name.display()),
@@ -53,7 +61,7 @@ impl Outputs {
             ));
         }
         check_place(name, &target)?;
-        self.0.push(Output {
+        self.files.push(Output {
             name: name.into(),
             target,
         });
@@ -65,7 +73,7 @@ impl Outputs {
         let Ok(input) = path.canonicalize() else {
             return Ok(());
         };
-        for Output { name, target } in &self.0 {
+        for Output { name, target } in &self.files {
             let inside = target.extension().is_some_and(|one| one == "safetensors")
                 && target.exists()
                 && absolute(target).starts_with(&input);
@@ -83,7 +91,7 @@ impl Outputs {
     /// Writes the files, in the order in which they were added.
     ///
     /// Each is written beside its place first, and all are moved when all are whole.
-    pub fn write(&self, contents: Vec<Vec<u8>>) -> Result<()> {
+    pub fn write(mut self, contents: Vec<Vec<u8>>) -> Result<()> {
         let failed = |output: &Output, error: io::Error| {
             Error::new(
                 ErrorCode::Io,
@@ -92,7 +100,7 @@ impl Outputs {
             )
         };
         let mut written = Vec::new();
-        for (output, bytes) in self.0.iter().zip(contents) {
+        for (output, bytes) in self.files.iter().zip(contents) {
             let file = write_beside(&output.target, &bytes);
             written.push((output, file.map_err(|error| failed(output, error))?));
         }
@@ -109,7 +117,37 @@ impl Outputs {
                 created.push(&output.target);
             }
         }
+        self.folders.clear();
         Ok(())
+    }
+
+    /// Makes the folder of a file, and those that it lies in, as far as they are not there.
+    ///
+    /// # Errors
+    /// `bad_option` if it cannot be made.
+    pub fn make_folder_of(&mut self, name: &Path) -> Result<()> {
+        let mut missing: Vec<&Path> = folder_of(name).ancestors().collect();
+        missing.retain(|folder| *folder != Path::new("") && !folder.exists());
+        for folder in missing.into_iter().rev() {
+            std::fs::create_dir(folder).map_err(|error| {
+                Error::new(
+                    ErrorCode::BadOption,
+                    format!("the folder {} cannot be made: {error}", folder.display()),
+                    "name a file in a folder of your own",
+                )
+            })?;
+            self.folders.push(folder.into());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        for folder in self.folders.iter().rev() {
+            // Not if somebody else has put something there.
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 }
 

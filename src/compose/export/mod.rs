@@ -6,16 +6,20 @@
 //! as they appear. The scene's background, if it has one, is the lowest layer. What a format cannot
 //! express is refused, by the layer's name.
 
+mod bundle;
 mod ora;
-mod pack_bits;
 mod place;
 mod psd;
+mod sprites;
+mod zip;
 
 use std::borrow::{Borrow, Cow};
 
+pub use bundle::to_zip;
 pub use ora::to_ora;
 use place::place;
 pub use psd::to_psd;
+pub use sprites::{Sprite, SpriteSheet, SpriteSheetOptions, scene_sprites, to_sprite_sheet};
 
 use super::blend::BlendMode;
 use super::color::ColorSpace;
@@ -70,6 +74,7 @@ fn background(scene: &Scene) -> Result<Option<ResolvedLayer<'static>>> {
         opacity: 1.0,
         blend: BlendMode::Normal,
         operator: Operator::SourceOver,
+        recipe: None,
         content: Content::Picture(Cow::Owned(picture), Transform::IDENTITY),
     }))
 }

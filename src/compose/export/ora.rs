@@ -3,19 +3,15 @@
 
 use std::borrow::Borrow;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
-
-use zip::ZipWriter;
-use zip::result::ZipError;
-use zip::write::SimpleFileOptions;
 
 use super::super::blend::BlendMode;
 use super::super::operator::Operator;
 use super::super::resolve::{Content, ResolvedLayer};
 use super::super::scene::Scene;
+use super::zip::ZipFile;
 use super::{export, place};
-use crate::image::{MemoryFile, Picture};
-use crate::{Error, ErrorCode, Result};
+use crate::Result;
+use crate::image::Picture;
 
 const FORMAT: &str = "OpenRaster";
 
@@ -36,7 +32,7 @@ pub fn to_ora<P: Borrow<Picture>>(
     resolve: impl FnMut(&str) -> Result<P>,
 ) -> Result<Vec<u8>> {
     export(scene, FORMAT, resolve, |layers, merged| {
-        let mut archive = Archive::new();
+        let mut archive = ZipFile::new(FORMAT);
         // First and not compressed, so that the type of the file can be read at a fixed place.
         archive.add("mimetype", b"image/openraster")?;
         let (width, height) = (scene.width, scene.height);
@@ -63,7 +59,7 @@ pub fn to_ora<P: Borrow<Picture>>(
 /// A stack of layers on its way into the archive.
 struct Stack<'a> {
     scene_size: [usize; 2],
-    archive: &'a mut Archive,
+    archive: &'a mut ZipFile,
     /// The XML up to here.
     xml: String,
     /// How many pictures the archive has.
@@ -80,7 +76,8 @@ impl Stack<'_> {
                     let placed = place(picture, transform, self.scene_size)?;
                     self.pictures += 1;
                     let path = format!("data/layer{:03}.png", self.pictures);
-                    self.archive.add(&path, &placed.picture.to_png()?)?;
+                    let png = placed.picture.to_png_with(layer.recipe)?;
+                    self.archive.add(&path, &png)?;
                     let (x, y) = (placed.left, placed.top);
                     self.line(format_args!(
                         "<layer src=\"{path}\" x=\"{x}\" y=\"{y}\" {attributes}/>"
@@ -155,39 +152,6 @@ fn thumbnail(merged: &Picture) -> Result<Picture> {
     }
     let side = |length: usize| (length * THUMBNAIL_SIDE).div_ceil(longest);
     merged.fitted(side(merged.width), side(merged.height))
-}
-
-/// A zip archive in memory. Nothing in it is compressed, as PNG files are already.
-struct Archive(ZipWriter<MemoryFile>);
-
-impl Archive {
-    fn new() -> Self {
-        Self(ZipWriter::new(MemoryFile::default()))
-    }
-
-    fn add(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
-        let options = SimpleFileOptions::default();
-        self.0.start_file(path, options).map_err(failed)?;
-        let written = self.0.write_all(bytes);
-        written.map_err(|error| failed(error.into()))
-    }
-
-    fn finish(self) -> Result<Vec<u8>> {
-        Ok(self.0.finish().map_err(failed)?.into_bytes())
-    }
-}
-
-fn failed(error: ZipError) -> Error {
-    let full = matches!(&error, ZipError::Io(error) if error.kind() == ErrorKind::OutOfMemory);
-    Error::new(
-        if full {
-            ErrorCode::OutOfMemory
-        } else {
-            ErrorCode::BadOption
-        },
-        format!("cannot write the OpenRaster file: {error}"),
-        "use fewer or smaller layers",
-    )
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::borrow::Borrow;
 use super::super::blend::BlendMode;
 use super::super::memory::reserve;
 use super::super::operator::Operator;
+use super::super::pack_bits::pack_bits;
+use super::super::psd_blend;
 use super::super::resolve::{Content, ResolvedLayer};
 use super::super::scene::Scene;
-use super::pack_bits::pack_bits;
 use super::{export, place};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
@@ -146,7 +147,7 @@ impl Record {
             out.extend((channel.len() as u32).to_be_bytes());
         }
         out.extend(b"8BIM");
-        out.extend(blend_key(self.blend));
+        out.extend(psd_blend::key(self.blend));
         out.extend([self.opacity, u8::from(self.clipped)]);
         let hidden = if self.visible { 0 } else { 0b10 };
         // Groups have no pixels: the second bit says so, the first that it counts.
@@ -161,7 +162,7 @@ impl Record {
                 tagged(extra, b"lsct", |block| {
                     block.extend((section as u32).to_be_bytes());
                     block.extend(b"8BIM");
-                    block.extend(blend_key(self.blend));
+                    block.extend(psd_blend::key(self.blend));
                 });
             }
         });
@@ -289,28 +290,6 @@ fn on_white(merged: &Picture) -> Result<Vec<u8>> {
     }
     planes.extend(pixels.iter().map(|pixel| pixel[3]));
     Ok(planes)
-}
-
-/// The four letters of a blend mode.
-fn blend_key(blend: BlendMode) -> &'static [u8; 4] {
-    match blend {
-        BlendMode::Normal => b"norm",
-        BlendMode::Multiply => b"mul ",
-        BlendMode::Screen => b"scrn",
-        BlendMode::Overlay => b"over",
-        BlendMode::Darken => b"dark",
-        BlendMode::Lighten => b"lite",
-        BlendMode::ColorDodge => b"div ",
-        BlendMode::ColorBurn => b"idiv",
-        BlendMode::HardLight => b"hLit",
-        BlendMode::SoftLight => b"sLit",
-        BlendMode::Difference => b"diff",
-        BlendMode::Exclusion => b"smud",
-        BlendMode::Hue => b"hue ",
-        BlendMode::Saturation => b"sat ",
-        BlendMode::Color => b"colr",
-        BlendMode::Luminosity => b"lum ",
-    }
 }
 
 /// Appends what `write` does, its length in front.

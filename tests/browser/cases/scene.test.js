@@ -63,12 +63,77 @@ test("exported scenes are the bytes of glassine compose", async (t) => {
   const inGroup = { ...group, layers: group.layers.map(({ operator, ...layer }) => layer) };
   const scene = { glassine: 1, width: 64, height: 48, background: "#3366cc", layers: [plain, turned, hidden, inGroup] };
   const page = await open(t);
-  for (const format of ["ora", "psd"]) {
+  for (const format of ["ora", "psd", "zip", "webp"]) {
     glassineCompose(folder, scene, `scene.${format}`);
     const { type, bytes } = await page.evaluate(exportFile, JSON.stringify(scene), encoded(pictures), format);
-    assert.equal(type, { ora: "image/openraster", psd: "image/vnd.adobe.photoshop" }[format]);
+    const types = { ora: "image/openraster", psd: "image/vnd.adobe.photoshop", zip: "application/zip", webp: "image/webp" };
+    assert.equal(type, types[format]);
     assert.ok(Buffer.from(bytes).equals(readFileSync(join(folder, `scene.${format}`))), format);
   }
+});
+
+test("files are opened as glassine compose opens them", async (t) => {
+  const folder = scratch(t);
+  const [plain, turned, , hidden, group] = layers;
+  const inGroup = { ...group, name: "both", layers: group.layers.map(({ operator, ...layer }) => layer) };
+  const scene = { glassine: 1, width: 64, height: 48, layers: [{ ...plain, name: "Lower" }, turned, hidden, inGroup], own: [1] };
+  const page = await open(t);
+  for (const format of ["ora", "psd", "zip", "webp"]) {
+    const file = join(folder, `scene.${format}`);
+    glassineCompose(folder, scene, `scene.${format}`);
+    glassine("compose", file, "--out", join(folder, "again.png"));
+    glassine("compose", file, "--out", join(folder, format, "scene.json"));
+    const bytes = Array.from(readFileSync(file));
+    const { json, warnings, png } = await page.evaluate(openFile, bytes, `scene.${format}`);
+    assert.deepEqual(json, JSON.parse(readFileSync(join(folder, format, "scene.json"), "utf8")), format);
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(Buffer.from(png), readFileSync(join(folder, "again.png")), format);
+  }
+  const { failures, aborted } = await page.evaluate(async () => {
+    const failures = [];
+    for (const [text, name] of [["8BPS", "a.psd"], ["hello", undefined], ["PK\x03\x04", "b.zip"]]) {
+      failures.push(await failureOf(glassine.Scene.open(new File([text], "given.bin"), { name })));
+    }
+    const controller = new AbortController();
+    const opening = failureOf(glassine.Scene.open(new Blob(["8BPS"]), { signal: controller.signal }));
+    controller.abort();
+    return { failures, aborted: await opening };
+  });
+  assert.deepEqual(failures.map(({ code }) => code), ["bad_image", "bad_image", "bad_image"]);
+  for (const [index, message] of [/^a\.psd: /, /^given\.bin: /, /^b\.zip: /].entries()) assert.match(failures[index].message, message);
+  assert.equal(aborted.code, "aborted");
+});
+
+/** Runs in the page. */
+async function openFile(bytes, name) {
+  const scene = await glassine.Scene.open(new File([new Uint8Array(bytes)], name));
+  const flat = await scene.flatten();
+  const png = new Uint8Array(await (await flat.toBlob()).arrayBuffer());
+  const { warnings } = scene;
+  const json = scene.toJSON();
+  scene.dispose();
+  return { json, warnings, png: Array.from(png) };
+}
+
+test("the layers of a scene are the sprites of glassine compose --sprites", async (t) => {
+  const folder = scratch(t);
+  const scene = { glassine: 1, width: 64, height: 48, layers };
+  glassineCompose(folder, scene);
+  glassine("compose", join(folder, "scene.json"), "--sprites", "--padding", "1", "--out", join(folder, "sheet.png"));
+  const page = await open(t);
+  const { json, png, own } = await page.evaluate(async (json, pictures) => {
+    const images = Object.entries(pictures).map(([path, bytes]) => [path, new Blob([new Uint8Array(bytes)])]);
+    const scene = glassine.Scene.fromJSON(json, new Map(images));
+    const { json: sheet, picture } = await scene.toSpriteSheet({ padding: 1 });
+    const png = Array.from(new Uint8Array(await (await picture.toBlob()).arrayBuffer()));
+    const own = await glassine.toSpriteSheet({ flat: await scene.flatten(), file: images[0][1] }, { trim: false });
+    scene.dispose();
+    return { json: sheet, png, own: own.json.frames };
+  }, JSON.stringify(scene), encoded(pictures));
+  assert.deepEqual(json, JSON.parse(readFileSync(join(folder, "sheet.json"), "utf8")));
+  assert.deepEqual(Buffer.from(png), readFileSync(join(folder, "sheet.png")));
+  assert.deepEqual(own.flat.sourceSize, { w: 64, h: 48 });
+  assert.deepEqual([own.file.frame.w, own.file.frame.h, own.file.trimmed], [40, 30, false]);
 });
 
 test("a scene that a file of layers cannot express is refused, by the layer", async (t) => {
@@ -91,7 +156,13 @@ async function exportFile(json, pictures, format) {
   const images = new Map();
   for (const [path, bytes] of Object.entries(pictures)) images.set(path, new Blob([new Uint8Array(bytes)]));
   const scene = glassine.Scene.fromJSON(json, images);
-  const file = format === "ora" ? await scene.toOra() : await scene.toPsd();
+  const make = {
+    ora: () => scene.toOra(),
+    psd: () => scene.toPsd(),
+    zip: () => scene.toFile(),
+    webp: async () => (await scene.flatten()).toWebp(),
+  };
+  const file = await make[format]();
   scene.dispose();
   return { type: file.type, bytes: Array.from(new Uint8Array(await file.arrayBuffer())) };
 }

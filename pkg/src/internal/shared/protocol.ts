@@ -69,6 +69,30 @@ export interface RawScene {
   pictures: Map<string, RawPicture>;
 }
 
+/** A file as a scene: its text, its pictures by their paths, and what of the file is not in it. */
+export interface RawOpenedScene {
+  scene: string;
+  images: Map<string, RawPicture>;
+  warnings: string[];
+}
+
+/** How a sprite sheet is packed. */
+export interface RawSheetOptions {
+  image: string;
+  trim: boolean;
+  padding: number;
+  maxSide: number;
+}
+
+/** A sprite sheet, and the text of its JSON. */
+export interface RawSpriteSheet {
+  picture: RawRaster;
+  json: string;
+}
+
+/** A picture to encode, and the JSON of the recipe that made it, if one did. */
+type RawEncoding = RawRaster & { recipe?: string };
+
 type PictureOptions = "foreground" | "background" | "init" | "mask" | "control";
 
 export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings"> & {
@@ -146,9 +170,16 @@ export interface Calls {
   decode: { request: { latent: RawLatent; vae: Vae; passes: number | undefined }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };
   /** Encodes a picture. */
-  png: { request: RawRaster; answer: Uint8Array<ArrayBuffer> };
+  png: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
+  webp: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   /** Makes a scene a file of layers. */
-  export: { request: RawScene & { format: "ora" | "psd" }; answer: Uint8Array<ArrayBuffer> };
+  export: { request: RawScene & { format: "ora" | "psd" | "zip" }; answer: Uint8Array<ArrayBuffer> };
+  /** Reads a file of layers; `name` is for messages and for layers' names. */
+  open: { request: { file: Uint8Array<ArrayBuffer>; name: string }; answer: RawOpenedScene };
+  /** Packs pictures, under the sprites' names, into a sheet. */
+  sprites: { request: RawSheetOptions & { pictures: Map<string, RawPicture> }; answer: RawSpriteSheet };
+  /** Packs the layers of a scene into a sheet. */
+  sceneSprites: { request: RawSheetOptions & RawScene; answer: RawSpriteSheet };
   /** Stores the pack at `origin`; answers its name. */
   import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: string };
   /** Packs files and stores the pack; answers its name. */
@@ -178,7 +209,7 @@ export type EngineCall = Extract<Call, { type: "load" | "generate" | "encode" | 
 export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" }>;
 
 /** Calls for the worker that needs no model. */
-export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" }>;
+export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
 
 /** The answer to `read`. */
 export type ReadAnswer =

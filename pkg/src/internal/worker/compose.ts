@@ -1,11 +1,11 @@
-// The worker for what needs no model: it flattens and exports scenes and encodes PNG, one call at a
+// The worker for what needs no model: it flattens, opens and exports scenes and encodes pictures, one call at a
 // time. Its module is a small part of the engine's.
 
-import init, { encode_png, WasmScene } from "../../wasm/compose.js";
+import init, { encode_png, encode_webp, open_file, sprite_sheet, WasmScene } from "../../wasm/compose.js";
 import { assetUrl, setAssets } from "./assets.js";
 import { startingOnce } from "./compile-module.js";
 import { toRawError } from "./raw-error.js";
-import type { ComposeCall, FromWorker, RawScene, ToWorker } from "../shared/protocol.js";
+import type { Calls, ComposeCall, FromWorker, RawScene, ToWorker } from "../shared/protocol.js";
 
 const moduleUrl = (): URL =>
   assetUrl("dist/wasm/compose_bg.wasm", () => new URL("../../wasm/compose_bg.wasm", import.meta.url));
@@ -27,15 +27,35 @@ function withScene<Made>({ scene: json, pictures }: RawScene, make: (scene: Wasm
 
 async function run(call: ComposeCall): Promise<void> {
   await start();
-  if (call.type === "flatten") {
-    const answer = withScene(call, (scene) => scene.flatten());
-    return post({ type: "done", answer }, [answer.rgba.buffer]);
+  const answer = answerTo(call);
+  post({ type: "done", answer }, buffersIn(answer));
+}
+
+function answerTo(call: ComposeCall): Calls[ComposeCall["type"]]["answer"] {
+  switch (call.type) {
+    case "flatten":
+      return withScene(call, (scene) => scene.flatten());
+    case "export":
+      return withScene(call, (scene) => scene[call.format]());
+    case "open":
+      return open_file(call.file, call.name);
+    case "sprites":
+      return sprite_sheet(call.pictures, call.image, call.trim, call.padding, call.maxSide);
+    case "sceneSprites":
+      return withScene(call, (scene) => scene.sprites(call.image, call.trim, call.padding, call.maxSide));
+    case "png":
+      return encode_png(call.width, call.height, call.rgba, call.recipe);
+    case "webp":
+      return encode_webp(call.width, call.height, call.rgba, call.recipe);
   }
-  const answer =
-    call.type === "export"
-      ? withScene(call, (scene) => scene[call.format]())
-      : encode_png(call.width, call.height, call.rgba);
-  post({ type: "done", answer }, [answer.buffer]);
+}
+
+/** The memory of an answer's bytes, which goes to the page with it. */
+function buffersIn(answer: Calls[ComposeCall["type"]]["answer"]): ArrayBuffer[] {
+  if (answer instanceof Uint8Array) return [answer.buffer];
+  if ("rgba" in answer) return [answer.rgba.buffer];
+  if ("picture" in answer) return [answer.picture.rgba.buffer];
+  return [...answer.images.values()].map((image) => (image instanceof Uint8Array ? image : image.rgba).buffer);
 }
 
 function fail(error: unknown): void {

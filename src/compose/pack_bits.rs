@@ -40,32 +40,39 @@ fn literal_length(bytes: &[u8]) -> usize {
     run.unwrap_or(bytes.len()).clamp(1, LONGEST)
 }
 
+/// What `packed` stands for, if that is `length` bytes. A header of 128, which stands for nothing, is passed
+/// over.
+pub(super) fn unpack_bits(mut packed: &[u8], length: usize, out: &mut Vec<u8>) -> Option<()> {
+    let end = out.len() + length;
+    while let Some((&header, rest)) = packed.split_first() {
+        let taken = match header {
+            128 => 0,
+            129.. => {
+                let run = 257 - usize::from(header);
+                out.extend(std::iter::repeat_n(*rest.first()?, run));
+                1
+            }
+            _ => {
+                let literal = usize::from(header) + 1;
+                out.extend(rest.get(..literal)?);
+                literal
+            }
+        };
+        if out.len() > end {
+            return None;
+        }
+        packed = &rest[taken..];
+    }
+    (out.len() == end).then_some(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::pack_bits;
+    use super::{pack_bits, unpack_bits};
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         pack_bits(bytes, &mut out);
-        out
-    }
-
-    fn unpacked(mut packed: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        while let [header, rest @ ..] = packed {
-            let length = match header {
-                129.. => {
-                    out.extend(vec![rest[0]; 257 - usize::from(*header)]);
-                    1
-                }
-                _ => {
-                    let length = usize::from(*header) + 1;
-                    out.extend(&rest[..length]);
-                    length
-                }
-            };
-            packed = &rest[length..];
-        }
         out
     }
 
@@ -89,8 +96,28 @@ mod tests {
                 })
                 .collect();
             let packed = packed(&bytes);
-            assert_eq!(unpacked(&packed), bytes);
+            let mut unpacked = vec![9];
+            unpack_bits(&packed, length, &mut unpacked).unwrap();
+            assert_eq!(unpacked[1..], bytes);
             assert!(packed.len() <= length + length.div_ceil(128));
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_or_too_long_is_refused() {
+        let unpacked = |packed: &[u8], length| {
+            let mut out = Vec::new();
+            unpack_bits(packed, length, &mut out).map(|()| out)
+        };
+        assert_eq!(unpacked(&[128, 254, 7], 3), Some(vec![7; 3]));
+        for (packed, length) in [
+            (&[254, 7][..], 2),
+            (&[254, 7], 4),
+            (&[254], 3),
+            (&[3, 1, 2], 4),
+            (&[], 1),
+        ] {
+            assert_eq!(unpacked(packed, length), None, "{packed:?}");
         }
     }
 }
