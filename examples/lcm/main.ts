@@ -4,15 +4,24 @@ import { createEngine } from "glassine";
 import { models } from "glassine/models";
 import { figure, onSubmit, say } from "../page.ts";
 
+type Fields = {
+  checkpoint: File;
+  transparencyDecoder: File;
+  attn: File;
+  lcm: File;
+  prompt: string;
+  size: string;
+};
+
 onSubmit(async (fields) => {
   const { checkpoint, lcm, transparencyDecoder, attn, prompt, size } =
-    Object.fromEntries(fields) as Record<string, any>;
+    Object.fromEntries(fields) as unknown as Fields;
 
   // #region import
-  const model = await models.import(checkpoint as File, {
-    transparencyDecoder: transparencyDecoder as File,
-    layers: { attn: attn as File },
-    loras: [{ file: lcm as File }],
+  const model = await models.import(checkpoint, {
+    transparencyDecoder,
+    layers: { attn },
+    loras: [{ file: lcm }],
     defaults: { steps: 4, guidance: 1, sampler: "lcm" },
     onProgress: say,
   });

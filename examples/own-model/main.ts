@@ -4,15 +4,24 @@ import { createEngine, type Quantization } from "glassine";
 import { models } from "glassine/models";
 import { figure, onSubmit, say } from "../page.ts";
 
+type Fields = {
+  checkpoint: File;
+  transparencyDecoder: File;
+  attn: File;
+  quantize: Quantization;
+  prompt: string;
+  size: string;
+};
+
 onSubmit(async (fields) => {
   const { checkpoint, transparencyDecoder, attn, quantize, prompt, size } =
-    Object.fromEntries(fields) as Record<string, any>;
+    Object.fromEntries(fields) as unknown as Fields;
 
   // #region import
-  const model = await models.import(checkpoint as File, {
-    quantize: quantize as Quantization,
-    transparencyDecoder: transparencyDecoder as File,
-    layers: { attn: attn as File },
+  const model = await models.import(checkpoint, {
+    quantize,
+    transparencyDecoder,
+    layers: { attn },
     onProgress: say,
   });
   // #endregion

@@ -21,7 +21,7 @@ export function renderPage({ source, title, description = "", headings, body, se
     <link rel="stylesheet" href="/guide/style.css" />
     <script type="module" src="/guide/copy.ts"></script>
   </head>
-  <body class="${landing ? "landing" : "document"}">
+  <body class="${landing ? "landing" : source.startsWith("www/guide/") ? "document guide" : "document"}">
     <a class="skip" href="#content">Skip to the text</a>
     <header>
       <a class="brand" href="${top("index.md")}"><svg viewBox="0 0 32 32" aria-hidden="true"><rect x="3" y="3" width="19" height="19" rx="5" /><rect x="10" y="10" width="19" height="19" rx="5" /></svg>Glassine</a>
