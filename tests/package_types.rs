@@ -45,7 +45,8 @@ fn list<'a>(
 fn generated() -> String {
     let mut out = String::from(
         "// Generated from the Rust crate by tests/package_types.rs: change it there, and run\n\
-         // GLASSINE_UPDATE=1 cargo test --test package_types\n",
+         // GLASSINE_UPDATE=1 cargo test --test package_types\n\n\
+         import type { Hires, Margins, Variation } from \"./option-fields.js\";\n",
     );
     list(
         &mut out,

@@ -16,6 +16,7 @@ export {
   type BlendMode,
   type Operator,
 } from "./public/generated.js";
+export type { Hires, Margins, Variation } from "./public/option-fields.js";
 export type { Raster, Trimmed } from "./public/raster.js";
 export { Scene } from "./public/scene.js";
 export { toSpriteSheet, type SpriteSheet } from "./public/sprite-sheet.js";

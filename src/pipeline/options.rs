@@ -70,7 +70,7 @@ options! {
     enlarge: f64 = "number";
     /// Let `init` grow by so many pixels on its sides, in modes `single` and `opaque`, and make what is
     /// new. What there was stays as it is.
-    extend: Margins = "{ left?: number | undefined; top?: number | undefined; right?: number | undefined; bottom?: number | undefined }";
+    extend: Margins = "Margins";
     /// How much of `init` is given up, above 0 and at most 1; if left out 0.7, 1 with a `mask` or
     /// `extend`, and 0.5 with `enlarge`.
     strength: f64 = "number";
@@ -104,10 +104,10 @@ options! {
     /// A whole number from 0 to 2^53 - 1. The same seed and options give the same picture.
     seed: u64 = "number";
     /// Noise of another seed that is mixed in, from 0, nothing of it, to 1: a little varies the picture.
-    variation: Variation = "{ seed: number; amount: number }";
+    variation: Variation = "Variation";
     /// Enlarges the picture by `scale` in a second pass, in modes `single` and `opaque`; `strength`, 0.5 if
     /// left out, says how much of the enlarged picture is given up.
-    hires: Hires = "{ scale: number; strength?: number | undefined }";
+    hires: Hires = "Hires";
     /// How noise is turned into a picture.
     sampler: SamplerName = "Sampler";
     /// Whose details the sampler follows.

@@ -1,6 +1,8 @@
 // Generated from the Rust crate by tests/package_types.rs: change it there, and run
 // GLASSINE_UPDATE=1 cargo test --test package_types
 
+import type { Hires, Margins, Variation } from "./option-fields.js";
+
 /** What one request makes: `single` is one transparent image, `opaque` an ordinary picture, and the others make several layers that belong together. */
 export const modes = Object.freeze([
   "single",
@@ -183,7 +185,7 @@ export interface EngineOptions {
    * Let `init` grow by so many pixels on its sides, in modes `single` and `opaque`, and make what is
    * new. What there was stays as it is.
    */
-  extend?: { left?: number | undefined; top?: number | undefined; right?: number | undefined; bottom?: number | undefined } | undefined;
+  extend?: Margins | undefined;
   /**
    * How much of `init` is given up, above 0 and at most 1; if left out 0.7, 1 with a `mask` or
    * `extend`, and 0.5 with `enlarge`.
@@ -225,12 +227,12 @@ export interface EngineOptions {
   /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
   seed?: number | undefined;
   /** Noise of another seed that is mixed in, from 0, nothing of it, to 1: a little varies the picture. */
-  variation?: { seed: number; amount: number } | undefined;
+  variation?: Variation | undefined;
   /**
    * Enlarges the picture by `scale` in a second pass, in modes `single` and `opaque`; `strength`, 0.5 if
    * left out, says how much of the enlarged picture is given up.
    */
-  hires?: { scale: number; strength?: number | undefined } | undefined;
+  hires?: Hires | undefined;
   /** How noise is turned into a picture. */
   sampler?: Sampler | undefined;
   /** Whose details the sampler follows. */

@@ -1,3 +1,4 @@
+import type { Margins } from "./option-fields.js";
 import type { AdapterKind, BlendMode, EngineOptions, Mode, Operator, Quantization, Sampler, Vae } from "./generated.js";
 
 export type { AdapterKind, Convention, EngineOptions, Mode, Quantization, Role, Sampler, Vae } from "./generated.js";
@@ -265,17 +266,8 @@ export type EnlargeOptions = GrowOptions & {
   scale?: number | undefined;
 };
 
-/** The options of `engine.extend`: by how many pixels the picture grows on each side, 0 where left out. */
-export type ExtendOptions = GrowOptions & {
-  /** On the left. */
-  left?: number | undefined;
-  /** On top. */
-  top?: number | undefined;
-  /** On the right. */
-  right?: number | undefined;
-  /** At the bottom. */
-  bottom?: number | undefined;
-};
+/** The options of `engine.extend`: by how much the picture grows, and what is new. */
+export type ExtendOptions = GrowOptions & Margins;
 
 /** When a preview was made. */
 export interface PreviewStep {
