@@ -20,7 +20,7 @@ use crate::transparency::OFFSET_GAIN;
 const TYPES: &str = r#"
 import type { EngineInfo, MemoryEstimate, Mode, Vae } from "../public/types.js";
 import type {
-  EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawLora, RawPackOptions, RawPicture,
+  EngineEvent, EngineRequest, RawGenerated, RawLatent, RawLayer, RawLora, RawPackOptions, RawRaster,
 } from "../internal/shared/protocol.js";
 
 /** Reads one file of the pack; `again` if it was read before and is damaged. */
@@ -241,7 +241,7 @@ impl WasmEngine {
     #[wasm_bindgen(unchecked_return_type = "RawLatent")]
     pub async fn encode(
         &mut self,
-        #[wasm_bindgen(unchecked_param_type = "RawPicture")] picture: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "RawRaster")] picture: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
         let picture = picture_from_js(&picture).map_err(error_to_js)?;

@@ -56,6 +56,23 @@ fn recipe_of(json: Option<String>) -> Result<Option<Recipe>> {
     })
 }
 
+/// The pixels of a PNG, JPEG or WebP file. Files are read here because the engine has no readers of them.
+#[wasm_bindgen(unchecked_return_type = "RawRaster")]
+pub fn decode_picture(bytes: &Uint8Array) -> JsResult {
+    let picture = copied(bytes).and_then(|bytes| Picture::from_file(&bytes));
+    picture
+        .map(|picture| picture_to_js(&picture))
+        .map_err(error_to_js)
+}
+
+/// A picture: the bytes of a file, or pixels.
+fn picture_of(value: &JsValue) -> Result<Picture> {
+    match value.dyn_ref::<Uint8Array>() {
+        Some(bytes) => Picture::from_file(&copied(bytes)?),
+        None => picture_from_js(value),
+    }
+}
+
 /// Reads a file of layers. `images` are the pictures of the scene under the paths by which it names them.
 #[wasm_bindgen(unchecked_return_type = "RawOpenedScene")]
 pub fn open_file(bytes: &[u8], name: &str) -> JsResult {
@@ -88,7 +105,7 @@ pub fn sprite_sheet(
     let sprites = pictures.entries().into_iter().map(|entry| {
         let entry: Array = entry?.into();
         let name = entry.get(0).as_string().unwrap_or_default();
-        let picture = picture_from_js(&entry.get(1)).map_err(|error| named(&name, error));
+        let picture = picture_of(&entry.get(1)).map_err(|error| named(&name, error));
         Ok(Sprite {
             picture: picture.map_err(error_to_js)?,
             name,
@@ -192,7 +209,7 @@ impl WasmScene {
     }
 
     fn picture(&self, path: &str) -> Result<Picture> {
-        picture_from_js(&self.given(path)?).map_err(|error| named(path, error))
+        picture_of(&self.given(path)?).map_err(|error| named(path, error))
     }
 }
 

@@ -52,11 +52,8 @@ pub fn copied(array: &Uint8Array) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A picture: the bytes of a PNG, JPEG or WebP file, or `{width, height, rgba}` of straight bytes.
+/// A picture: `{width, height, rgba}` of straight bytes.
 pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
-    if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
-        return Picture::from_file(&copied(bytes)?);
-    }
     let number = |name: &str| Reflect::get(value, &name.into()).ok()?.as_f64();
     let rgba = Reflect::get(value, &"rgba".into());
     let rgba = rgba

@@ -3,7 +3,7 @@ import { type CallOptions, WorkerClient } from "../internal/page/worker-client.j
 import { checkKind, checkKinds, checkOptions, type Kind, show } from "../internal/page/check-options.js";
 import type { StartWorker } from "../internal/page/assets.js";
 import { readLoras } from "../internal/page/loras.js";
-import { toRawPicture } from "../internal/page/pictures.js";
+import { toPixels } from "../internal/page/pictures.js";
 import type { Calls, EngineRequest, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { checkRequest, decodePasses, heard, sides, toRequest, unrecorded } from "../internal/page/request.js";
@@ -168,7 +168,7 @@ export class Engine {
    */
   async encode(image: Picture, options: RequestOptions = {}): Promise<Latent> {
     checkOptions("encode", options, requestOptions);
-    return this.#call("encode", toRawPicture(image).then((picture) => ({ picture })), options);
+    return this.#call("encode", toPixels(image).then((picture) => ({ picture })), options);
   }
 
   /**

@@ -1,8 +1,9 @@
 import { GlassineError } from "../../public/errors.js";
 import type { DrawablePicture, Picture, Pixels } from "../../public/types.js";
-import type { RawPicture } from "../shared/protocol.js";
+import type { RawPicture, RawRaster } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { baseUrl } from "./assets.js";
+import { sharedCompose } from "./shared-compose.js";
 
 /** What a picture is for, and what stops the reading of it. */
 export interface PictureUse {
@@ -29,7 +30,7 @@ export function checkPicture(image: unknown, name = "a given picture"): asserts 
 }
 
 /**
- * Copies a picture for the worker. Files are decoded there: a canvas would lose colour under alpha 0. What can change is
+ * Copies a picture for a worker. Files are decoded there: a canvas would lose colour under alpha 0. What can change is
  * copied before the promise is given.
  */
 export async function toRawPicture(image: Picture, { name = "a given picture", signal }: PictureUse = {}): Promise<RawPicture> {
@@ -39,6 +40,12 @@ export async function toRawPicture(image: Picture, { name = "a given picture", s
   if (isDrawable(image)) return draw(image, name);
   const { width, height, data } = hasPixels(image) ? image.imageData : image;
   return { width, height, rgba: new Uint8Array(data) };
+}
+
+/** The pixels of a picture, as {@link toRawPicture} copies it. */
+export async function toPixels(image: Picture, use: PictureUse = {}): Promise<RawRaster> {
+  const raw = await toRawPicture(image, use);
+  return raw instanceof Uint8Array ? sharedCompose("picture", { file: raw }, use.signal) : raw;
 }
 
 function hasPixels(image: unknown): image is Pixels {
@@ -100,7 +107,7 @@ async function fetchPicture(given: string | URL, name: string, signal: AbortSign
 }
 
 /** Draws a picture and reads its pixels. What is there already is drawn before the promise is given. */
-async function draw(image: DrawablePicture, name: string): Promise<RawPicture> {
+async function draw(image: DrawablePicture, name: string): Promise<RawRaster> {
   if ("decode" in image && !image.complete) {
     await image.decode().catch((cause: unknown) => {
       throw new GlassineError("bad_image", `${name} is an image that could not be loaded`, { hint: "Check its src.", cause });

@@ -6,7 +6,7 @@ import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from ".
 import type { EngineRequest } from "../shared/protocol.js";
 import { checkKinds, checkOptions, type Kind } from "./check-options.js";
 import { readEmbeddings } from "./embeddings.js";
-import { toRawPicture } from "./pictures.js";
+import { toPixels } from "./pictures.js";
 
 /** Refuses what cannot be asked for, before anything is done for it. A call decides some options itself, and may have its `own`. */
 export function checkRequest(
@@ -91,7 +91,7 @@ const optionKinds = {
 export async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
   const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, count, ...request } = options;
   const pictures = Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
-    picture !== undefined && picture !== null ? [toRawPicture(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
+    picture !== undefined && picture !== null ? [toPixels(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
   );
   if (onPreview) request.previewEvery ??= 1;
   return {

@@ -44,10 +44,8 @@ export interface RawGenerated {
   timings: Record<string, number>;
 }
 
-/** A picture on its way to the engine: a file's bytes, or pixels with straight alpha. */
-export type RawPicture =
-  | Uint8Array<ArrayBuffer>
-  | { width: number; height: number; rgba: Uint8Array<ArrayBuffer> };
+/** A picture on its way to the module that composites: a file's bytes, or pixels. The engine takes pixels alone. */
+export type RawPicture = Uint8Array<ArrayBuffer> | RawRaster;
 
 /** The bytes of a LoRA's file, and how much of it is merged. `name` is for messages. */
 export interface RawLora {
@@ -96,7 +94,7 @@ type RawEncoding = RawRaster & { recipe?: string };
 type PictureOptions = "foreground" | "background" | "init" | "mask" | "control";
 
 export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings"> & {
-  [Option in PictureOptions]?: RawPicture;
+  [Option in PictureOptions]?: RawRaster;
 } & { embeddings?: RawEmbedding[] };
 
 export type EngineEvent =
@@ -166,9 +164,11 @@ export interface Calls {
     answer: EngineInfo;
   };
   generate: { request: { options: EngineRequest }; answer: RawGenerated };
-  encode: { request: { picture: RawPicture }; answer: RawLatent };
+  encode: { request: { picture: RawRaster }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number | undefined }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };
+  /** Reads a picture's file. */
+  picture: { request: { file: Uint8Array<ArrayBuffer> }; answer: RawRaster };
   /** Encodes a picture. */
   png: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   webp: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
@@ -209,7 +209,7 @@ export type EngineCall = Extract<Call, { type: "load" | "generate" | "encode" | 
 export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" }>;
 
 /** Calls for the worker that needs no model. */
-export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
+export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "picture" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
 
 /** The answer to `read`. */
 export type ReadAnswer =

@@ -1,7 +1,7 @@
 // The worker for what needs no model: it flattens, opens and exports scenes and encodes pictures, one call at a
 // time. Its module is a small part of the engine's.
 
-import init, { encode_png, encode_webp, open_file, sprite_sheet, WasmScene } from "../../wasm/compose.js";
+import init, { decode_picture, encode_png, encode_webp, open_file, sprite_sheet, WasmScene } from "../../wasm/compose.js";
 import { assetUrl, setAssets } from "./assets.js";
 import { startingOnce } from "./compile-module.js";
 import { toRawError } from "./raw-error.js";
@@ -43,6 +43,8 @@ function answerTo(call: ComposeCall): Calls[ComposeCall["type"]]["answer"] {
       return sprite_sheet(call.pictures, call.image, call.trim, call.padding, call.maxSide);
     case "sceneSprites":
       return withScene(call, (scene) => scene.sprites(call.image, call.trim, call.padding, call.maxSide));
+    case "picture":
+      return decode_picture(call.file);
     case "png":
       return encode_png(call.width, call.height, call.rgba, call.recipe);
     case "webp":
