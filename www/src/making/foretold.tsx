@@ -1,0 +1,40 @@
+// What the next picture will take, said before it is made.
+
+import { signal, useSignalEffect } from "@preact/signals";
+import { inWords, memoryFor, secondsFor, type Work } from "./foretell.ts";
+import { info } from "./model.ts";
+import { next, settings } from "./settings.ts";
+
+const memory = signal("");
+/** Milliseconds without a change after which it is looked up. */
+const pause = 250;
+
+function work(): Work | undefined {
+  const [wish, model] = [next.value, info.value];
+  if (!wish || !model) return undefined;
+  const { steps = model.defaults.steps, guidance = model.defaults.guidance } = wish.options;
+  return { ...wish.size, mode: wish.mode, steps, guidance, count: settings.value?.count ?? 1 };
+}
+
+export function Foretold() {
+  useSignalEffect(() => {
+    const now = work();
+    if (!now || !info.value?.modes.includes(now.mode)) return void (memory.value = "");
+    const controller = new AbortController();
+    const timer = setTimeout(() => {
+      memoryFor(now, controller.signal).then((text) => (memory.value = text), () => (memory.value = ""));
+    }, pause);
+    return () => {
+      clearTimeout(timer);
+      controller.abort();
+    };
+  });
+  const now = work();
+  const seconds = now && secondsFor(now);
+  const parts = [
+    ...(now ? [`${now.width} × ${now.height}`] : []),
+    ...(seconds === undefined ? [] : [inWords(seconds)]),
+    ...(memory.value ? [memory.value] : []),
+  ];
+  return <p id="foretold" class="foretold" title="What the next picture takes, by those before it and by the model">{parts.join(", ")}</p>;
+}

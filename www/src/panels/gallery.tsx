@@ -1,0 +1,88 @@
+// The scenes that the browser keeps, with the room that they take.
+
+import { signal, useSignalEffect } from "@preact/signals";
+import { models } from "glassine/models";
+import { openNew, openScene, removeScene, save, saveThumbnail } from "../keep/autosave.ts";
+import { listScenes, sizes, type StoredScene } from "../keep/store.ts";
+import { megabytes } from "../megabytes.ts";
+import { sceneId } from "../state/studio.ts";
+import { Dialog } from "./dialog.tsx";
+import { dialog } from "./dialogs.ts";
+import { Icon } from "./icons.tsx";
+import { fail, note } from "./notices.tsx";
+
+interface Entry extends StoredScene {
+  readonly bytes: number;
+  readonly url: string | undefined;
+}
+
+const entries = signal<readonly Entry[] | undefined>(undefined);
+const storage = signal("");
+
+async function refresh(): Promise<void> {
+  const [scenes, bytes] = await Promise.all([listScenes(), sizes()]);
+  for (const { url } of entries.value ?? []) if (url) URL.revokeObjectURL(url);
+  entries.value = scenes.map((scene) => ({
+    ...scene,
+    bytes: bytes.get(scene.id) ?? 0,
+    url: scene.thumbnail && URL.createObjectURL(scene.thumbnail),
+  }));
+  const { usage, quota, persisted } = await models.estimate();
+  storage.value = `This page stores ${megabytes(usage)} of ${megabytes(quota)} MB, models and scenes together. The browser ${persisted ? "keeps that" : "may remove that when the disk is full"}.`;
+}
+
+export function Gallery() {
+  useSignalEffect(() => {
+    if (dialog.value !== "gallery") return;
+    save().then(saveThumbnail).catch(() => {}).then(refresh).catch(fail);
+  });
+  return (
+    <Dialog name="gallery" title="Scenes">
+      <p class="hint">Every change is kept in this browser. Nothing leaves your device.</p>
+      <ul class="gallery">
+        <li>
+          <button type="button" class="card new" onClick={() => leave(openNew())}>
+            <Icon name="plus" /> New scene
+          </button>
+        </li>
+        {entries.value?.map((entry) => <Card key={entry.id} entry={entry} />)}
+      </ul>
+      <p class="hint" id="scene-storage">{storage.value}</p>
+    </Dialog>
+  );
+}
+
+function Card({ entry: { id, name, changed, url, doc, bytes } }: { entry: Entry }) {
+  const isOpen = id === sceneId.value;
+  return (
+    <li>
+      <button type="button" class="card" aria-current={isOpen} onClick={() => void open(id)}>
+        <span class="picture checker">{url && <img src={url} alt="" />}</span>
+        <b>{name}</b>
+        <small>{`${doc.width} × ${doc.height}, ${megabytes(bytes)} MB, ${new Date(changed).toLocaleDateString()}`}</small>
+      </button>
+      <button type="button" class="ghost" aria-label={`Delete the scene ${name}`} title="Delete" onClick={() => void removeAsked(id, name)}>
+        <Icon name="trash" />
+      </button>
+    </li>
+  );
+}
+
+async function open(id: string): Promise<void> {
+  if (id === sceneId.value) return leave(Promise.resolve());
+  await leave(
+    openScene(id).then((opened) => {
+      if (!opened) note({ kind: "error", title: "This scene is open in another tab", text: "Go on there, or close that tab first." });
+    }),
+  );
+}
+
+async function leave(opening: Promise<void>): Promise<void> {
+  await opening.catch(fail);
+  dialog.value = undefined;
+}
+
+async function removeAsked(id: string, name: string): Promise<void> {
+  if (!confirm(`Delete the scene "${name}" for good?`)) return;
+  await removeScene(id).then(refresh).catch(fail);
+}
