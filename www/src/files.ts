@@ -14,13 +14,9 @@ export const accepted = "image/png,image/jpeg,image/webp,.json";
 
 const pictureTypes = ["image/png", "image/jpeg", "image/webp"];
 
+/** Asks for files; the picker is an input of the page's, which panels/tools.tsx has. */
 export function pickFiles(): void {
-  const input = document.createElement("input");
-  input.type = "file";
-  input.multiple = true;
-  input.accept = accepted;
-  input.addEventListener("change", () => void takeFiles([...(input.files ?? [])]));
-  input.click();
+  document.querySelector<HTMLInputElement>("#files")?.click();
 }
 
 /** Takes in files, whatever they are; pictures stand at a point, or in the middle. */

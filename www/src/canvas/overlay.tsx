@@ -22,9 +22,10 @@ function onScreen({ x, y }: Point): Point {
   return { x: left + x * zoom, y: top + y * zoom };
 }
 
-/** The scene's own edge. */
+/** The scene's edge, just outside of it. */
 function Outline() {
-  return <Box rect={{ x: 0, y: 0, width: doc.value.width, height: doc.value.height }} name="edge" />;
+  const { x, y, zoom } = camera.value;
+  return <rect class="edge" x={x - 0.5} y={y - 0.5} width={doc.value.width * zoom + 1} height={doc.value.height * zoom + 1} />;
 }
 
 function Box({ rect, name }: { rect: Rect; name: string }) {

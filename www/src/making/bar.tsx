@@ -25,10 +25,6 @@ export function Bar() {
     const refresh = (): void => void (settings.value = read(current));
     const stops = [
       effect(() => {
-        if (info.value) offer(current, info.value);
-        refresh();
-      }),
-      effect(() => {
         const node = changing.value;
         if (node) untracked(() => fill(current, { prompt: node.recipe?.prompt ?? "", ...optionsOf(node.recipe) }));
         refresh();
@@ -41,6 +37,11 @@ export function Bar() {
     ];
     return () => stops.forEach((stop) => stop());
   }, []);
+  const model = info.value;
+  // Once what it offers is there to be chosen.
+  useEffect(() => {
+    if (form.current && model) offer(form.current, model);
+  }, [model]);
   const lacking = settings.value && !changing.value ? lackingFor(settings.value.mode) : undefined;
   return (
     <form
@@ -58,7 +59,10 @@ export function Bar() {
     >
       <QueueList />
       <div class="bar-card">
-        <Status />
+        <div class="bar-head">
+          <Status />
+          <Foretold />
+        </div>
         <Target />
         <div class="bar-prompt">
           <textarea
@@ -90,7 +94,7 @@ export function Bar() {
               {[1, 2, 3, 4, 6, 8].map((count) => <option key={count} value={count}>{count === 1 ? "1 picture" : `${count} to choose from`}</option>)}
             </select>
           </label>
-          <Foretold />
+          <i class="gap" />
           <Submit lacks={lacking !== undefined} />
         </div>
         {lacking && (

@@ -1,7 +1,7 @@
 // What the pointer does.
 
 import { commands } from "../commands.ts";
-import { pickFiles } from "../files.ts";
+import { accepted, pickFiles, takeFiles } from "../files.ts";
 import { tool } from "../state/studio.ts";
 import { CommandButton } from "./button.tsx";
 import { Icon } from "./icons.tsx";
@@ -17,6 +17,19 @@ export function Tools() {
       <button type="button" class="tool" aria-label="Add pictures" title={commands.open.title} onClick={pickFiles}>
         <Icon name="picture" />
       </button>
+      <input
+        type="file"
+        id="files"
+        hidden
+        multiple
+        accept={accepted}
+        aria-label="Files to open"
+        onChange={({ currentTarget }) => {
+          void takeFiles([...(currentTarget.files ?? [])]);
+          // The same files can be chosen again.
+          currentTarget.value = "";
+        }}
+      />
     </div>
   );
 }

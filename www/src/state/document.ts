@@ -143,15 +143,18 @@ export function outline(doc: Doc, id: string): Point[] {
   if (!found) return [];
   const matrix = worldMatrix(doc, found);
   const { node } = found;
-  if (node.kind === "picture") return corners({ x: 0, y: 0, ...sizeOf(doc, node) }).map((corner) => apply(matrix, corner));
-  const content = contentBounds(doc, node);
+  const content = node.kind === "group" ? contentBounds(doc, node) : ownBounds(node);
   return content ? corners(content).map((corner) => apply(matrix, corner)) : [];
+}
+
+function ownBounds({ width, height }: PictureNode): Rect {
+  return { x: 0, y: 0, width, height };
 }
 
 /** The box around what is in a group, in the group's own space. */
 function contentBounds(doc: Doc, group: GroupNode): Rect | undefined {
   const points = group.layers.flatMap((node): Point[] => {
-    const inner = node.kind === "group" ? contentBounds(doc, node) : { x: 0, y: 0, width: node.width, height: node.height };
+    const inner = node.kind === "group" ? contentBounds(doc, node) : ownBounds(node);
     const matrix = toMatrix(node, sizeOf(doc, node));
     return inner ? corners(inner).map((corner) => apply(matrix, corner)) : [];
   });

@@ -114,13 +114,17 @@ export function zoomTo(zoom: number, around: Point = { x: viewport.value.width /
   const before = camera.value;
   const next = Math.min(zoomRange[1], Math.max(zoomRange[0], zoom));
   const factor = next / before.zoom;
-  moved.value = { zoom: next, x: around.x - (around.x - before.x) * factor, y: around.y - (around.y - before.y) * factor };
-  fitted.value = false;
+  look({ zoom: next, x: around.x - (around.x - before.x) * factor, y: around.y - (around.y - before.y) * factor });
 }
 
 export function panBy(x: number, y: number): void {
   const before = camera.value;
-  moved.value = { ...before, x: before.x + x, y: before.y + y };
+  look({ ...before, x: before.x + x, y: before.y + y });
+}
+
+/** On whole pixels of the screen, so that at a zoom of 1 each of the scene's is one of them. */
+function look({ x, y, zoom }: { x: number; y: number; zoom: number }): void {
+  moved.value = { x: Math.round(x), y: Math.round(y), zoom };
   fitted.value = false;
 }
 
