@@ -69,18 +69,17 @@ export function follow(element: HTMLElement): () => void {
     element,
     {
       onDrag({ first, last, tap, xy, initial, delta, event, touches, pinching, cancel }) {
+        if (tap) return click(event.target as Element, toScene(pointOf(xy)), event as PointerEvent);
         if (pinching || touches > 1) {
           drag?.end?.();
           drag = undefined;
           return cancel();
         }
-        const screen = pointOf(xy);
         if (first) drag = begin(event.target as Element, toScene(pointOf(initial)), event as PointerEvent);
         if (drag === panning) panBy(delta[0], delta[1]);
-        else if (!tap) drag?.move(toScene(screen), event as PointerEvent);
+        else drag?.move(toScene(pointOf(xy)), event as PointerEvent);
         if (!last) return;
         drag?.end?.();
-        if (tap) click(event.target as Element, toScene(screen), event as PointerEvent);
         drag = undefined;
       },
       onPinch({ origin, first, movement: [scale], memo, event }) {
@@ -131,9 +130,15 @@ function isOnSelection(at: Point): boolean {
   return hits.some(({ id, parents }) => [id, ...parents].some((each) => selection.value.includes(each)));
 }
 
-function click(target: Element, at: Point, { shiftKey, detail }: PointerEvent): void {
-  if (tool.value !== "move" || target.closest("[data-handle]")) return;
-  const hit = topmostAt(at, detail > 1);
+/** Milliseconds between two clicks of a double click, which takes a layer of a group. */
+const doubleTime = 400;
+let lastClick = 0;
+
+function click(target: Element, at: Point, { shiftKey, timeStamp }: PointerEvent): void {
+  if (tool.value !== "move" || holding.space || target.closest("[data-handle]")) return;
+  const isDouble = timeStamp - lastClick < doubleTime;
+  lastClick = timeStamp;
+  const hit = topmostAt(at, isDouble);
   if (!shiftKey) return select(hit === undefined ? [] : [hit]);
   if (hit !== undefined) select(selection.value.includes(hit) ? selection.value.filter((id) => id !== hit) : [...selection.value, hit]);
 }

@@ -159,9 +159,9 @@ function Target() {
         </span>
       )}
       {node && (
-        <label class="strength">
+        <label class="strength" for="strength">
           <span>How much of it to give up</span>
-          <input type="range" name="strength" min="0.05" max="1" step="0.05" defaultValue="0.6" />
+          <input type="range" name="strength" id="strength" min="0.05" max="1" step="0.05" defaultValue="0.6" />
           <output>{settings.value?.strength}</output>
         </label>
       )}
@@ -237,13 +237,13 @@ function More() {
         </select>
         {sizeFollows.value && <small>It follows from where the picture is to stand.</small>}
       </label>
-      <label class="field range">
+      <label class="field range" for="steps">
         <span>Steps <output name="stepsShown">{settings.value?.steps}</output></span>
-        <input type="range" name="steps" min="1" max={Math.max(50, model?.defaults.steps ?? 0)} defaultValue={parameters.get("steps") ?? "20"} />
+        <input type="range" name="steps" id="steps" min="1" max={Math.max(50, model?.defaults.steps ?? 0)} defaultValue={parameters.get("steps") ?? "20"} />
       </label>
-      <label class="field range">
+      <label class="field range" for="guidance">
         <span>Guidance <output name="guidanceShown">{settings.value?.guidance}</output></span>
-        <input type="range" name="guidance" min="1" max="15" step="0.5" defaultValue="7" />
+        <input type="range" name="guidance" id="guidance" min="1" max="15" step="0.5" defaultValue="7" />
       </label>
     </div>
   );
@@ -283,12 +283,16 @@ function showModels(): void {
   panel.querySelector("summary")?.focus();
 }
 
-/** Says how much of the canvas the bar covers. */
+/** Room above the prompt, for what is said there, in pixels. */
+const headroom = 56;
+
+/** Says how much of the canvas the bar covers; not what comes and goes above the prompt, which must not move the scene. */
 function measure(form: HTMLFormElement): () => void {
   const observer = new ResizeObserver(() => {
-    const stage = document.querySelector("#stage")?.getBoundingClientRect();
-    const top = form.querySelector(".bar-card")?.getBoundingClientRect().top ?? 0;
-    covered.value = stage ? Math.max(0, stage.bottom - top) : 0;
+    const box = (selector: string) => document.querySelector(selector)?.getBoundingClientRect();
+    const [stage, card, prompt] = [box("#stage"), box(".bar-card"), box(".bar-prompt")];
+    const below = form.querySelector<HTMLElement>("#settings")?.offsetHeight ?? 0;
+    covered.value = stage && card && prompt && card.top < stage.bottom ? stage.bottom - prompt.top - below + headroom : 0;
   });
   observer.observe(form);
   observer.observe(document.documentElement);

@@ -1,6 +1,6 @@
 // What the next picture will take, said before it is made.
 
-import { signal, useSignalEffect } from "@preact/signals";
+import { computed, signal, useSignalEffect } from "@preact/signals";
 import { inWords, memoryFor, secondsFor, type Work } from "./foretell.ts";
 import { info } from "./model.ts";
 import { next, settings } from "./settings.ts";
@@ -9,11 +9,16 @@ const memory = signal("");
 /** Milliseconds without a change after which it is looked up. */
 const pause = 250;
 
-function work(): Work | undefined {
+/** As text, which stays the same while the scene changes in other ways. */
+const text = computed(() => {
   const [wish, model] = [next.value, info.value];
-  if (!wish || !model) return undefined;
+  if (!wish || !model) return "";
   const { steps = model.defaults.steps, guidance = model.defaults.guidance } = wish.options;
-  return { ...wish.size, mode: wish.mode, steps, guidance, count: settings.value?.count ?? 1 };
+  return JSON.stringify({ ...wish.size, mode: wish.mode, steps, guidance, count: settings.value?.count ?? 1 } satisfies Work);
+});
+
+function work(): Work | undefined {
+  return text.value ? (JSON.parse(text.value) as Work) : undefined;
 }
 
 export function Foretold() {

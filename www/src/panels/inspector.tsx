@@ -34,6 +34,9 @@ export function Inspector() {
   );
 }
 
+const blendOptions = blendModes.map((mode) => <option key={mode} value={mode}>{mode}</option>);
+const operatorOptions = operators.map((name) => <option key={name} value={name}>{name}</option>);
+
 /** Changes all that is selected. */
 function set(fields: Partial<Node>, key?: string): void {
   const ids = selected.value.map(({ id }) => id);
@@ -46,10 +49,11 @@ function Mixing({ nodes }: { nodes: readonly Node[] }) {
   const sameOperator = nodes.every((node) => node.operator === operator);
   return (
     <div class="fields">
-      <label class="range">
+      <label class="range" for="opacity">
         <span>Opacity <output>{Math.round(opacity * 100)} %</output></span>
         <input
           type="range"
+          id="opacity"
           name="opacity"
           min="0"
           max="1"
@@ -63,14 +67,14 @@ function Mixing({ nodes }: { nodes: readonly Node[] }) {
         <span>Blend</span>
         <select name="blend" value={sameBlend ? blend : ""} onChange={({ currentTarget }) => set({ blend: currentTarget.value as BlendMode })}>
           {!sameBlend && <option value="">several</option>}
-          {blendModes.map((mode) => <option key={mode} value={mode}>{mode}</option>)}
+          {blendOptions}
         </select>
       </label>
       <label>
         <span>Operator</span>
         <select name="operator" value={sameOperator ? operator : ""} onChange={({ currentTarget }) => set({ operator: currentTarget.value as Operator })}>
           {!sameOperator && <option value="">several</option>}
-          {operators.map((name) => <option key={name} value={name}>{name}</option>)}
+          {operatorOptions}
         </select>
       </label>
     </div>

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { commands } from "../commands.ts";
 import { copyPicture, exportScene, type Format, pickFiles } from "../files.ts";
 import { kept } from "../keep/autosave.ts";
-import { camera, type Channels, channels, crisp, doc, paper, sceneName } from "../state/studio.ts";
+import { camera, type Channels, channels, crisp, isEmpty, paper, sceneName } from "../state/studio.ts";
 import { CommandButton } from "./button.tsx";
 import { dialog, panelOpen } from "./dialogs.ts";
 import { Icon } from "./icons.tsx";
@@ -90,7 +90,7 @@ const formats: readonly [Format, string, string][] = [
 ];
 
 function Export() {
-  const empty = doc.value.layers.length === 0;
+  const empty = isEmpty.value;
   return (
     <Menu id="export" label="Export" icon="download">
       {formats.map(([format, name, what]) => (

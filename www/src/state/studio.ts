@@ -13,9 +13,22 @@ export const doc = computed(() => history.value.present);
 export const canUndo = computed(() => history.value.past.length > 0);
 export const canRedo = computed(() => history.value.future.length > 0);
 
+export const isEmpty = computed(() => doc.value.layers.length === 0);
+const [width, height] = [computed(() => doc.value.width), computed(() => doc.value.height)];
+
+/** A list that is the same object as long as it has the same in it, so that what shows it need not be drawn anew. */
+function list(make: () => string[]) {
+  let last: readonly string[] = [];
+  return computed(() => {
+    const next = make();
+    if (next.length !== last.length || next.some((id, index) => id !== last[index])) last = next;
+    return last;
+  });
+}
+
 const wanted = signal<readonly string[]>([]);
 /** The ids of the selected layers, lowest first. What undo has taken away is not among them. */
-export const selection = computed(() => order(doc.value, wanted.value));
+export const selection = list(() => order(doc.value, wanted.value));
 export const selected = computed(() => selection.value.flatMap((id) => find(doc.value, id)?.node ?? []));
 /** The only selected layer, if it has a picture. */
 export const selectedPicture = computed((): PictureNode | undefined => {
@@ -23,7 +36,7 @@ export const selectedPicture = computed((): PictureNode | undefined => {
   return node?.kind === "picture" && others.length === 0 ? node : undefined;
 });
 /** Those that can be changed by hand. */
-export const movable = computed(() =>
+export const movable = list(() =>
   outermost(doc.value, selection.value).filter((id) => {
     const found = find(doc.value, id);
     return found && ![...found.parents, found.node].some(({ locked }) => locked);
@@ -82,7 +95,7 @@ export const covered = signal(0);
 export const fitted = signal(true);
 const moved = signal({ x: 0, y: 0, zoom: 1 });
 /** Where the scene's top left corner is in the viewport, and how many of the screen's pixels one of its pixels is. */
-export const camera = computed(() => (fitted.value ? fitCamera(doc.value, viewport.value, covered.value) : moved.value));
+export const camera = computed(() => (fitted.value ? fitCamera({ width: width.value, height: height.value }, viewport.value, covered.value) : moved.value));
 /** Where the next picture is to be made; everywhere if undefined. */
 export const box = signal<Rect | undefined>(undefined);
 /** What is drawn while something is dragged. */
