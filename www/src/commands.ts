@@ -45,7 +45,7 @@ export const commands = {
   remove: { title: "Delete", keys: ["Delete", "Backspace"], section: "Edit", enabled: free, run: removeSelected },
   duplicate: { title: "Duplicate", keys: ["Mod+D"], section: "Edit", enabled: some, run: duplicateSelected },
   copy: { title: "Copy layers", keys: ["Mod+C"], section: "Edit", enabled: some, run: () => void document.execCommand("copy") },
-  copyPicture: { title: "Copy as a picture", keys: ["Mod+Shift+C"], section: "Edit", run: () => void copyPicture(selected.value).catch(fail) },
+  copyPicture: { title: "Copy as a picture", keys: ["Shift+C"], section: "Edit", run: () => void copyPicture(selected.value).catch(fail) },
 
   front: step("To the front", "front", "Mod+Shift+]"),
   up: step("One up", "up", "Mod+]"),
@@ -55,7 +55,7 @@ export const commands = {
   ungroup: { title: "Ungroup", keys: ["Mod+Shift+G"], section: "Layers", enabled: () => selected.value.some(({ kind }) => kind === "group"), run: ungroupSelected },
   flip: { title: "Flip left and right", keys: ["Shift+H"], section: "Layers", enabled: free, run: () => mirror(-1, 1) },
   flipDown: { title: "Flip top and bottom", keys: ["Shift+V"], section: "Layers", enabled: free, run: () => mirror(1, -1) },
-  hide: { title: "Show or hide", keys: ["Mod+,"], section: "Layers", enabled: some, run: () => toggle("visible") },
+  hide: { title: "Show or hide", keys: ["Shift+E"], section: "Layers", enabled: some, run: () => toggle("visible") },
   lock: { title: "Lock or unlock", keys: ["Mod+L"], section: "Layers", enabled: some, run: () => toggle("locked") },
   rename: { title: "Rename", keys: ["F2"], section: "Layers", enabled: () => selection.value.length === 1, run: () => (renaming.value = selection.value[0]) },
 
@@ -69,6 +69,7 @@ export const commands = {
   shortcuts: { title: "All shortcuts", keys: ["?"], section: "View", run: () => (dialog.value = "shortcuts") },
 
   boxTool: { title: "Draw a box to make something in", keys: ["B"], section: "Make", run: () => (tool.value = "box") },
+  boxHere: { title: "Make something where the selection is", keys: ["Shift+B"], section: "Make", enabled: some, run: boxHere },
   prompt: { title: "To the prompt", keys: ["/"], section: "Make", run: () => document.querySelector<HTMLElement>("[name=prompt]")?.focus() },
   generate: { title: "Generate", keys: ["Mod+Enter"], section: "Make", run: () => document.querySelector<HTMLFormElement>("#form")?.requestSubmit() },
   open: { title: "Open files", keys: ["Mod+O"], section: "Make", run: pickFiles },
@@ -85,6 +86,12 @@ function deselect(): void {
   if (tool.value !== "move") tool.value = "move";
   else if (selection.value.length > 0) select([]);
   else box.value = undefined;
+}
+
+/** As if a box had been drawn around what is selected. */
+function boxHere(): void {
+  box.value = boundsOfLayers(doc.value, selection.value);
+  commands.prompt.run();
 }
 
 function removeSelected(): void {

@@ -62,7 +62,8 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
     await page.waitForSelector("#gallery .card img");
     assert.deepEqual(await findings(page), [], "scenes");
     await page.keyboard.press("Escape");
-    await page.click("[aria-label='All shortcuts']");
+    await page.$eval("#stage", (stage) => stage.focus());
+    await page.keyboard.press("?");
     await page.waitForSelector("#shortcuts[open] dt");
     assert.deepEqual(await findings(page), [], "shortcuts");
   });

@@ -266,7 +266,7 @@ test("something is made in a box of the canvas, in its aspect", async (t) => {
   await textIs(page, ".chip", "200 × 100");
   await page.keyboard.press("Enter");
   await made(page, 2);
-  const [width, height] = await page.$eval("#pixels", ({ textContent }) => textContent.split(" × ").map(Number));
+  const [width, height] = await page.$eval("#pixels", ({ textContent }) => textContent.match(/\d+/g).map(Number));
   assert.ok(width / height > 1.4, `${width} × ${height}`);
   const { x, y, scale } = await placement(page);
   assert.ok(x >= 99 && y >= 39 && x + (width * scale) / 100 <= 301 && y + (height * scale) / 100 <= 141);

@@ -25,6 +25,7 @@ let thumbnailTimer: ReturnType<typeof setTimeout> | undefined;
 /** What is stored, and what of it is open. */
 let stored: { id: string; doc: Doc; name: string } | undefined;
 let release: (() => void) | undefined;
+let persisting: Promise<boolean> | undefined;
 
 /** Opens the scene of the last visit, unless another tab has it; or a new one. */
 export async function openLast(): Promise<void> {
@@ -107,6 +108,8 @@ export async function save(): Promise<void> {
   try {
     await saveScene({ ...now, changed: Date.now() });
     stored = now;
+    // Asked for once there is something to lose; browsers decide by themselves.
+    persisting ??= navigator.storage?.persist?.().catch(() => false);
     if (sceneId.value === now.id && doc.value === now.doc) kept.value = "kept";
   } catch (error) {
     if (wasKept) {

@@ -5,6 +5,7 @@ import { Icon, type IconName } from "./icons.tsx";
 
 export function CommandButton({ command, icon, pressed }: { command: CommandName; icon: IconName; pressed?: boolean }) {
   const { title, enabled, run }: Command = commands[command];
+  const isOff = enabled ? !enabled() : false;
   return (
     <button
       type="button"
@@ -12,8 +13,9 @@ export function CommandButton({ command, icon, pressed }: { command: CommandName
       aria-label={title}
       title={tip(command)}
       aria-pressed={pressed}
-      disabled={enabled ? !enabled() : false}
-      onClick={run}
+      // Not `disabled`, which would take the focus from the button that has just been used.
+      aria-disabled={isOff}
+      onClick={() => isOff || run()}
     >
       <Icon name={icon} />
     </button>

@@ -185,7 +185,7 @@ function Made({ node }: { node: PictureNode }) {
         {seed !== undefined && <div><dt>Seed</dt><dd>{seed}</dd></div>}
         {typeof steps === "number" && <div><dt>Steps</dt><dd>{steps}</dd></div>}
         {typeof guidance === "number" && <div><dt>Guidance</dt><dd>{guidance}</dd></div>}
-        <div><dt>Pixels</dt><dd id="pixels">{`${node.width} × ${node.height}`}</dd></div>
+        <div><dt>Pixels</dt><dd id="pixels">{[`${node.width} × ${node.height}`, ...(node.role ? [node.role] : [])].join(", ")}</dd></div>
       </dl>
       <div class="actions">
         <button type="button" id="again" disabled={!info.value} onClick={() => again(node)}>

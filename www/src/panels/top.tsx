@@ -41,7 +41,7 @@ export function Top() {
         <Icon name="open" /> <span>Open</span>
       </button>
       <Export />
-      <button type="button" class="tool" aria-label="All shortcuts" title="All shortcuts (?)" onClick={() => (dialog.value = "shortcuts")}>
+      <button type="button" class="tool wide-only" aria-label="All shortcuts" title="All shortcuts (?)" onClick={() => (dialog.value = "shortcuts")}>
         <Icon name="help" />
       </button>
       <button type="button" class="tool narrow-only" aria-label="Layers and properties" aria-expanded={panelOpen.value} onClick={() => (panelOpen.value = !panelOpen.value)}>
