@@ -3,7 +3,7 @@
 import { arrange, boundsOfLayers, copyOf, duplicate, find, group, insert, newId, type Node, outermost, remove, type Step, transform, ungroup, update, type Doc } from "./state/document.ts";
 import { about, centreOf, scaling, translation } from "./state/geometry.ts";
 import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
-import { fail } from "./panels/notices.tsx";
+import { attempt } from "./panels/notices.tsx";
 import { holding } from "./canvas/gestures.ts";
 import { dialog } from "./panels/dialogs.ts";
 import { renaming } from "./panels/renaming.ts";
@@ -45,7 +45,7 @@ export const commands = {
   remove: { title: "Delete", keys: ["Delete", "Backspace"], section: "Edit", enabled: free, run: removeSelected },
   duplicate: { title: "Duplicate", keys: ["Mod+D"], section: "Edit", enabled: some, run: duplicateSelected },
   copy: { title: "Copy layers", keys: ["Mod+C"], section: "Edit", enabled: some, run: () => void document.execCommand("copy") },
-  copyPicture: { title: "Copy as a picture", keys: ["Shift+C"], section: "Edit", run: () => void copyPicture(selected.value).catch(fail) },
+  copyPicture: { title: "Copy as a picture", keys: ["Shift+C"], section: "Edit", run: () => void attempt("Copying the picture", () => copyPicture(selected.value)) },
 
   front: step("To the front", "front", "Mod+Shift+]"),
   up: step("One up", "up", "Mod+]"),
@@ -73,7 +73,7 @@ export const commands = {
   prompt: { title: "To the prompt", keys: ["/"], section: "Make", run: () => document.querySelector<HTMLElement>("[name=prompt]")?.focus() },
   generate: { title: "Generate", keys: ["Mod+Enter"], section: "Make", run: () => document.querySelector<HTMLFormElement>("#form")?.requestSubmit() },
   open: { title: "Open files", keys: ["Mod+O"], section: "Make", run: pickFiles },
-  save: { title: "Save as PNG", keys: ["Mod+S"], section: "Make", run: () => void exportScene("png").catch(fail) },
+  save: { title: "Save as PNG", keys: ["Mod+S"], section: "Make", run: () => void attempt("Writing PNG", (signal) => exportScene("png", signal)) },
 } as const satisfies Record<string, Command>;
 
 export type CommandName = keyof typeof commands;

@@ -2,8 +2,8 @@
 
 import { GlassineError, Scene, type SceneFile, type SceneLayer } from "glassine";
 import { flatten, toScene } from "./compose.ts";
-import { openNew } from "./keep/autosave.ts";
-import { fail, note } from "./panels/notices.tsx";
+import { opened, openNew } from "./keep/autosave.ts";
+import { attempt, note } from "./panels/notices.tsx";
 import { type Doc, insert, newDoc, newGroup, newPicture, type Node, type PictureNode } from "./state/document.ts";
 import { fit, type Point, type Size } from "./state/geometry.ts";
 import { addPicture, blobOf } from "./state/pictures.ts";
@@ -21,16 +21,14 @@ export function pickFiles(): void {
 
 /** Takes in files, whatever they are; pictures stand at a point, or in the middle. */
 export async function takeFiles(files: readonly File[], at?: Point): Promise<void> {
-  try {
+  await attempt("Opening the files", async (signal) => {
+    await opened;
     const sceneFile = files.find(({ name }) => name.endsWith(".json"));
-    if (sceneFile) return await openScene(sceneFile, files);
-    await addPictures(files, at);
-  } catch (error) {
-    fail(error);
-  }
+    await (sceneFile ? openScene(sceneFile, files, signal) : addPictures(files, at, signal));
+  });
 }
 
-async function addPictures(files: readonly File[], at: Point | undefined): Promise<void> {
+async function addPictures(files: readonly File[], at: Point | undefined, signal: AbortSignal): Promise<void> {
   const nodes: PictureNode[] = [];
   for (const file of files) {
     if (!pictureTypes.includes(file.type)) {
@@ -43,7 +41,7 @@ async function addPictures(files: readonly File[], at: Point | undefined): Promi
     if (variant) nodes.push(newPicture(variant, { name: file.name.replace(/\.\w+$/, "") }));
   }
   const [first] = nodes;
-  if (!first) return;
+  if (!first || signal.aborted) return;
   edit((now) => {
     const size = now.layers.length === 0 && !now.sized ? { width: first.width, height: first.height } : { width: now.width, height: now.height };
     return insert({ ...now, ...size }, nodes.map((node) => ({ ...node, ...placeFor(node, size, at) })));
@@ -59,13 +57,14 @@ function placeFor(picture: Size, scene: Size, at: Point | undefined) {
   return { ...whole, scale, x: Math.round(at.x - picture.width / 2), y: Math.round(at.y - picture.height / 2) };
 }
 
-async function openScene(file: File, files: readonly File[]): Promise<void> {
+async function openScene(file: File, files: readonly File[], signal: AbortSignal): Promise<void> {
   const images = new Map(files.filter((each) => each !== file).map((each) => [each.name, each]));
   // The package checks what the file says.
   const scene = Scene.fromJSON(await file.text(), images);
   const { layers: _, glassine: __, width, height, background = "#00000000", space = "srgb", ...other } = scene.toJSON() as SceneFile;
   const layers = await toNodes(scene.layers, images);
   scene.dispose();
+  if (signal.aborted) return;
   await openNew({ ...newDoc({ width, height }), background, space, sized: true, layers, other }, file.name.replace(/\.json$/, ""));
 }
 

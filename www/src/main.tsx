@@ -6,7 +6,7 @@ import "./checkpoint.ts";
 import { Stage } from "./canvas/stage.tsx";
 import { followKeys } from "./commands.ts";
 import { takeFiles } from "./files.ts";
-import { openLast, openNew, startKeeping } from "./keep/autosave.ts";
+import { openFirst, startKeeping } from "./keep/autosave.ts";
 import { Bar } from "./making/bar.tsx";
 import { recall } from "./making/foretell.ts";
 import { loadModel } from "./making/model.ts";
@@ -65,7 +65,7 @@ function Studio() {
 }
 
 async function start(): Promise<void> {
-  await (isAutomatic ? openNew() : openLast());
+  await openFirst(isAutomatic);
   startKeeping();
   followKeys();
   followDrops();

@@ -1,7 +1,7 @@
 // The demo page at work on a scene: pointer, keys, lists, files, and what is kept.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PNG } from "pngjs";
@@ -28,6 +28,9 @@ const made = (page, count) =>
     {},
     count,
   );
+
+/** What the page has when everything is kept. */
+const stored = ".kept[data-state=kept]";
 
 /** Opens the page with pictures of these names and sizes as layers, the last on top and all selected. */
 async function openWith(t, pictures) {
@@ -97,11 +100,10 @@ test("as a person works: type, generate, choose, drag, undo, blend, save, and it
   const saved = JSON.parse(readFileSync(await download("#scene-json", "untitled.json"), "utf8"));
   const { name, blend, opacity, image, recipe } = saved.layers[1];
   assert.deepEqual([name, blend, opacity, image, recipe.prompt], ["a blue cup", "multiply", 0.5, "a-blue-cup.png", "a blue cup"]);
-  await page.waitForFunction(() => document.querySelector(".kept").textContent === "");
+  await page.waitForSelector(stored);
 
   // The tab dies, and so does the server.
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-  await new Promise((resolve) => setTimeout(resolve, 600));
   const browser = page.browser();
   await page.close();
   await site.close();
@@ -127,13 +129,14 @@ async function downloadsTo(page, folder) {
   await client.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder });
   return async (selector, name) => {
     await page.click(selector);
-    const file = join(folder, name);
-    for (let attempt = 0; attempt < 200; attempt++) {
-      if (existsSync(file) && statSync(file).size > 0) return file;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(`${name} was not downloaded`);
+    return arrived(join(folder, name));
   };
+}
+
+/** Waits until a file is there, which Chromium gives its name once it is whole. */
+async function arrived(file) {
+  while (!existsSync(file) || statSync(file).size === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  return file;
 }
 
 test("the topmost layer that has something under the pointer is taken, and moves, and snaps", async (t) => {
@@ -304,8 +307,7 @@ test("scenes are listed with what they look like, opened, and removed", async (t
 
 test("a scene that is open in one tab is not opened in another", async (t) => {
   const page = await openWith(t, { tile });
-  await page.waitForFunction(() => localStorage.getItem("glassine-scene"));
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await page.waitForSelector(stored);
   const other = await page.browser().newPage();
   t.after(() => other.close());
   await other.goto(page.url());
@@ -349,4 +351,115 @@ test("layers are copied and pasted", async (t) => {
   await press("v", "paste");
   await page.waitForFunction(() => document.querySelectorAll("#layers li").length === 3);
   assert.deepEqual(await layerNames(page), ["tile", "tile", "ground"]);
+});
+
+test("files are dropped where they are to stand, and pictures pasted", async (t) => {
+  const page = await openWith(t, { ground });
+  const path = writePng(scratch(t), "dropped.png", ...tile);
+  const box = await sceneBox(page);
+  const client = await page.createCDPSession();
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  const at = { x: box.x + 100 * box.zoom, y: box.y + 80 * box.zoom };
+  for (const type of ["dragEnter", "dragOver", "drop"]) await client.send("Input.dispatchDragEvent", { type, ...at, data });
+  await drawn(page, 2);
+  assert.deepEqual((({ x, y }) => [Math.round(x), Math.round(y)])(await placement(page)), [60, 50]);
+
+  await page.evaluate((base64) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+    document.querySelector("#stage").dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+  }, readFileSync(path, "base64"));
+  await drawn(page, 3);
+  assert.deepEqual(await layerNames(page), ["pasted", "dropped", "ground"]);
+});
+
+test("a file that is no picture is refused by name, and the others are taken", async (t) => {
+  const page = await openWith(t, { ground });
+  const folder = scratch(t);
+  const [notes, broken] = [join(folder, "notes.txt"), join(folder, "broken.png")];
+  for (const file of [notes, broken]) writeFileSync(file, "no picture");
+  await addFiles(page, [notes, broken, writePng(folder, "good.png", ...tile)]);
+  await drawn(page, 2);
+  await textIs(page, "#error", "notes.txt is no picture[^]*broken.png could not be read");
+});
+
+test("a scene is saved with its pictures, and opened from them", async (t) => {
+  const page = await openWith(t, { ground, tile });
+  await page.keyboard.press("Escape");
+  await page.click("#layers li:nth-child(1) .name");
+  await choose(page, "blend", "screen");
+  await choose(page, "rotate", "30");
+  await holding(page, "Control", () => page.keyboard.press("g"));
+  const folder = scratch(t);
+  const download = await downloadsTo(page, folder);
+  await page.click("#export summary");
+  const file = await download("#scene-json", "untitled.json");
+  const images = await Promise.all(["ground.png", "tile.png"].map((name) => arrived(join(folder, name))));
+  await page.keyboard.press("Escape");
+
+  await addFiles(page, [file]);
+  await textIs(page, "#error", "needs the picture");
+  await addFiles(page, [file, ...images]);
+  await page.waitForFunction(() => document.querySelector(".scene-name").value === "untitled");
+  await drawn(page, 2);
+  assert.deepEqual(await layerNames(page), ["Group", "tile", "ground"]);
+  await page.click("#layers .layers .name");
+  const { rotate } = await placement(page);
+  assert.deepEqual([rotate, await page.$eval(".inspector [name=blend]", ({ value }) => value)], [30, "screen"]);
+});
+
+test("the scene is copied to the clipboard as a PNG", async (t) => {
+  const page = await openWith(t, { ground, tile });
+  await page.browserContext().overridePermissions(new URL(page.url()).origin, ["clipboard-read", "clipboard-write", "clipboard-sanitized-write"]);
+  await page.bringToFront();
+  await page.click("#export summary");
+  await page.click("#scene-copy");
+  await textIs(page, ".notices", "on the clipboard");
+  const size = await page.evaluate(async () => {
+    const [item] = await navigator.clipboard.read();
+    const bitmap = await createImageBitmap(await item.getType("image/png"));
+    return [bitmap.width, bitmap.height];
+  });
+  assert.deepEqual(size, [400, 300]);
+});
+
+test("a layer is made again with another seed, and what it was can be chosen", async (t) => {
+  const page = await openDemo(t, "?steps=1&device=cpu");
+  await page.setViewport({ width: 1440, height: 900 });
+  await ready(page);
+  await page.click("#generate");
+  await made(page, 1);
+  const before = await page.$eval(".made", ({ innerText }) => innerText);
+  await page.click("#again");
+  await page.waitForFunction(() => document.querySelectorAll("#variants input").length === 2);
+  assert.notEqual(await page.$eval(".made", ({ innerText }) => innerText), before);
+  await page.$eval("#variants input", (input) => input.click());
+  await page.waitForFunction((before) => document.querySelector(".made").innerText === before, {}, before);
+});
+
+test("by touch: a finger moves a layer, two zoom, and nothing is wider than a phone", async (t) => {
+  const page = await openWith(t, { ground, tile });
+  await page.waitForSelector(stored);
+  // This loads the page anew.
+  await page.setViewport({ width: 390, height: 844, hasTouch: true, isMobile: true });
+  await drawn(page, 2);
+  const client = await page.createCDPSession();
+  const touch = (type, ...points) => client.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  const before = await sceneBox(page);
+  const [x, y] = [before.x + before.width / 2, before.y + before.height / 2];
+  await touch("touchStart", [x, y]);
+  for (let step = 1; step <= 5; step++) await touch("touchMove", [x + 8 * step, y + 4 * step]);
+  await touch("touchEnd");
+  await page.click("[aria-label='Layers and properties']");
+  const moved = await placement(page);
+  assert.ok(Math.abs(moved.x - 160 - 40 / before.zoom) < 8 && Math.abs(moved.y - 120 - 20 / before.zoom) < 8, JSON.stringify(moved));
+  await page.click("[aria-label='Layers and properties']");
+
+  await touch("touchStart", [x - 40, y], [x + 40, y]);
+  for (let step = 1; step <= 8; step++) await touch("touchMove", [x - 40 - 5 * step, y], [x + 40 + 5 * step, y]);
+  await touch("touchEnd");
+  const { zoom } = await sceneBox(page);
+  assert.ok(zoom > 1.6 * before.zoom && zoom < 2.4 * before.zoom, `${before.zoom} became ${zoom}`);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390));
 });

@@ -7,7 +7,7 @@ import { fit } from "../state/geometry.ts";
 import { addStored } from "../state/pictures.ts";
 import { doc, dragged, openDoc, sceneId, sceneName } from "../state/studio.ts";
 import { note } from "../panels/notices.tsx";
-import { deleteScene, dropUnused, loadPictures, loadScene, saveScene } from "./store.ts";
+import { deleteScene, dropUnused, loadPictures, loadScene, saveScene, saveThumbnail } from "./store.ts";
 
 export type Kept = "kept" | "keeping" | "not kept";
 
@@ -27,8 +27,17 @@ let stored: { id: string; doc: Doc; name: string } | undefined;
 let release: (() => void) | undefined;
 let persisting: Promise<boolean> | undefined;
 
-/** Opens the scene of the last visit, unless another tab has it; or a new one. */
-export async function openLast(): Promise<void> {
+const { promise: opened, resolve: resolveOpened } = Promise.withResolvers<void>();
+/** Settles once there is a scene to put something into. */
+export { opened };
+
+/** Opens the scene of the last visit, unless another tab has it; or a new one, where that is wanted or nothing is kept. */
+export async function openFirst(isNew: boolean): Promise<void> {
+  await (isNew ? openNew() : openLast());
+  resolveOpened();
+}
+
+async function openLast(): Promise<void> {
   try {
     const id = sessionStorage.getItem(key) ?? localStorage.getItem(key);
     if (!id || !(await openScene(id))) await openNew();
@@ -119,14 +128,11 @@ export async function save(): Promise<void> {
   }
 }
 
-/** Stores what the scene looks like beside it. */
-export async function saveThumbnail(): Promise<void> {
+/** Stores what the scene looks like now. */
+export async function keepThumbnail(): Promise<void> {
   clearTimeout(thumbnailTimer);
-  const now = { id: sceneId.value, doc: doc.value, name: sceneName.value };
-  if (now.doc.layers.length === 0) return;
-  const thumbnail = await makeThumbnail(now.doc);
-  if (sceneId.value !== now.id || !(await loadScene(now.id))) return;
-  await saveScene({ ...now, doc: doc.value, name: sceneName.value, changed: Date.now() }, thumbnail);
+  const [id, now] = [sceneId.value, doc.value];
+  if (now.layers.length > 0) await saveThumbnail(id, await makeThumbnail(now));
 }
 
 async function makeThumbnail(next: Doc): Promise<Blob> {
@@ -149,7 +155,7 @@ export function startKeeping(): void {
     clearTimeout(saveTimer);
     clearTimeout(thumbnailTimer);
     saveTimer = setTimeout(() => void save(), saveDelay);
-    thumbnailTimer = setTimeout(() => void saveThumbnail().catch(console.warn), thumbnailDelay);
+    thumbnailTimer = setTimeout(() => void keepThumbnail().catch(console.warn), thumbnailDelay);
   });
   document.addEventListener("visibilitychange", () => void save());
   addEventListener("pagehide", () => void save());

@@ -31,16 +31,24 @@ function database(): Promise<IDBPDatabase<Schema>> {
   }));
 }
 
-/** Writes a scene and those of its pictures that are not there, all or nothing. */
-export async function saveScene(scene: Omit<StoredScene, "thumbnail">, thumbnail?: Blob): Promise<void> {
+/** Writes a scene and those of its pictures that are not there, all or nothing. Its thumbnail stays. */
+export async function saveScene(scene: Omit<StoredScene, "thumbnail">): Promise<void> {
   const transaction = (await database()).transaction(["scenes", "pictures"], "readwrite");
   const [scenes, pictures] = [transaction.objectStore("scenes"), transaction.objectStore("pictures")];
   const kept = new Set(await pictures.getAllKeys());
   const missing = [...picturesOf(scene.doc)].flatMap((id) => (kept.has(id) ? [] : (pictureOf(id) ?? [])));
   const before = await scenes.get(scene.id);
-  const all = { ...scene, thumbnail: thumbnail ?? before?.thumbnail };
+  const all = { ...scene, thumbnail: before?.thumbnail };
   const plain = missing.map(({ id, blob, width, height }) => ({ id, blob, width, height }));
   await Promise.all([...plain.map((picture) => pictures.put(picture)), scenes.put(all), transaction.done]);
+}
+
+/** Writes what a scene looks like beside it, if it is there. */
+export async function saveThumbnail(id: string, thumbnail: Blob): Promise<void> {
+  const transaction = (await database()).transaction("scenes", "readwrite");
+  const scene = await transaction.store.get(id);
+  if (scene) await transaction.store.put({ ...scene, thumbnail });
+  await transaction.done;
 }
 
 /** The scenes, the one that was changed last first. */

@@ -16,6 +16,8 @@ import { manyFrames, read, settings, sizeFollows, sizes, toWish } from "./settin
 
 const parameters = new URLSearchParams(location.search);
 const open = signal(false);
+/** Whether something was asked for before there was a model: it is made once there is one. */
+const isAwaited = signal(false);
 
 export function Bar() {
   const form = useRef<HTMLFormElement>(null);
@@ -40,7 +42,10 @@ export function Bar() {
   const model = info.value;
   // Once what it offers is there to be chosen.
   useEffect(() => {
-    if (form.current && model) offer(form.current, model);
+    if (!form.current || !model) return;
+    offer(form.current, model);
+    if (isAwaited.value) form.current.requestSubmit();
+    isAwaited.value = false;
   }, [model]);
   const lacking = settings.value && !changing.value ? lackingFor(settings.value.mode) : undefined;
   return (
@@ -74,6 +79,8 @@ export function Bar() {
             placeholder="A red apple, a glass bottle, a paper boat…"
             defaultValue={parameters.get("prompt") ?? "a red apple"}
             onKeyDown={(event) => {
+              // Back to the canvas.
+              if (event.key === "Escape") document.querySelector<HTMLElement>("#stage")?.focus();
               if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
               event.preventDefault();
               event.currentTarget.form?.requestSubmit();
@@ -88,7 +95,7 @@ export function Bar() {
           <button type="button" class="tool" id="more" aria-label="Settings" title="Settings" aria-expanded={open.value} aria-controls="settings" onClick={() => (open.value = !open.value)}>
             <Icon name="sliders" />
           </button>
-          <label class="count" title="How many to choose from">
+          <label class="count" hidden={isJoint()} title="How many to choose from">
             <span class="unseen">Variations</span>
             <select name="count">
               {[1, 2, 3, 4, 6, 8].map((count) => <option key={count} value={count}>{count === 1 ? "1 picture" : `${count} to choose from`}</option>)}
@@ -106,6 +113,11 @@ export function Bar() {
       </div>
     </form>
   );
+}
+
+/** Whether the next pictures belong together, so that there cannot be other ones for each. */
+function isJoint(): boolean {
+  return settings.value?.mode === "joint" && !changing.value;
 }
 
 function Submit({ lacks }: { lacks: boolean }) {
@@ -137,7 +149,7 @@ function Status() {
   return (
     <div class={`status ${share > 0 && share < 1 ? "busy" : ""}`} role="status">
       <progress id="progress" max={1} value={share} aria-label="Progress" />
-      <p id="status">{text}</p>
+      <p id="status">{isAwaited.value ? `${text}. Then it is made.` : text}</p>
     </div>
   );
 }
@@ -266,10 +278,10 @@ function fill(form: HTMLFormElement, values: Readonly<Record<string, unknown>>):
 /** Makes what the form says. */
 function submit(form: HTMLFormElement): void {
   const { value: model } = info;
-  if (!model || !engine.value) return;
+  if (!model || !engine.value) return void (isAwaited.value = true);
   const now = read(form);
   batch(() => {
-    enqueue(toWish(now, model), now.count);
+    enqueue(toWish(now, model), isJoint() ? 1 : now.count);
     changing.value = undefined;
   });
   const newSeed = form.elements.namedItem("newSeed");

@@ -1,6 +1,6 @@
 // The model that makes the pictures: it is loaded while the page is at work already.
 
-import { signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { checkSupport, createEngine, type Engine, type EngineInfo, GlassineError, type Mode, type Progress } from "glassine";
 import { megabytes } from "../megabytes.ts";
 import { clearErrors, fail } from "../panels/notices.tsx";
@@ -32,9 +32,11 @@ export async function loadModel(): Promise<Engine> {
       throw new GlassineError("device_unavailable", "This browser cannot run Glassine.", { hint: support.reasons.join(" ") });
     }
     const loaded = await createEngine({ model: modelName, device: device(), onProgress: (event) => (status.value = describe(event)) });
-    engine.value = loaded;
-    info.value = loaded.info;
     status.value = { text: `Ready, on the ${deviceName(loaded.info)}`, share: 0 };
+    batch(() => {
+      engine.value = loaded;
+      info.value = loaded.info;
+    });
     return loaded;
   } catch (error) {
     failed.value = true;

@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { EngineInfo, Mode } from "glassine";
 import { type Size, sizeForAspect } from "../state/geometry.ts";
+import { isWhole } from "../state/pictures.ts";
 import { box, doc } from "../state/studio.ts";
 import { info } from "./model.ts";
 import type { Wish } from "./queue.ts";
@@ -78,8 +79,8 @@ export function toWish(now: Settings, model: EngineInfo): Wish {
   if (node) {
     const { sampler, clipSkip } = optionsOf(node.recipe);
     const more = { ...(sampler && { sampler }), ...(clipSkip && { clipSkip }) };
-    // A foreground stays transparent; a picture that is not stays so.
-    const own = node.role === "background" || node.role === "image" || node.role === "blended" || !model.modes.includes("single") ? "opaque" : "single";
+    // What is transparent stays so, and what is not stays so, too.
+    const own = model.modes.includes("single") && !isWhole(node.picture) ? "single" : "opaque";
     return { mode: own, prompt, options: { ...more, ...options }, seed, size: sizeFor(node), box: boxOf(node), instead: node.id, strength };
   }
   const area = model.defaults.width * model.defaults.height;

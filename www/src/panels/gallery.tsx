@@ -2,7 +2,7 @@
 
 import { signal, useSignalEffect } from "@preact/signals";
 import { models } from "glassine/models";
-import { openNew, openScene, removeScene, save, saveThumbnail } from "../keep/autosave.ts";
+import { keepThumbnail, openNew, openScene, removeScene, save } from "../keep/autosave.ts";
 import { listScenes, sizes, type StoredScene } from "../keep/store.ts";
 import { megabytes } from "../megabytes.ts";
 import { sceneId } from "../state/studio.ts";
@@ -34,7 +34,7 @@ async function refresh(): Promise<void> {
 export function Gallery() {
   useSignalEffect(() => {
     if (dialog.value !== "gallery") return;
-    save().then(saveThumbnail).catch(() => {}).then(refresh).catch(fail);
+    save().then(keepThumbnail).catch(() => {}).then(refresh).catch(fail);
   });
   return (
     <Dialog name="gallery" title="Scenes">

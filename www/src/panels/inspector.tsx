@@ -9,7 +9,7 @@ import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
 import { exportLayer, pictureFileName } from "../files.ts";
 import { CommandButton } from "./button.tsx";
-import { fail } from "./notices.tsx";
+import { attempt } from "./notices.tsx";
 import { Icon } from "./icons.tsx";
 
 export function Inspector() {
@@ -212,7 +212,7 @@ function Saving({ node }: { node: Node }) {
           <Icon name="download" /> Save layer
         </a>
       )}
-      <button type="button" title="As it is placed in the scene" onClick={() => void exportLayer(node).catch(fail)}>
+      <button type="button" title="As it is placed in the scene" onClick={() => void attempt(`Writing ${titleOf(node)}`, () => exportLayer(node))}>
         <Icon name="download" /> As placed
       </button>
     </div>

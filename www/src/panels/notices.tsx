@@ -27,6 +27,26 @@ export function fail(error: unknown): void {
   note({ kind: "error", title: message, text: hint });
 }
 
+/** Milliseconds after which it is said that something takes a while. */
+const patience = 300;
+/** What takes a while, with what ends it. */
+const tasks = signal<readonly { title: string; cancel: () => void }[]>([]);
+
+/** Does what may take a while: then it is said, and can be cancelled. What goes wrong is said, too. */
+export async function attempt(title: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  const task = { title, cancel: () => controller.abort() };
+  const timer = setTimeout(() => (tasks.value = [...tasks.value, task]), patience);
+  try {
+    await work(controller.signal);
+  } catch (error) {
+    fail(error);
+  } finally {
+    clearTimeout(timer);
+    tasks.value = tasks.value.filter((each) => each !== task);
+  }
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof GlassineError && error.code === "aborted";
 }
@@ -53,6 +73,15 @@ export function Notices() {
         {errors.map((notice) => <Item key={notice.title + notice.text} notice={notice} />)}
       </div>
       <div role="status">
+        {tasks.value.map(({ title, cancel }) => (
+          <div key={title} class="notice">
+            <div>
+              <strong>{title}</strong>
+              <progress aria-label={title} />
+            </div>
+            <button type="button" onClick={cancel}>Cancel</button>
+          </div>
+        ))}
         {others.map((notice) => <Item key={notice.title + notice.text} notice={notice} />)}
       </div>
     </div>

@@ -8,7 +8,7 @@ import { camera, type Channels, channels, crisp, isEmpty, paper, sceneName } fro
 import { CommandButton } from "./button.tsx";
 import { dialog, panelOpen } from "./dialogs.ts";
 import { Icon } from "./icons.tsx";
-import { fail } from "./notices.tsx";
+import { attempt } from "./notices.tsx";
 
 export function Top() {
   return (
@@ -30,7 +30,7 @@ export function Top() {
         maxLength={120}
         onChange={({ currentTarget }) => (sceneName.value = currentTarget.value.trim() || "Untitled")}
       />
-      <span class="kept" role="status">{{ kept: "", keeping: "", "not kept": "Not stored" }[kept.value]}</span>
+      <span class="kept" role="status" data-state={kept.value}>{{ kept: "", keeping: "", "not kept": "Not stored" }[kept.value]}</span>
       <i class="gap" />
       <div class="tools">
         <CommandButton command="undo" icon="undo" />
@@ -94,11 +94,11 @@ function Export() {
   return (
     <Menu id="export" label="Export" icon="download">
       {formats.map(([format, name, what]) => (
-        <button key={format} type="button" class="item" id={`scene-${format}`} disabled={empty} onClick={() => void exportScene(format).catch(fail)}>
+        <button key={format} type="button" class="item" id={`scene-${format}`} disabled={empty} onClick={() => void attempt(`Writing ${name}`, (signal) => exportScene(format, signal))}>
           <b>{name}</b> <small>{what}</small>
         </button>
       ))}
-      <button type="button" class="item" id="scene-copy" disabled={empty} onClick={() => void copyPicture([]).catch(fail)}>
+      <button type="button" class="item" id="scene-copy" disabled={empty} onClick={() => void attempt("Copying the scene", () => copyPicture([]))}>
         <b>Copy</b> <small>the scene, to the clipboard</small>
       </button>
     </Menu>

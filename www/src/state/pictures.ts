@@ -74,6 +74,11 @@ export function isOpaqueAt(id: string, { x, y }: Point): boolean {
   return (map.data[row * map.width + column] ?? 0) > 8;
 }
 
+/** Whether a picture has no transparency, as far as it is read. */
+export function isWhole(id: string): boolean {
+  return alphas.get(id)?.data.every((alpha) => alpha > 250) ?? false;
+}
+
 function readAlpha(bitmap: ImageBitmap): AlphaMap {
   const scale = Math.min(1, mapSide / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
