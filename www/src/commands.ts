@@ -1,7 +1,7 @@
 // What can be done to the scene, with the keys for it: for buttons, menus, the keyboard and the list of shortcuts.
 
 import { arrange, boundsOfLayers, copyOf, duplicate, find, group, insert, newId, type Node, outermost, remove, type Step, transform, ungroup, update, type Doc } from "./state/document.ts";
-import { about, centreOf, scaling, translation } from "./state/geometry.ts";
+import { about, alignment, centreOf, type Edge, scaling, translation } from "./state/geometry.ts";
 import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
 import { attempt } from "./panels/notices.tsx";
 import { holding } from "./canvas/gestures.ts";
@@ -55,6 +55,12 @@ export const commands = {
   ungroup: { title: "Ungroup", keys: ["Mod+Shift+G"], section: "Layers", enabled: () => selected.value.some(({ kind }) => kind === "group"), run: ungroupSelected },
   flip: { title: "Flip left and right", keys: ["Shift+H"], section: "Layers", enabled: free, run: () => mirror(-1, 1) },
   flipDown: { title: "Flip top and bottom", keys: ["Shift+V"], section: "Layers", enabled: free, run: () => mirror(1, -1) },
+  alignLeft: align("Align left", "left"),
+  alignCentre: align("Centre left to right", "centre"),
+  alignRight: align("Align right", "right"),
+  alignTop: align("Align at the top", "top"),
+  alignMiddle: align("Centre top to bottom", "middle"),
+  alignBottom: align("Align at the bottom", "bottom"),
   hide: { title: "Show or hide", keys: ["Shift+E"], section: "Layers", enabled: some, run: () => toggle("visible") },
   lock: { title: "Lock or unlock", keys: ["Mod+L"], section: "Layers", enabled: some, run: () => toggle("locked") },
   rename: { title: "Rename", keys: ["F2"], section: "Layers", enabled: () => selection.value.length === 1, run: () => (renaming.value = selection.value[0]) },
@@ -80,6 +86,25 @@ export type CommandName = keyof typeof commands;
 
 function step(title: string, how: Step, key: string): Command {
   return { title, keys: [key], section: "Layers", enabled: free, run: () => edit((now) => arrange(now, movable.value, how)) };
+}
+
+/** One layer in the scene, several with each other. */
+function align(title: string, edge: Edge): Command {
+  const run = (): void => {
+    const ids = movable.value;
+    const whole = { x: 0, y: 0, width: doc.value.width, height: doc.value.height };
+    const target = ids.length > 1 ? boundsOfLayers(doc.value, ids) : whole;
+    if (!target) return;
+    edit((now) =>
+      ids.reduce((next, id) => {
+        const around = boundsOfLayers(next, [id]);
+        if (!around) return next;
+        const { x, y } = alignment(around, target, edge);
+        return transform(next, [id], translation(x, y));
+      }, now),
+    );
+  };
+  return { title, keys: [], section: "Layers", enabled: free, run };
 }
 
 function deselect(): void {
@@ -145,8 +170,9 @@ export function keyLabel(key: string): string {
 
 /** A command's name with its key, for a button's tip. */
 export function tip(name: CommandName): string {
-  const { title, keys } = commands[name];
-  return `${title} (${keyLabel(keys[0])})`;
+  const { title, keys }: Command = commands[name];
+  const [key] = keys;
+  return key === undefined ? title : `${title} (${keyLabel(key)})`;
 }
 
 function keyOf({ key, code, ctrlKey, metaKey, shiftKey }: KeyboardEvent): string {

@@ -13,6 +13,7 @@ import { loadModel } from "./making/model.ts";
 import { firstResult, rejectFirst } from "./making/queue.ts";
 import { keepForOffline } from "./offline.ts";
 import { part } from "./page.ts";
+import { ContextMenu } from "./panels/context-menu.tsx";
 import { panelOpen } from "./panels/dialogs.ts";
 import { Gallery } from "./panels/gallery.tsx";
 import { Inspector } from "./panels/inspector.tsx";
@@ -58,6 +59,7 @@ function Studio() {
         <Layers />
         <Inspector />
       </aside>
+      <ContextMenu />
       <Gallery />
       <Shortcuts />
     </>

@@ -463,3 +463,59 @@ test("by touch: a finger moves a layer, two zoom, and nothing is wider than a ph
   assert.ok(zoom > 1.6 * before.zoom && zoom < 2.4 * before.zoom, `${before.zoom} became ${zoom}`);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 390));
 });
+
+test("what can be done with a layer is in its menu, too, and the focus comes back from there", async (t) => {
+  const page = await openWith(t, { ground, tile });
+  await page.keyboard.press("Escape");
+  await page.$eval("#stage", (stage) => stage.focus());
+  await clickInScene(page, [200, 150], { button: "right" });
+  await page.waitForSelector(".context-menu button:focus");
+  assert.deepEqual(await selectedNames(page), ["tile"]);
+  for (const key of ["ArrowDown", "ArrowDown", "Enter"]) await page.keyboard.press(key);
+  assert.deepEqual(await layerNames(page), ["tile", "tile", "ground"]);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "stage");
+  await clickInScene(page, [200, 150], { button: "right" });
+  await page.waitForSelector(".context-menu button:focus");
+  await page.keyboard.press("Escape");
+  assert.equal(await page.$(".context-menu"), null);
+});
+
+test("layers are aligned with the scene, and with each other", async (t) => {
+  const page = await openWith(t, { ground, one: tile, two: tile });
+  await page.keyboard.press("Escape");
+  await page.click("#layers li:nth-child(1) .name");
+  await page.click("[aria-label='Align left']");
+  await page.click("[aria-label='Align at the bottom']");
+  assert.deepEqual((({ x, y }) => [x, y])(await placement(page)), [0, 240]);
+  await holding(page, "Control", () => page.click("#layers li:nth-child(2) .name"));
+  await page.click("[aria-label='Align right']");
+  await page.click("#layers li:nth-child(1) .name");
+  assert.deepEqual((({ x, y }) => [x, y])(await placement(page)), [160, 240]);
+});
+
+test("the wheel looks around, and with Ctrl zooms about the pointer", async (t) => {
+  const page = await openWith(t, { ground });
+  const before = await sceneBox(page);
+  await page.mouse.move(before.x + 100, before.y + 100);
+  await holding(page, "Control", () => page.mouse.wheel({ deltaY: -60 }));
+  await page.waitForFunction((zoom) => document.querySelector(".world").getBoundingClientRect().width > zoom * 400 * 1.05, {}, before.zoom);
+  const zoomed = await sceneBox(page);
+  const under = ({ x, y, zoom }) => [(before.x + 100 - x) / zoom, (before.y + 100 - y) / zoom];
+  for (const [index, value] of under(zoomed).entries()) assert.ok(Math.abs(value - under(before)[index]) < 1, `${under(zoomed)}`);
+  await page.mouse.wheel({ deltaX: 10, deltaY: 30 });
+  await page.waitForFunction((x) => document.querySelector(".world").getBoundingClientRect().x !== x, {}, zoomed.x);
+  const { x, y } = await sceneBox(page);
+  assert.deepEqual([Math.round(x - zoomed.x), Math.round(y - zoomed.y)], [-10, -30]);
+  await page.keyboard.press("0");
+  assert.deepEqual(await sceneBox(page), before);
+});
+
+test("what is asked for before the model is there is made once it is", async (t) => {
+  const page = await openDemo(t, "?steps=1&device=cpu");
+  await page.waitForSelector("[name=prompt]");
+  assert.ok(await page.$("#generate:disabled"), "the model takes longer than that");
+  await page.focus("[name=prompt]");
+  await page.keyboard.press("Enter");
+  await textIs(page, "#status", "Then it is made");
+  await made(page, 1);
+});

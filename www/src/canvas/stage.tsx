@@ -14,6 +14,7 @@ import {
   tool,
   viewport,
 } from "../state/studio.ts";
+import { openMenuOnCanvas } from "../panels/context-menu.tsx";
 import { fail } from "../panels/notices.tsx";
 import { Flat } from "./flat.tsx";
 import { follow } from "./gestures.ts";
@@ -43,6 +44,7 @@ export function Stage() {
       role="group"
       aria-label="Canvas"
       aria-describedby="stage-keys"
+      onContextMenu={openMenuOnCanvas}
     >
       <span id="stage-keys" class="unseen">Arrow keys move what is selected. Layers can be chosen in the list. Press ? for all shortcuts.</span>
       <World />

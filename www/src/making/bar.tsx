@@ -295,16 +295,16 @@ function showModels(): void {
   panel.querySelector("summary")?.focus();
 }
 
-/** Room above the prompt, for what is said there, in pixels. */
-const headroom = 56;
+/** Room around the prompt and its buttons, in pixels. */
+const headroom = 64;
 
-/** Says how much of the canvas the bar covers; not what comes and goes above the prompt, which must not move the scene. */
+/** Says how much of the canvas the bar covers; not what comes and goes in it, which must not move the scene. */
 function measure(form: HTMLFormElement): () => void {
   const observer = new ResizeObserver(() => {
     const box = (selector: string) => document.querySelector(selector)?.getBoundingClientRect();
-    const [stage, card, prompt] = [box("#stage"), box(".bar-card"), box(".bar-prompt")];
-    const below = form.querySelector<HTMLElement>("#settings")?.offsetHeight ?? 0;
-    covered.value = stage && card && prompt && card.top < stage.bottom ? stage.bottom - prompt.top - below + headroom : 0;
+    const [stage, card, prompt, row] = [box("#stage"), box(".bar-card"), box(".bar-prompt"), box(".bar-row")];
+    const isOver = stage && card && card.top < stage.bottom;
+    covered.value = isOver && prompt && row ? stage.bottom - card.bottom + row.bottom - prompt.top + headroom : 0;
   });
   observer.observe(form);
   observer.observe(document.documentElement);

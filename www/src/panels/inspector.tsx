@@ -130,15 +130,26 @@ function Value({ name, label, unit, value, min, disabled, onValue }: ValueProps)
 
 function Arranging() {
   return (
-    <div class="tools spread">
-      <CommandButton command="front" icon="front" />
-      <CommandButton command="up" icon="up" />
-      <CommandButton command="down" icon="down" />
-      <CommandButton command="back" icon="back" />
-      <i class="gap" />
-      <CommandButton command="flip" icon="flip" />
-      <CommandButton command="flipDown" icon="flipDown" />
-    </div>
+    <>
+      <div class="tools spread" role="group" aria-label="Align">
+        <CommandButton command="alignLeft" icon="alignLeft" />
+        <CommandButton command="alignCentre" icon="alignCentre" />
+        <CommandButton command="alignRight" icon="alignRight" />
+        <i class="gap" />
+        <CommandButton command="alignTop" icon="alignTop" />
+        <CommandButton command="alignMiddle" icon="alignMiddle" />
+        <CommandButton command="alignBottom" icon="alignBottom" />
+      </div>
+      <div class="tools spread" role="group" aria-label="Arrange">
+        <CommandButton command="front" icon="front" />
+        <CommandButton command="up" icon="up" />
+        <CommandButton command="down" icon="down" />
+        <CommandButton command="back" icon="back" />
+        <i class="gap" />
+        <CommandButton command="flip" icon="flip" />
+        <CommandButton command="flipDown" icon="flipDown" />
+      </div>
+    </>
   );
 }
 

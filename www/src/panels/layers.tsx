@@ -7,6 +7,7 @@ import { find, type GroupNode, move, type Node, update } from "../state/document
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, select, selection, titleOf } from "../state/studio.ts";
 import { CommandButton } from "./button.tsx";
+import { openMenu } from "./context-menu.tsx";
 import { Icon } from "./icons.tsx";
 import { renaming } from "./renaming.ts";
 
@@ -79,7 +80,7 @@ function Row({ node }: { node: Node }) {
   const isFolded = folded.value.has(id);
   return (
     <li data-id={id} class={visible ? "" : "is-hidden"}>
-      <div class={`row ${isSelected ? "selected" : ""}`}>
+      <div class={`row ${isSelected ? "selected" : ""}`} onContextMenu={(event) => openMenu(event, id)}>
         {node.kind === "group" ? (
           <button type="button" class="ghost fold" aria-expanded={!isFolded} aria-label={`Layers of ${title}`} onClick={() => fold(id)}>
             <Icon name="chevron" />
@@ -156,7 +157,10 @@ function choose(id: string, { shiftKey, ctrlKey, metaKey }: MouseEvent): void {
 
 function Rename({ node }: { node: Node }) {
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.select(), []);
+  useEffect(() => {
+    input.current?.focus();
+    input.current?.select();
+  }, []);
   const end = (name: string): void => {
     if (renaming.value !== node.id) return;
     renaming.value = undefined;

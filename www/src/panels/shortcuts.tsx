@@ -24,7 +24,7 @@ export function Shortcuts() {
           <section key={section}>
             <h3>{section}</h3>
             <dl>
-              {Object.values(commands).filter((command: Command) => command.section === section).map(({ title, keys }: Command) => (
+              {Object.values(commands).filter((command: Command) => command.section === section && command.keys.length > 0).map(({ title, keys }: Command) => (
                 <div key={title}><dt>{title}</dt><dd>{keys.map((key) => <kbd key={key}>{keyLabel(key)}</kbd>)}</dd></div>
               ))}
             </dl>

@@ -115,6 +115,15 @@ export function overlap(a: Rect, b: Rect): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
+export type Edge = "left" | "centre" | "right" | "top" | "middle" | "bottom";
+
+/** How far a box has to go to have an edge, or its centre, where another has it. */
+export function alignment(box: Rect, to: Rect, edge: Edge): Point {
+  const x = { left: to.x - box.x, centre: centreOf(to).x - centreOf(box).x, right: to.x + to.width - box.x - box.width };
+  const y = { top: to.y - box.y, middle: centreOf(to).y - centreOf(box).y, bottom: to.y + to.height - box.y - box.height };
+  return { x: edge in x ? x[edge as keyof typeof x] : 0, y: edge in y ? y[edge as keyof typeof y] : 0 };
+}
+
 /** The part of `inner` that lies in `outer`. */
 export function clip(inner: Rect, outer: Rect): Rect {
   const [x, y] = [Math.max(inner.x, outer.x), Math.max(inner.y, outer.y)];
