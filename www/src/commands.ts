@@ -1,9 +1,27 @@
 // What can be done to the scene, with the keys for it: for buttons, menus, the keyboard and the list of shortcuts.
 
-import { arrange, boundsOfLayers, copyOf, duplicate, find, group, insert, newId, type Node, outermost, remove, type Step, transform, ungroup, update, type Doc } from "./state/document.ts";
+import {
+  arrange,
+  boundsOfLayers,
+  copyOf,
+  duplicate,
+  find,
+  group,
+  insert,
+  newId,
+  type Node,
+  outermost,
+  picturesOf,
+  remove,
+  type Step,
+  transform,
+  ungroup,
+  update,
+} from "./state/document.ts";
 import { about, alignment, centreOf, type Edge, scaling, translation } from "./state/geometry.ts";
 import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
-import { attempt } from "./panels/notices.tsx";
+import { attempt, note } from "./panels/notices.tsx";
+import { pictureOf } from "./state/pictures.ts";
 import { holding } from "./canvas/gestures.ts";
 import { dialog } from "./panels/dialogs.ts";
 import { renaming } from "./panels/renaming.ts";
@@ -40,21 +58,49 @@ const free = (): boolean => movable.value.length > 0;
 export const commands = {
   undo: { title: "Undo", keys: ["Mod+Z"], section: "Edit", enabled: () => canUndo.value, run: undoStep },
   redo: { title: "Redo", keys: ["Mod+Shift+Z", "Mod+Y"], section: "Edit", enabled: () => canRedo.value, run: redoStep },
-  selectAll: { title: "Select all", keys: ["Mod+A"], section: "Edit", run: () => select(doc.value.layers.filter(({ locked }) => !locked).map(({ id }) => id)) },
+  selectAll: {
+    title: "Select all",
+    keys: ["Mod+A"],
+    section: "Edit",
+    run: () => select(doc.value.layers.filter(({ locked }) => !locked).map(({ id }) => id)),
+  },
   deselect: { title: "Select nothing", keys: ["Escape"], section: "Edit", run: deselect },
   remove: { title: "Delete", keys: ["Delete", "Backspace"], section: "Edit", enabled: free, run: removeSelected },
   duplicate: { title: "Duplicate", keys: ["Mod+D"], section: "Edit", enabled: some, run: duplicateSelected },
-  copy: { title: "Copy layers", keys: ["Mod+C"], section: "Edit", enabled: some, run: () => void document.execCommand("copy") },
-  copyPicture: { title: "Copy as a picture", keys: ["Shift+C"], section: "Edit", run: () => void attempt("Copying the picture", () => copyPicture(selected.value)) },
+  copy: {
+    title: "Copy layers",
+    keys: ["Mod+C"],
+    section: "Edit",
+    enabled: some,
+    run: () => void document.execCommand("copy"),
+  },
+  copyPicture: {
+    title: "Copy as a picture",
+    keys: ["Shift+C"],
+    section: "Edit",
+    run: () => void attempt("Copying the picture", () => copyPicture(selected.value)),
+  },
 
   front: step("To the front", "front", "Mod+Shift+]"),
   up: step("One up", "up", "Mod+]"),
   down: step("One down", "down", "Mod+["),
   back: step("To the back", "back", "Mod+Shift+["),
   group: { title: "Group", keys: ["Mod+G"], section: "Layers", enabled: some, run: groupSelected },
-  ungroup: { title: "Ungroup", keys: ["Mod+Shift+G"], section: "Layers", enabled: () => selected.value.some(({ kind }) => kind === "group"), run: ungroupSelected },
+  ungroup: {
+    title: "Ungroup",
+    keys: ["Mod+Shift+G"],
+    section: "Layers",
+    enabled: () => selected.value.some(({ kind }) => kind === "group"),
+    run: ungroupSelected,
+  },
   flip: { title: "Flip left and right", keys: ["Shift+H"], section: "Layers", enabled: free, run: () => mirror(-1, 1) },
-  flipDown: { title: "Flip top and bottom", keys: ["Shift+V"], section: "Layers", enabled: free, run: () => mirror(1, -1) },
+  flipDown: {
+    title: "Flip top and bottom",
+    keys: ["Shift+V"],
+    section: "Layers",
+    enabled: free,
+    run: () => mirror(1, -1),
+  },
   alignLeft: align("Align left", "left"),
   alignCentre: align("Centre left to right", "centre"),
   alignRight: align("Align right", "right"),
@@ -63,7 +109,13 @@ export const commands = {
   alignBottom: align("Align at the bottom", "bottom"),
   hide: { title: "Show or hide", keys: ["Shift+E"], section: "Layers", enabled: some, run: () => toggle("visible") },
   lock: { title: "Lock or unlock", keys: ["Mod+L"], section: "Layers", enabled: some, run: () => toggle("locked") },
-  rename: { title: "Rename", keys: ["F2"], section: "Layers", enabled: () => selection.value.length === 1, run: () => (renaming.value = selection.value[0]) },
+  rename: {
+    title: "Rename",
+    keys: ["F2"],
+    section: "Layers",
+    enabled: () => selection.value.length === 1,
+    run: () => (renaming.value = selection.value[0]),
+  },
 
   zoomIn: { title: "Zoom in", keys: ["+", "="], section: "View", run: () => zoomTo(camera.value.zoom * 1.25) },
   zoomOut: { title: "Zoom out", keys: ["-"], section: "View", run: () => zoomTo(camera.value.zoom / 1.25) },
@@ -75,17 +127,44 @@ export const commands = {
   shortcuts: { title: "All shortcuts", keys: ["?"], section: "View", run: () => (dialog.value = "shortcuts") },
 
   boxTool: { title: "Draw a box to make something in", keys: ["B"], section: "Make", run: () => (tool.value = "box") },
-  boxHere: { title: "Make something where the selection is", keys: ["Shift+B"], section: "Make", enabled: some, run: boxHere },
-  prompt: { title: "To the prompt", keys: ["/"], section: "Make", run: () => document.querySelector<HTMLElement>("[name=prompt]")?.focus() },
-  generate: { title: "Generate", keys: ["Mod+Enter"], section: "Make", run: () => document.querySelector<HTMLFormElement>("#form")?.requestSubmit() },
+  boxHere: {
+    title: "Make something where the selection is",
+    keys: ["Shift+B"],
+    section: "Make",
+    enabled: some,
+    run: boxHere,
+  },
+  prompt: {
+    title: "To the prompt",
+    keys: ["/"],
+    section: "Make",
+    run: () => document.querySelector<HTMLElement>("[name=prompt]")?.focus(),
+  },
+  generate: {
+    title: "Generate",
+    keys: ["Mod+Enter"],
+    section: "Make",
+    run: () => document.querySelector<HTMLFormElement>("#form")?.requestSubmit(),
+  },
   open: { title: "Open files", keys: ["Mod+O"], section: "Make", run: pickFiles },
-  save: { title: "Save as PNG", keys: ["Mod+S"], section: "Make", run: () => void attempt("Writing PNG", (signal) => exportScene("png", signal)) },
+  save: {
+    title: "Save as PNG",
+    keys: ["Mod+S"],
+    section: "Make",
+    run: () => void attempt("Writing PNG", (signal) => exportScene("png", signal)),
+  },
 } as const satisfies Record<string, Command>;
 
 export type CommandName = keyof typeof commands;
 
 function step(title: string, how: Step, key: string): Command {
-  return { title, keys: [key], section: "Layers", enabled: free, run: () => edit((now) => arrange(now, movable.value, how)) };
+  return {
+    title,
+    keys: [key],
+    section: "Layers",
+    enabled: free,
+    run: () => edit((now) => arrange(now, movable.value, how)),
+  };
 }
 
 /** One layer in the scene, several with each other. */
@@ -137,7 +216,9 @@ function groupSelected(): void {
 }
 
 function ungroupSelected(): void {
-  const inside = selected.value.flatMap((node) => (node.kind === "group" ? node.layers.map(({ id }) => id) : [node.id]));
+  const inside = selected.value.flatMap((node) =>
+    node.kind === "group" ? node.layers.map(({ id }) => id) : [node.id],
+  );
   edit((now) => ungroup(now, selection.value));
   select(inside);
 }
@@ -158,13 +239,20 @@ function nudge(x: number, y: number): void {
   edit((now) => transform(now, movable.value, translation(x, y)), `nudge ${movable.value.join()}`);
 }
 
-const arrows: Record<string, readonly [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const arrows: Record<string, readonly [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
 const isMac = /Mac|iP(hone|ad)/.test(navigator.userAgent);
 
 /** A key as people know it. */
 export function keyLabel(key: string): string {
-  const parts = key.split(/\+(?!$)/).map((part) => (part === "Mod" ? (isMac ? "⌘" : "Ctrl") : part === "Shift" && isMac ? "⇧" : part));
+  const parts = key
+    .split(/\+(?!$)/)
+    .map((part) => (part === "Mod" ? (isMac ? "⌘" : "Ctrl") : part === "Shift" && isMac ? "⇧" : part));
   return parts.join(isMac ? "" : "+");
 }
 
@@ -182,11 +270,18 @@ function keyOf({ key, code, ctrlKey, metaKey, shiftKey }: KeyboardEvent): string
   return [...(ctrlKey || metaKey ? ["Mod"] : []), ...(shiftKey && !isSign ? ["Shift"] : []), sign].join("+");
 }
 
-const byKey = new Map(Object.values(commands).flatMap((command: Command) => command.keys.map((key) => [key, command] as const)));
+const byKey = new Map(
+  Object.values(commands).flatMap((command: Command) => command.keys.map((key) => [key, command] as const)),
+);
 
 /** Whether keys belong to what has the focus: to a field, or an open dialog. */
 function isElsewhere(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("input:not([type=checkbox], [type=radio]), textarea, select, dialog, [contenteditable], #models[open]") !== null;
+  return (
+    target instanceof Element &&
+    target.closest(
+      "input:not([type=checkbox], [type=radio]), textarea, select, dialog, [contenteditable], #models[open]",
+    ) !== null
+  );
 }
 
 /** Follows the keyboard, the clipboard, and what is dropped on the page. */
@@ -224,7 +319,7 @@ export function followKeys(): void {
   document.addEventListener("paste", (event) => {
     if (isElsewhere(event.target)) return;
     const layers = event.clipboardData?.getData(layersType);
-    if (layers) return paste(JSON.parse(layers) as Node[]);
+    if (layers) return paste(layers);
     const files = [...(event.clipboardData?.files ?? [])];
     if (files.length > 0) void takeFiles(files);
   });
@@ -232,8 +327,19 @@ export function followKeys(): void {
 
 const layersType = "application/x-glassine-layers";
 
-function paste(nodes: readonly Node[]): void {
+/** Puts copies of layers on top; those of another page's scene have no pictures here. */
+function paste(json: string): void {
+  const nodes = JSON.parse(json) as Node[];
+  const needed = picturesOf({ ...doc.value, layers: nodes });
+  if (![...needed].every(pictureOf)) {
+    note({
+      kind: "error",
+      title: "These layers are of another tab",
+      text: "Copy them there as a picture (Shift+C), and paste that.",
+    });
+    return;
+  }
   const copies = nodes.map(copyOf);
-  edit((now: Doc) => insert(now, copies));
+  edit((now) => insert(now, copies));
   select(copies.map(({ id }) => id));
 }

@@ -32,19 +32,33 @@ async function addPictures(files: readonly File[], at: Point | undefined, signal
   const nodes: PictureNode[] = [];
   for (const file of files) {
     if (!pictureTypes.includes(file.type)) {
-      note({ kind: "error", title: `${file.name} is no picture that can be a layer`, text: "PNG, JPEG and WebP files can." });
+      note({
+        kind: "error",
+        title: `${file.name} is no picture that can be a layer`,
+        text: "PNG, JPEG and WebP files can.",
+      });
       continue;
     }
     const variant = await addPicture(file).catch(() => {
-      note({ kind: "error", title: `${file.name} could not be read`, text: "It is damaged, or larger than this browser's memory allows." });
+      note({
+        kind: "error",
+        title: `${file.name} could not be read`,
+        text: "It is damaged, or larger than this browser's memory allows.",
+      });
     });
     if (variant) nodes.push(newPicture(variant, { name: file.name.replace(/\.\w+$/, "") }));
   }
   const [first] = nodes;
   if (!first || signal.aborted) return;
   edit((now) => {
-    const size = now.layers.length === 0 && !now.sized ? { width: first.width, height: first.height } : { width: now.width, height: now.height };
-    return insert({ ...now, ...size }, nodes.map((node) => ({ ...node, ...placeFor(node, size, at) })));
+    const size =
+      now.layers.length === 0 && !now.sized
+        ? { width: first.width, height: first.height }
+        : { width: now.width, height: now.height };
+    return insert(
+      { ...now, ...size },
+      nodes.map((node) => ({ ...node, ...placeFor(node, size, at) })),
+    );
   });
   select(nodes.map(({ id }) => id));
 }
@@ -61,17 +75,44 @@ async function openScene(file: File, files: readonly File[], signal: AbortSignal
   const images = new Map(files.filter((each) => each !== file).map((each) => [each.name, each]));
   // The package checks what the file says.
   const scene = Scene.fromJSON(await file.text(), images);
-  const { layers: _, glassine: __, width, height, background = "#00000000", space = "srgb", ...other } = scene.toJSON() as SceneFile;
+  const {
+    layers: _,
+    glassine: __,
+    width,
+    height,
+    background = "#00000000",
+    space = "srgb",
+    ...other
+  } = scene.toJSON() as SceneFile;
   const layers = await toNodes(scene.layers, images);
   scene.dispose();
   if (signal.aborted) return;
-  await openNew({ ...newDoc({ width, height }), background, space, sized: true, layers, other }, file.name.replace(/\.json$/, ""));
+  await openNew(
+    { ...newDoc({ width, height }), background, space, sized: true, layers, other },
+    file.name.replace(/\.json$/, ""),
+  );
 }
 
 async function toNodes(layers: readonly SceneLayer[], images: ReadonlyMap<string, Blob>): Promise<Node[]> {
   const nodes: Node[] = [];
   for (const layer of layers) {
-    const { name = "", role, x, y, scale, rotate, flip, opacity, blend, operator, visible, recipe, image, layers, ...more } = layer;
+    const {
+      name = "",
+      role,
+      x,
+      y,
+      scale,
+      rotate,
+      flip,
+      opacity,
+      blend,
+      operator,
+      visible,
+      recipe,
+      image,
+      layers,
+      ...more
+    } = layer;
     const { locked, ...other } = more as Record<string, unknown>;
     const settings = { x, y, scale, rotate, flip, opacity, blend, operator, visible, locked: locked === true, other };
     if (layers) {
@@ -80,7 +121,9 @@ async function toNodes(layers: readonly SceneLayer[], images: ReadonlyMap<string
     }
     const file = images.get(image?.split("/").at(-1) ?? "");
     if (!file) {
-      throw new GlassineError("bad_image", `the scene needs the picture ${image}`, { hint: "Choose or drop it together with the scene file, and all others that it names." });
+      throw new GlassineError("bad_image", `the scene needs the picture ${image}`, {
+        hint: "Choose or drop it together with the scene file, and all others that it names.",
+      });
     }
     nodes.push(newPicture(await addPicture(file), { ...settings, name, role, recipe }));
   }
@@ -102,7 +145,11 @@ export async function exportScene(format: Format, signal?: AbortSignal): Promise
     for (const [path, picture] of images) if (picture instanceof Blob) download(picture, path);
     return;
   }
-  const make = { png: async () => (await scene.flatten(options)).toBlob(), ora: () => scene.toOra(options), psd: () => scene.toPsd(options) };
+  const make = {
+    png: async () => (await scene.flatten(options)).toBlob(),
+    ora: () => scene.toOra(options),
+    psd: () => scene.toPsd(options),
+  };
   download(await make[format](), `${name}.${format}`);
 }
 
@@ -118,7 +165,10 @@ async function alone(node: Node): Promise<Blob> {
 
 /** The name of the file that a layer's own picture is saved as. */
 export function pictureFileName({ name, role, recipe, picture }: PictureNode): string {
-  const words = (recipe?.prompt ?? name ?? role ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu)?.slice(0, 6) ?? ["picture"];
+  const words = (recipe?.prompt ?? name ?? role ?? "")
+    .toLowerCase()
+    .match(/[\p{L}\p{N}]+/gu)
+    ?.slice(0, 6) ?? ["picture"];
   const seed = recipe?.seed === undefined ? [] : [recipe.seed];
   const ending = { "image/jpeg": "jpg", "image/webp": "webp" }[blobOf(picture).type] ?? "png";
   return `${[...words, ...(role && role !== "foreground" && role !== "image" ? [role] : []), ...seed].join("-")}.${ending}`;
@@ -130,11 +180,20 @@ export async function copyPicture(nodes: readonly Node[]): Promise<void> {
   // The promise is handed over, since browsers want to be asked during the click.
   const png = flatten(only).then((flat) => flat.toBlob());
   await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
-  note({ kind: "done", title: nodes.length > 0 ? "The selected layers are on the clipboard" : "The scene is on the clipboard" });
+  note({
+    kind: "done",
+    title: nodes.length > 0 ? "The selected layers are on the clipboard" : "The scene is on the clipboard",
+  });
 }
 
 function fileName(text: string): string {
-  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.slice(0, 8).join("-") ?? "scene";
+  return (
+    text
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu)
+      ?.slice(0, 8)
+      .join("-") ?? "scene"
+  );
 }
 
 function download(file: Blob, name: string): void {

@@ -18,6 +18,7 @@ const {
   outermost,
   outline,
   picturesOf,
+  placeAs,
   remove,
   transform,
   ungroup,
@@ -25,8 +26,13 @@ const {
 } = await load("state/document.ts");
 const { about, rotation, scaling, translation } = await load("state/geometry.ts");
 
-const picture = (id, more = {}) => newPicture({ picture: `${id}.png`, width: 100, height: 50 }, { id, name: id, ...more });
-const scene = (...ids) => insert(newDoc({ width: 400, height: 300 }), ids.map((id) => picture(id)));
+const picture = (id, more = {}) =>
+  newPicture({ picture: `${id}.png`, width: 100, height: 50 }, { id, name: id, ...more });
+const scene = (...ids) =>
+  insert(
+    newDoc({ width: 400, height: 300 }),
+    ids.map((id) => picture(id)),
+  );
 const ids = ({ layers }) => layers.map((node) => (node.kind === "group" ? [node.id, ids(node)] : node.id));
 const rounded = (points) => points.map(({ x, y }) => [Math.round(x * 100) / 100 + 0, Math.round(y * 100) / 100 + 0]);
 
@@ -35,7 +41,10 @@ test("what does not change is the same object, and nothing changes in place", ()
   const after = update(before, ["b"], (node) => ({ ...node, opacity: 0.5 }));
   assert.equal(after.layers[0], before.layers[0]);
   assert.equal(before.layers[1].opacity, 1);
-  assert.equal(update(before, ["c"], () => assert.fail()), before);
+  assert.equal(
+    update(before, ["c"], () => assert.fail()),
+    before,
+  );
   assert.equal(remove(before, ["c"]), before);
 });
 
@@ -93,21 +102,45 @@ test("copies have ids of their own and lie above", () => {
 test("pictures to choose from take each other's place, at the same extent", () => {
   const before = picture("a", { x: 10, y: 10 });
   const offered = offer(before, { picture: "other.png", width: 200, height: 100 });
-  assert.deepEqual(offered.variants.map((variant) => variant.picture), ["a.png", "other.png"]);
+  assert.deepEqual(
+    offered.variants.map((variant) => variant.picture),
+    ["a.png", "other.png"],
+  );
   assert.equal(offer(offered, offered.variants[1]), offered);
   const chosen = choose(offered, offered.variants[1]);
   const doc = insert(newDoc(), [chosen]);
-  assert.deepEqual(rounded(outline(doc, "a")), [[10, 10], [110, 10], [110, 60], [10, 60]]);
+  assert.deepEqual(rounded(outline(doc, "a")), [
+    [10, 10],
+    [110, 10],
+    [110, 60],
+    [10, 60],
+  ]);
   assert.deepEqual([...picturesOf(doc)].sort(), ["a.png", "other.png"]);
   const back = choose(chosen, offered.variants[0]);
   assert.deepEqual([back.x, back.y, back.scale], [10, 10, 1]);
+});
+
+test("what is dragged gets its place, and what has come meanwhile stays", () => {
+  const start = scene("a", "b");
+  const moved = transform(start, ["a"], translation(7, 0));
+  const now = insert(
+    update(start, ["a"], (node) => ({ ...node, opacity: 0.5 })),
+    [picture("c")],
+  );
+  const both = placeAs(now, ["a"], moved);
+  assert.deepEqual(ids(both), ["a", "b", "c"]);
+  assert.deepEqual([find(both, "a").node.x, find(both, "a").node.opacity], [7, 0.5]);
 });
 
 test("CSS cannot show operators and linear light", () => {
   const plain = scene("a");
   assert.ok(isCss(plain));
   assert.ok(!isCss({ ...plain, space: "linear" }));
-  const grouped = group(update(plain, ["a"], (node) => ({ ...node, operator: "xor" })), ["a"], "g");
+  const grouped = group(
+    update(plain, ["a"], (node) => ({ ...node, operator: "xor" })),
+    ["a"],
+    "g",
+  );
   assert.ok(!isCss(grouped));
   assert.ok(isCss(update(grouped, ["a"], (node) => ({ ...node, visible: false }))));
   assert.ok(find(grouped, "a").parents.length === 1);

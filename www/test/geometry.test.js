@@ -19,7 +19,8 @@ const {
 
 const size = { width: 100, height: 60 };
 const near = (actual, expected) => {
-  for (const [index, value] of actual.entries()) assert.ok(Math.abs(value - expected[index]) < 1e-3, `${actual} is ${expected}`);
+  for (const [index, value] of actual.entries())
+    assert.ok(Math.abs(value - expected[index]) < 1e-3, `${actual} is ${expected}`);
 };
 
 test("a layer turns and scales about its centre, and is flipped before it is turned", () => {
@@ -38,13 +39,19 @@ test("a placement comes back from its matrix", () => {
       const back = toPlacement(toMatrix(placement, size), size);
       near([back.x, back.y, back.scale], [placement.x, placement.y, placement.scale]);
       assert.equal(back.flip, flip);
-      near([Math.cos((back.rotate * Math.PI) / 180), Math.sin((back.rotate * Math.PI) / 180)], [Math.cos((rotate * Math.PI) / 180), Math.sin((rotate * Math.PI) / 180)]);
+      near(
+        [Math.cos((back.rotate * Math.PI) / 180), Math.sin((back.rotate * Math.PI) / 180)],
+        [Math.cos((rotate * Math.PI) / 180), Math.sin((rotate * Math.PI) / 180)],
+      );
     }
   }
 });
 
 test("a mirrored layer is flipped and turned the other way", () => {
-  const matrix = multiply(about({ x: 0, y: 0 }, scaling(-1, 1)), toMatrix({ x: 0, y: 0, scale: 1, rotate: 30, flip: false }, size));
+  const matrix = multiply(
+    about({ x: 0, y: 0 }, scaling(-1, 1)),
+    toMatrix({ x: 0, y: 0, scale: 1, rotate: 30, flip: false }, size),
+  );
   const { rotate, flip } = toPlacement(matrix, size);
   assert.deepEqual([Math.round(rotate), flip], [-30, true]);
 });
@@ -73,8 +80,14 @@ test("edges and centres snap to each other, within reach", () => {
   const scene = { x: 0, y: 0, width: 512, height: 512 };
   const near = snapMove({ x: 3, y: 203, width: 100, height: 100 }, [scene], 5);
   assert.deepEqual(near.by, { x: -3, y: 3 });
-  assert.deepEqual(near.guides, [{ axis: "x", at: 0 }, { axis: "y", at: 256 }]);
-  assert.deepEqual(snapMove({ x: 20, y: 100, width: 100, height: 100 }, [scene], 5), { by: { x: 0, y: 0 }, guides: [] });
+  assert.deepEqual(near.guides, [
+    { axis: "x", at: 0 },
+    { axis: "y", at: 256 },
+  ]);
+  assert.deepEqual(snapMove({ x: 20, y: 100, width: 100, height: 100 }, [scene], 5), {
+    by: { x: 0, y: 0 },
+    guides: [],
+  });
 });
 
 test("a corner that is scaled snaps to a line that it can reach", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.js";
 
-const { begin, change, redo, settle, states, undo } = await load("state/history.ts");
+const { begin, change, redo, settle, undo } = await load("state/history.ts");
 
 test("changes are undone and done again, each once", () => {
   const history = ["b", "c"].reduce((history, state) => change(history, state), begin("a"));
@@ -10,7 +10,6 @@ test("changes are undone and done again, each once", () => {
   assert.equal(undo(undo(undo(history))).present, "a");
   assert.equal(redo(undo(history)).present, "c");
   assert.equal(redo(history).present, "c");
-  assert.deepEqual(states(undo(history)), ["a", "b", "c"]);
 });
 
 test("a drag is one step, and the next drag another", () => {

@@ -13,10 +13,15 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "ut
 
 /** What axe finds that is serious or worse. */
 async function findings(page) {
-  const violations = await page.evaluate(async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations);
+  const violations = await page.evaluate(
+    async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations,
+  );
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`).join("; ")}`);
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`).join("; ")}`,
+    );
 }
 
 const looks = {
@@ -40,9 +45,15 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
     await page.click("#generate");
     await page.waitForSelector("#layers li");
     const folder = scratch(t);
-    await addFiles(page, [writePng(folder, "ground.png", 120, 90, slopes(120, 90)), writePng(folder, "disc.png", 60, 60, disc(60, 60, [40, 120, 230]))]);
+    await addFiles(page, [
+      writePng(folder, "ground.png", 120, 90, slopes(120, 90)),
+      writePng(folder, "disc.png", 60, 60, disc(60, 60, [40, 120, 230])),
+    ]);
     await drawn(page, 3);
-    const wide = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+    const wide = await page.evaluate(() => [
+      document.documentElement.scrollWidth,
+      document.documentElement.clientWidth,
+    ]);
     assert.equal(wide[0], wide[1], "nothing is wider than the page");
     if (name === "phone") await page.click("[aria-label='Layers and properties']");
     await page.$eval("#layers li:last-child .name", (button) => button.click());

@@ -120,7 +120,9 @@ test("several pictures that belong together", async (t) => {
   const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", packTinyModel(scratch(t)));
   await ready(page);
   await choose(page, "mode", "joint");
-  const fieldsShown = await page.$$eval("[data-modes]:not([hidden])", (labels) => labels.map(({ control }) => control.name));
+  const fieldsShown = await page.$$eval("[data-modes]:not([hidden])", (labels) =>
+    labels.map(({ control }) => control.name),
+  );
   assert.deepEqual(fieldsShown, ["foregroundPrompt", "backgroundPrompt", "blendedPrompt"]);
   await choose(page, "foregroundPrompt", "an apple");
   await choose(page, "backgroundPrompt", "floor in room");

@@ -41,18 +41,40 @@ const cup = { image: "cup.png", x: 70, y: 40 };
 
 const scenes = {
   ...Object.fromEntries(blends.map((blend) => [blend, [ground, { ...apple, blend }]])),
-  "opacity, without a ground": [{ ...apple, opacity: 0.35 }, { ...cup, opacity: 0.8 }],
+  "opacity, without a ground": [
+    { ...apple, opacity: 0.35 },
+    { ...cup, opacity: 0.8 },
+  ],
   "blends without a ground": [apple, { ...cup, blend: "multiply" }, { ...apple, x: 90, blend: "screen", opacity: 0.6 }],
   "a turn about the centre": [ground, { ...apple, rotate: 30 }, { ...cup, rotate: -107.5, blend: "multiply" }],
   "a quarter turn": [ground, { ...cup, rotate: 90 }],
   flipped: [ground, { ...apple, flip: true }, { ...cup, flip: true, rotate: 40 }],
   scaled: [ground, { ...apple, scale: 1.6 }, { ...cup, scale: 0.6, blend: "overlay" }],
-  "over the edge": [{ ...apple, x: -50, y: -40 }, { ...cup, x: 150, y: 120, rotate: 15 }],
+  "over the edge": [
+    { ...apple, x: -50, y: -40 },
+    { ...cup, x: 150, y: 120, rotate: 15 },
+  ],
   "a group": [ground, { layers: [apple, { ...cup, blend: "multiply" }], opacity: 0.6, blend: "hard-light" }],
-  "a group that is turned, flipped and scaled": [ground, { layers: [apple, { ...cup, rotate: 20 }], rotate: 25, scale: 0.8, flip: true, x: 12, y: -6 }],
-  "groups in groups": [ground, { layers: [{ layers: [{ ...apple, blend: "screen" }, cup], opacity: 0.5, x: 20 }, { ...cup, x: 20 }], rotate: -15 }],
+  "a group that is turned, flipped and scaled": [
+    ground,
+    { layers: [apple, { ...cup, rotate: 20 }], rotate: 25, scale: 0.8, flip: true, x: 12, y: -6 },
+  ],
+  "groups in groups": [
+    ground,
+    {
+      layers: [
+        { layers: [{ ...apple, blend: "screen" }, cup], opacity: 0.5, x: 20 },
+        { ...cup, x: 20 },
+      ],
+      rotate: -15,
+    },
+  ],
   hidden: [ground, { ...apple, visible: false }, { layers: [cup], visible: false }, { ...cup, x: 20 }],
-  "operators, which CSS does not have": [apple, { ...cup, operator: "source-in" }, { ...ground, operator: "destination-over", opacity: 0.7 }],
+  "operators, which CSS does not have": [
+    apple,
+    { ...cup, operator: "source-in" },
+    { ...ground, operator: "destination-over", opacity: 0.7 },
+  ],
 };
 
 test("the canvas shows what flatten makes, within 2 of 255", async (t) => {
@@ -75,7 +97,10 @@ test("the canvas shows what flatten makes, within 2 of 255", async (t) => {
     worst.push([largest(shown, expected), name]);
   }
   for (const [difference, name] of worst) t.diagnostic(`${name}: ${difference}`);
-  assert.deepEqual(worst.filter(([difference]) => difference > 2), []);
+  assert.deepEqual(
+    worst.filter(([difference]) => difference > 2),
+    [],
+  );
 });
 
 const count = (layers) => layers.reduce((sum, layer) => sum + (layer.layers ? count(layer.layers) : 1), 0);
@@ -104,7 +129,12 @@ async function flattened(peer, file, images) {
   const files = images.map((image) => [basename(image), readFileSync(image, "base64")]);
   const pixels = await peer.evaluate(
     async (json, files, background) => {
-      const images = new Map(files.map(([name, base64]) => [name, new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type: "image/png" })]));
+      const images = new Map(
+        files.map(([name, base64]) => [
+          name,
+          new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type: "image/png" }),
+        ]),
+      );
       const scene = glassine.Scene.fromJSON(json, images);
       // Over the paper, and not mixed with it.
       const { imageData } = await scene.flatten();

@@ -35,7 +35,9 @@ const stored = ".kept[data-state=kept]";
 /** Opens the page with pictures of these names and sizes as layers, the last on top and all selected. */
 async function openWith(t, pictures) {
   const folder = scratch(t);
-  const files = Object.entries(pictures).map(([name, [width, height, colourAt]]) => writePng(folder, `${name}.png`, width, height, colourAt));
+  const files = Object.entries(pictures).map(([name, [width, height, colourAt]]) =>
+    writePng(folder, `${name}.png`, width, height, colourAt),
+  );
   const page = await openDemo(t, "?device=cpu");
   await page.setViewport({ width: 1440, height: 900 });
   await addFiles(page, files);
@@ -43,11 +45,14 @@ async function openWith(t, pictures) {
   return page;
 }
 
-const solid = (...colour) => () => [...colour, 255];
+const solid =
+  (...colour) =>
+  () => [...colour, 255];
 const ground = [400, 300, slopes(400, 300)];
 const tile = [80, 60, solid(220, 60, 40)];
 
-const selectedNames = (page) => page.$$eval("#layers [aria-pressed=true].name strong", (names) => names.map(({ textContent }) => textContent));
+const selectedNames = (page) =>
+  page.$$eval("#layers [aria-pressed=true].name strong", (names) => names.map(({ textContent }) => textContent));
 
 /** Drags the handle of this name by so many of the screen's pixels. */
 async function dragHandle(page, name, [x, y]) {
@@ -74,7 +79,11 @@ test("as a person works: type, generate, choose, drag, undo, blend, save, and it
   const shown = () => page.$eval(".scene > .layer:last-child canvas", ({ dataset }) => dataset.drawn);
   const first = await shown();
   await page.$$eval("#variants input", ([, second]) => second.click());
-  await page.waitForFunction((first) => document.querySelector(".scene > .layer:last-child canvas").dataset.drawn !== first, {}, first);
+  await page.waitForFunction(
+    (first) => document.querySelector(".scene > .layer:last-child canvas").dataset.drawn !== first,
+    {},
+    first,
+  );
   const second = await shown();
 
   // It is taken hold of where it is; mini's pictures have their thing in the middle.
@@ -95,11 +104,24 @@ test("as a person works: type, generate, choose, drag, undo, blend, save, and it
   await page.click("#export summary");
   const png = PNG.sync.read(readFileSync(await download("#scene-png", "untitled.png")));
   assert.deepEqual([png.width, png.height], [64, 64]);
-  assert.equal(readFileSync(await download("#scene-ora", "untitled.ora")).subarray(0, 2).toString(), "PK");
-  assert.equal(readFileSync(await download("#scene-psd", "untitled.psd")).subarray(0, 4).toString(), "8BPS");
+  assert.equal(
+    readFileSync(await download("#scene-ora", "untitled.ora"))
+      .subarray(0, 2)
+      .toString(),
+    "PK",
+  );
+  assert.equal(
+    readFileSync(await download("#scene-psd", "untitled.psd"))
+      .subarray(0, 4)
+      .toString(),
+    "8BPS",
+  );
   const saved = JSON.parse(readFileSync(await download("#scene-json", "untitled.json"), "utf8"));
   const { name, blend, opacity, image, recipe } = saved.layers[1];
-  assert.deepEqual([name, blend, opacity, image, recipe.prompt], ["a blue cup", "multiply", 0.5, "a-blue-cup.png", "a blue cup"]);
+  assert.deepEqual(
+    [name, blend, opacity, image, recipe.prompt],
+    ["a blue cup", "multiply", 0.5, "a-blue-cup.png", "a blue cup"],
+  );
   await page.waitForSelector(stored);
 
   // The tab dies, and so does the server.
@@ -190,7 +212,10 @@ test("several layers are selected together, moved, grouped, and let out again", 
   await holding(page, "Control", () => page.click("#layers li:nth-child(2) .name"));
   assert.deepEqual(await selectedNames(page), ["two", "one"]);
   await holding(page, "Control", () => page.keyboard.press("g"));
-  assert.deepEqual(await page.$$eval("#layers > li > .row strong", (names) => names.map(({ textContent }) => textContent)), ["Group", "ground"]);
+  assert.deepEqual(
+    await page.$$eval("#layers > li > .row strong", (names) => names.map(({ textContent }) => textContent)),
+    ["Group", "ground"],
+  );
   await dragInScene(page, [200, 150], [200, 130]);
   await holding(page, "Control", () => page.keyboard.press("z"));
   await holding(page, "Control", () => holding(page, "Shift", () => page.keyboard.press("G")));
@@ -253,7 +278,11 @@ test("ten layers of 1024 pixels cost the page little while one is dragged", asyn
   const each = ((await cost()) - before) / 60;
   t.diagnostic(`${each.toFixed(2)} ms of script, style and layout for each movement`);
   assert.ok(each < 12, "they leave room in a frame");
-  assert.equal(await page.$$eval(".scene canvas", (canvases) => canvases.filter(({ dataset }) => dataset.drawn).length), 10, "none was drawn anew");
+  assert.equal(
+    await page.$$eval(".scene canvas", (canvases) => canvases.filter(({ dataset }) => dataset.drawn).length),
+    10,
+    "none was drawn anew",
+  );
 });
 
 test("something is made in a box of the canvas, in its aspect", async (t) => {
@@ -360,16 +389,20 @@ test("files are dropped where they are to stand, and pictures pasted", async (t)
   const client = await page.createCDPSession();
   const data = { items: [], files: [path], dragOperationsMask: 1 };
   const at = { x: box.x + 100 * box.zoom, y: box.y + 80 * box.zoom };
-  for (const type of ["dragEnter", "dragOver", "drop"]) await client.send("Input.dispatchDragEvent", { type, ...at, data });
+  for (const type of ["dragEnter", "dragOver", "drop"])
+    await client.send("Input.dispatchDragEvent", { type, ...at, data });
   await drawn(page, 2);
   assert.deepEqual((({ x, y }) => [Math.round(x), Math.round(y)])(await placement(page)), [60, 50]);
 
-  await page.evaluate((base64) => {
-    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-    const clipboardData = new DataTransfer();
-    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
-    document.querySelector("#stage").dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
-  }, readFileSync(path, "base64"));
+  await page.evaluate(
+    (base64) => {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const clipboardData = new DataTransfer();
+      clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+      document.querySelector("#stage").dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+    },
+    readFileSync(path, "base64"),
+  );
   await drawn(page, 3);
   assert.deepEqual(await layerNames(page), ["pasted", "dropped", "ground"]);
 });
@@ -411,7 +444,13 @@ test("a scene is saved with its pictures, and opened from them", async (t) => {
 
 test("the scene is copied to the clipboard as a PNG", async (t) => {
   const page = await openWith(t, { ground, tile });
-  await page.browserContext().overridePermissions(new URL(page.url()).origin, ["clipboard-read", "clipboard-write", "clipboard-sanitized-write"]);
+  await page
+    .browserContext()
+    .overridePermissions(new URL(page.url()).origin, [
+      "clipboard-read",
+      "clipboard-write",
+      "clipboard-sanitized-write",
+    ]);
   await page.bringToFront();
   await page.click("#export summary");
   await page.click("#scene-copy");
@@ -445,7 +484,8 @@ test("by touch: a finger moves a layer, two zoom, and nothing is wider than a ph
   await page.setViewport({ width: 390, height: 844, hasTouch: true, isMobile: true });
   await drawn(page, 2);
   const client = await page.createCDPSession();
-  const touch = (type, ...points) => client.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  const touch = (type, ...points) =>
+    client.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
   const before = await sceneBox(page);
   const [x, y] = [before.x + before.width / 2, before.y + before.height / 2];
   await touch("touchStart", [x, y]);
@@ -453,7 +493,10 @@ test("by touch: a finger moves a layer, two zoom, and nothing is wider than a ph
   await touch("touchEnd");
   await page.click("[aria-label='Layers and properties']");
   const moved = await placement(page);
-  assert.ok(Math.abs(moved.x - 160 - 40 / before.zoom) < 8 && Math.abs(moved.y - 120 - 20 / before.zoom) < 8, JSON.stringify(moved));
+  assert.ok(
+    Math.abs(moved.x - 160 - 40 / before.zoom) < 8 && Math.abs(moved.y - 120 - 20 / before.zoom) < 8,
+    JSON.stringify(moved),
+  );
   await page.click("[aria-label='Layers and properties']");
 
   await touch("touchStart", [x - 40, y], [x + 40, y]);
@@ -498,10 +541,15 @@ test("the wheel looks around, and with Ctrl zooms about the pointer", async (t) 
   const before = await sceneBox(page);
   await page.mouse.move(before.x + 100, before.y + 100);
   await holding(page, "Control", () => page.mouse.wheel({ deltaY: -60 }));
-  await page.waitForFunction((zoom) => document.querySelector(".world").getBoundingClientRect().width > zoom * 400 * 1.05, {}, before.zoom);
+  await page.waitForFunction(
+    (zoom) => document.querySelector(".world").getBoundingClientRect().width > zoom * 400 * 1.05,
+    {},
+    before.zoom,
+  );
   const zoomed = await sceneBox(page);
   const under = ({ x, y, zoom }) => [(before.x + 100 - x) / zoom, (before.y + 100 - y) / zoom];
-  for (const [index, value] of under(zoomed).entries()) assert.ok(Math.abs(value - under(before)[index]) < 1, `${under(zoomed)}`);
+  for (const [index, value] of under(zoomed).entries())
+    assert.ok(Math.abs(value - under(before)[index]) < 1, `${under(zoomed)}`);
   await page.mouse.wheel({ deltaX: 10, deltaY: 30 });
   await page.waitForFunction((x) => document.querySelector(".world").getBoundingClientRect().x !== x, {}, zoomed.x);
   const { x, y } = await sceneBox(page);

@@ -41,12 +41,18 @@ export async function clickInScene(page, [left, top], options) {
 }
 
 /** The names of the layers in the list, the topmost first, those of groups after the group. */
-export const layerNames = (page) => page.$$eval("#layers .name strong", (names) => names.map(({ textContent }) => textContent));
+export const layerNames = (page) =>
+  page.$$eval("#layers .name strong", (names) => names.map(({ textContent }) => textContent));
 
 /** The values of the fields that place what is selected. */
 export const placement = (page) =>
   page.evaluate(() =>
-    Object.fromEntries(["x", "y", "scale", "rotate"].map((name) => [name, document.querySelector(`.inspector [name=${name}]`).valueAsNumber])),
+    Object.fromEntries(
+      ["x", "y", "scale", "rotate"].map((name) => [
+        name,
+        document.querySelector(`.inspector [name=${name}]`).valueAsNumber,
+      ]),
+    ),
   );
 
 /** Sets a control of the page as a visitor does. */

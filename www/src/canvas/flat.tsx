@@ -20,7 +20,9 @@ export function Flat() {
     }, fail);
     return () => controller.abort();
   });
-  return <canvas id="picture" ref={canvas} class={`flat ${crisp.value ? "crisp" : ""}`} role="img" aria-label="The scene" />;
+  return (
+    <canvas id="picture" ref={canvas} class={`flat ${crisp.value ? "crisp" : ""}`} role="img" aria-label="The scene" />
+  );
 }
 
 /** All channels, or the colour alone, or alpha as grey. */

@@ -20,7 +20,7 @@ import {
   snapScale,
   translation,
 } from "../state/geometry.ts";
-import { boundsOfLayers, type Doc, find, newId, outline, transform } from "../state/document.ts";
+import { boundsOfLayers, type Doc, find, newId, outline, placeAs, transform } from "../state/document.ts";
 import {
   box,
   camera,
@@ -120,7 +120,8 @@ function begin(target: Element, at: Point, event: PointerEvent): Drag | undefine
   const inside = isOnSelection(at);
   if (!inside && hit === undefined) return drawMarquee(at, event.shiftKey);
   // What is selected can be dragged from wherever it is, also from under others.
-  if (!inside && hit !== undefined && !selection.value.includes(hit)) select(event.shiftKey ? [...selection.value, hit] : [hit]);
+  if (!inside && hit !== undefined && !selection.value.includes(hit))
+    select(event.shiftKey ? [...selection.value, hit] : [hit]);
   return movable.value.length > 0 ? moveLayers(at) : panning;
 }
 
@@ -140,7 +141,8 @@ function click(target: Element, at: Point, { shiftKey, timeStamp }: PointerEvent
   lastClick = timeStamp;
   const hit = topmostAt(at, isDouble);
   if (!shiftKey) return select(hit === undefined ? [] : [hit]);
-  if (hit !== undefined) select(selection.value.includes(hit) ? selection.value.filter((id) => id !== hit) : [...selection.value, hit]);
+  if (hit !== undefined)
+    select(selection.value.includes(hit) ? selection.value.filter((id) => id !== hit) : [...selection.value, hit]);
 }
 
 /** Whatever changes the layers that can be moved, from where they are at its start. */
@@ -152,7 +154,8 @@ function changing(toMatrix: (at: Point, keys: Keys) => { matrix: Matrix; guides?
       batch(() => {
         dragged.value = ids;
         guides.value = lines;
-        edit(transform(start, ids, matrix), key);
+        // A picture may have been made meanwhile: only the places are changed.
+        edit((now) => placeAs(now, ids, transform(start, ids, matrix)), key);
       });
     },
     end() {
@@ -167,7 +170,9 @@ function changing(toMatrix: (at: Point, keys: Keys) => { matrix: Matrix; guides?
 
 /** What there is to snap to: the scene, and the layers that stay. */
 function neighbours(now: Doc, ids: readonly string[]): Rect[] {
-  const others = now.layers.filter(({ id, visible }) => visible && !ids.includes(id) && !ids.some((each) => find(now, each)?.parents[0]?.id === id));
+  const others = now.layers.filter(
+    ({ id, visible }) => visible && !ids.includes(id) && !ids.some((each) => find(now, each)?.parents[0]?.id === id),
+  );
   const boxes = others.flatMap(({ id }) => boundsOfLayers(now, [id]) ?? []);
   return [{ x: 0, y: 0, width: now.width, height: now.height }, ...boxes];
 }
@@ -194,7 +199,12 @@ export function frame(now: Doc, ids: readonly string[]): Point[] {
   const around = boundsOfLayers(now, ids);
   if (!around) return [];
   const { x, y, width, height } = around;
-  return [{ x, y }, { x: x + width, y }, { x: x + width, y: y + height }, { x, y: y + height }];
+  return [
+    { x, y },
+    { x: x + width, y },
+    { x: x + width, y: y + height },
+    { x, y: y + height },
+  ];
 }
 
 function scale(corner: number): Drag | undefined {
@@ -211,7 +221,10 @@ function scale(corner: number): Drag | undefined {
     const length = distance(moved, origin);
     // How far the pointer is along the diagonal.
     const free = Math.max(0.01, ((at.x - origin.x) * along.x + (at.y - origin.y) * along.y) / (length * length));
-    const snapped = isUpright && !ctrlKey ? snapScale(moved, origin, free, others, reach / camera.value.zoom) : { factor: free, guides: [] };
+    const snapped =
+      isUpright && !ctrlKey
+        ? snapScale(moved, origin, free, others, reach / camera.value.zoom)
+        : { factor: free, guides: [] };
     return { matrix: about(origin, scaling(snapped.factor)), guides: snapped.guides };
   });
 }

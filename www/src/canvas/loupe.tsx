@@ -19,7 +19,10 @@ effect(() => {
   const now = doc.value;
   if (tool.value !== "loupe" || flat.peek()?.of === now) return;
   const controller = new AbortController();
-  flatten(now, { signal: controller.signal }).then(({ imageData }) => (flat.value = { of: now, image: imageData }), fail);
+  flatten(now, { signal: controller.signal }).then(
+    ({ imageData }) => (flat.value = { of: now, image: imageData }),
+    fail,
+  );
   return () => controller.abort();
 });
 

@@ -11,7 +11,9 @@ export function Overlay() {
       <Outline />
       {box.value && <Box rect={box.value} name="target" />}
       {marquee.value && <Box rect={marquee.value} name="marquee" />}
-      {guides.value.map(({ axis, at }) => <GuideLine key={axis} axis={axis} at={at} />)}
+      {guides.value.map(({ axis, at }) => (
+        <GuideLine key={axis} axis={axis} at={at} />
+      ))}
       <Selection />
     </svg>
   );
@@ -25,7 +27,15 @@ function onScreen({ x, y }: Point): Point {
 /** The scene's edge, just outside of it. */
 function Outline() {
   const { x, y, zoom } = camera.value;
-  return <rect class="edge" x={x - 0.5} y={y - 0.5} width={doc.value.width * zoom + 1} height={doc.value.height * zoom + 1} />;
+  return (
+    <rect
+      class="edge"
+      x={x - 0.5}
+      y={y - 0.5}
+      width={doc.value.width * zoom + 1}
+      height={doc.value.height * zoom + 1}
+    />
+  );
 }
 
 function Box({ rect, name }: { rect: Rect; name: string }) {
@@ -37,7 +47,11 @@ function Box({ rect, name }: { rect: Rect; name: string }) {
 function GuideLine({ axis, at }: { axis: "x" | "y"; at: number }) {
   const { x, y } = onScreen({ x: at, y: at });
   const { width, height } = viewport.value;
-  return axis === "x" ? <line class="guide" x1={x} x2={x} y1={0} y2={height} /> : <line class="guide" x1={0} x2={width} y1={y} y2={y} />;
+  return axis === "x" ? (
+    <line class="guide" x1={x} x2={x} y1={0} y2={height} />
+  ) : (
+    <line class="guide" x1={0} x2={width} y1={y} y2={y} />
+  );
 }
 
 const list = (points: readonly Point[]): string => points.map(({ x, y }) => `${x},${y}`).join(" ");
@@ -52,10 +66,12 @@ function Selection() {
   if (!topLeft || !topRight || !bottomRight) return null;
   return (
     <g class={dragged.value.length > 0 ? "selection dragging" : "selection"}>
-      {ids.length > 1 && ids.map((id) => <polygon key={id} class="member" points={list(frame(now, [id]).map(onScreen))} />)}
+      {ids.length > 1 &&
+        ids.map((id) => <polygon key={id} class="member" points={list(frame(now, [id]).map(onScreen))} />)}
       <polygon class="frame" points={list(corners)} />
       {free.length > 0 && <Turner corners={corners} />}
-      {free.length > 0 && corners.map((corner, index) => <Handle key={index} at={corner} name={String(index)} corners={corners} />)}
+      {free.length > 0 &&
+        corners.map((corner, index) => <Handle key={index} at={corner} name={String(index)} corners={corners} />)}
     </g>
   );
 }

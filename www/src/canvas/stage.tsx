@@ -4,16 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { jobs } from "../making/queue.ts";
 import { isCss, type Node } from "../state/document.ts";
 import { draw } from "../state/pictures.ts";
-import {
-  camera,
-  channels,
-  crisp,
-  doc,
-  dragged,
-  paper,
-  tool,
-  viewport,
-} from "../state/studio.ts";
+import { camera, channels, crisp, doc, dragged, paper, tool, viewport } from "../state/studio.ts";
 import { openMenuOnCanvas } from "../panels/context-menu.tsx";
 import { fail } from "../panels/notices.tsx";
 import { Flat } from "./flat.tsx";
@@ -27,7 +18,9 @@ export function Stage() {
   useEffect(() => {
     const { current } = element;
     if (!current) return;
-    const observer = new ResizeObserver(() => (viewport.value = { width: current.clientWidth, height: current.clientHeight }));
+    const observer = new ResizeObserver(
+      () => (viewport.value = { width: current.clientWidth, height: current.clientHeight }),
+    );
     observer.observe(current);
     const unfollow = follow(current);
     return () => {
@@ -46,7 +39,9 @@ export function Stage() {
       aria-describedby="stage-keys"
       onContextMenu={openMenuOnCanvas}
     >
-      <span id="stage-keys" class="unseen">Arrow keys move what is selected. Layers can be chosen in the list. Press ? for all shortcuts.</span>
+      <span id="stage-keys" class="unseen">
+        Arrow keys move what is selected. Layers can be chosen in the list. Press ? for all shortcuts.
+      </span>
       <World />
       <Previews />
       <Overlay />
@@ -71,7 +66,9 @@ function World() {
         style={{ backgroundColor: paper.value === "checker" ? "" : paper.value, "--check-size": `${20 / zoom}px` }}
       />
       <div class={`scene ${crisp.value ? "crisp" : ""}`} hidden={flat} style={{ backgroundColor: background }}>
-        {layers.map((node) => <Layer key={node.id} node={node} />)}
+        {layers.map((node) => (
+          <Layer key={node.id} node={node} />
+        ))}
       </div>
       {flat && <Flat />}
     </div>
@@ -95,7 +92,11 @@ function Layer({ node }: { node: Node }) {
         willChange: dragged.value.includes(id) ? "transform" : "",
       }}
     >
-      {node.kind === "group" ? node.layers.map((inner) => <Layer key={inner.id} node={inner} />) : <Pixels picture={node.picture} />}
+      {node.kind === "group" ? (
+        node.layers.map((inner) => <Layer key={inner.id} node={inner} />)
+      ) : (
+        <Pixels picture={node.picture} />
+      )}
     </div>
   );
 }
@@ -124,7 +125,11 @@ function Previews() {
           <div
             key={id}
             class="preview"
-            style={{ width: `${width * zoom}px`, height: `${height * zoom}px`, transform: `translate(${left + x * zoom}px, ${top + y * zoom}px)` }}
+            style={{
+              width: `${width * zoom}px`,
+              height: `${height * zoom}px`,
+              transform: `translate(${left + x * zoom}px, ${top + y * zoom}px)`,
+            }}
           >
             {preview && <Preview image={preview} />}
             <div class="sweep" style={{ transform: `scaleX(${status.share})` }} />

@@ -8,7 +8,11 @@ import { Icon } from "../panels/icons.tsx";
 export function Welcome() {
   if (!isEmpty.value || jobs.value.length > 0) return null;
   const { x, y, zoom } = camera.value;
-  const style = { width: `${doc.value.width * zoom}px`, height: `${doc.value.height * zoom}px`, transform: `translate(${x}px, ${y}px)` };
+  const style = {
+    width: `${doc.value.width * zoom}px`,
+    height: `${doc.value.height * zoom}px`,
+    transform: `translate(${x}px, ${y}px)`,
+  };
   return (
     <div class="welcome" style={style}>
       <div>

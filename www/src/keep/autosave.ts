@@ -122,7 +122,11 @@ export async function save(): Promise<void> {
     if (sceneId.value === now.id && doc.value === now.doc) kept.value = "kept";
   } catch (error) {
     if (wasKept) {
-      note({ kind: "error", title: "The scene could not be stored", text: `${String(error)} Free some space under Scenes, or save the scene as a file.` });
+      note({
+        kind: "error",
+        title: "The scene could not be stored",
+        text: `${String(error)} Free some space under Scenes, or save the scene as a file.`,
+      });
     }
     kept.value = "not kept";
   }
@@ -139,7 +143,10 @@ async function makeThumbnail(next: Doc): Promise<Blob> {
   const flat = await flatten(next);
   const { scale } = fit(next, { x: 0, y: 0, width: thumbnailSide, height: thumbnailSide });
   const factor = Math.min(1, scale);
-  const [width, height] = [next.width, next.height].map((side) => Math.max(1, Math.round(side * factor))) as [number, number];
+  const [width, height] = [next.width, next.height].map((side) => Math.max(1, Math.round(side * factor))) as [
+    number,
+    number,
+  ];
   const canvas = new OffscreenCanvas(width, height);
   const bitmap = await createImageBitmap(flat.imageData);
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0, width, height);
@@ -160,4 +167,3 @@ export function startKeeping(): void {
   document.addEventListener("visibilitychange", () => void save());
   addEventListener("pagehide", () => void save());
 }
-

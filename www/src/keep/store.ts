@@ -85,5 +85,7 @@ export async function dropUnused(): Promise<void> {
 export async function sizes(): Promise<Map<string, number>> {
   const [scenes, pictures] = await Promise.all([listScenes(), (await database()).getAll("pictures")]);
   const bytes = new Map(pictures.map(({ id, blob }) => [id, blob.size]));
-  return new Map(scenes.map(({ id, doc }) => [id, [...picturesOf(doc)].reduce((sum, key) => sum + (bytes.get(key) ?? 0), 0)]));
+  return new Map(
+    scenes.map(({ id, doc }) => [id, [...picturesOf(doc)].reduce((sum, key) => sum + (bytes.get(key) ?? 0), 0)]),
+  );
 }

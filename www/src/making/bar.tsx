@@ -89,16 +89,36 @@ export function Bar() {
         </div>
         <div class="bar-row">
           <ModeSelect />
-          <button type="button" class="tool" aria-label="Draw a box to make it in" title="Draw a box to make it in (B)" aria-pressed={tool.value === "box"} onClick={() => (tool.value = tool.value === "box" ? "move" : "box")}>
+          <button
+            type="button"
+            class="tool"
+            aria-label="Draw a box to make it in"
+            title="Draw a box to make it in (B)"
+            aria-pressed={tool.value === "box"}
+            onClick={() => (tool.value = tool.value === "box" ? "move" : "box")}
+          >
             <Icon name="box" />
           </button>
-          <button type="button" class="tool" id="more" aria-label="Settings" title="Settings" aria-expanded={open.value} aria-controls="settings" onClick={() => (open.value = !open.value)}>
+          <button
+            type="button"
+            class="tool"
+            id="more"
+            aria-label="Settings"
+            title="Settings"
+            aria-expanded={open.value}
+            aria-controls="settings"
+            onClick={() => (open.value = !open.value)}
+          >
             <Icon name="sliders" />
           </button>
           <label class="count" hidden={isJoint()} title="How many to choose from">
             <span class="unseen">Variations</span>
             <select name="count">
-              {[1, 2, 3, 4, 6, 8].map((count) => <option key={count} value={count}>{count === 1 ? "1 picture" : `${count} to choose from`}</option>)}
+              {[1, 2, 3, 4, 6, 8].map((count) => (
+                <option key={count} value={count}>
+                  {count === 1 ? "1 picture" : `${count} to choose from`}
+                </option>
+              ))}
             </select>
           </label>
           <i class="gap" />
@@ -106,7 +126,10 @@ export function Bar() {
         </div>
         {lacking && (
           <p id="lacking" class="lacking">
-            {lacking} <button type="button" class="link" onClick={showModels}>Open Models</button>
+            {lacking}{" "}
+            <button type="button" class="link" onClick={showModels}>
+              Open Models
+            </button>
           </p>
         )}
         <More />
@@ -124,7 +147,11 @@ function Submit({ lacks }: { lacks: boolean }) {
   const busy = jobs.value.some(({ state }) => state === "running");
   return (
     <>
-      {failed.value && <button type="button" id="retry" onClick={() => void loadModel().catch(() => {})}>Load the model again</button>}
+      {failed.value && (
+        <button type="button" id="retry" onClick={() => void loadModel().catch(() => {})}>
+          Load the model again
+        </button>
+      )}
       <button
         type="button"
         id="cancel"
@@ -165,7 +192,13 @@ function Target() {
         <span class="chip">
           <img class="checker" src={urlOf(node.picture)} alt="" />
           Changing {node.name}
-          <button type="button" class="ghost" aria-label="Make something new instead" title="Make something new instead" onClick={() => (changing.value = undefined)}>
+          <button
+            type="button"
+            class="ghost"
+            aria-label="Make something new instead"
+            title="Make something new instead"
+            onClick={() => (changing.value = undefined)}
+          >
             <Icon name="close" />
           </button>
         </span>
@@ -180,7 +213,13 @@ function Target() {
       {!node && target && (
         <span class="chip">
           In a box of {Math.round(target.width)} × {Math.round(target.height)}
-          <button type="button" class="ghost" aria-label="Without the box" title="Without the box" onClick={() => (box.value = undefined)}>
+          <button
+            type="button"
+            class="ghost"
+            aria-label="Without the box"
+            title="Without the box"
+            onClick={() => (box.value = undefined)}
+          >
             <Icon name="close" />
           </button>
         </span>
@@ -198,10 +237,22 @@ function ModeSelect() {
     <label class="mode">
       <span class="unseen">What to make</span>
       <select name="mode" aria-describedby="lacking" disabled={changing.value !== undefined}>
-        {known.filter((mode) => offered.includes(mode)).map((mode) => <option key={mode} value={mode}>{modeNames[mode]}</option>)}
+        {known
+          .filter((mode) => offered.includes(mode))
+          .map((mode) => (
+            <option key={mode} value={mode}>
+              {modeNames[mode]}
+            </option>
+          ))}
         {model && (
           <optgroup label="With a model that has more">
-            {known.filter((mode) => !offered.includes(mode)).map((mode) => <option key={mode} value={mode}>{modeNames[mode]}</option>)}
+            {known
+              .filter((mode) => !offered.includes(mode))
+              .map((mode) => (
+                <option key={mode} value={mode}>
+                  {modeNames[mode]}
+                </option>
+              ))}
           </optgroup>
         )}
       </select>
@@ -235,26 +286,61 @@ function More() {
       <div class="field">
         <label for="seed">Seed</label>
         <span class="with-button">
-          <input type="number" id="seed" name="seed" min="0" max="4294967295" step="1" required inputMode="numeric" defaultValue={parameters.get("seed") ?? "7"} />
-          <button type="button" class="tool" id="dice" aria-label="Choose a seed at random" title="Choose a seed at random" onClick={({ currentTarget }) => currentTarget.form && fill(currentTarget.form, { seed: randomSeed() })}>
+          <input
+            type="number"
+            id="seed"
+            name="seed"
+            min="0"
+            max="4294967295"
+            step="1"
+            required
+            inputMode="numeric"
+            defaultValue={parameters.get("seed") ?? "7"}
+          />
+          <button
+            type="button"
+            class="tool"
+            id="dice"
+            aria-label="Choose a seed at random"
+            title="Choose a seed at random"
+            onClick={({ currentTarget }) => currentTarget.form && fill(currentTarget.form, { seed: randomSeed() })}
+          >
             <Icon name="dice" />
           </button>
         </span>
-        <label class="check"><input type="checkbox" name="newSeed" defaultChecked /> Another one for each</label>
+        <label class="check">
+          <input type="checkbox" name="newSeed" defaultChecked /> Another one for each
+        </label>
       </div>
       <label class="field">
         <span>Size</span>
         <select name="size" title={sizeFollows.value ? "It follows from where the picture is to stand" : ""}>
-          {model && sizes(model).map(({ width, height }) => <option key={`${width}x${height}`} value={`${width}x${height}`}>{width} × {height}</option>)}
+          {model &&
+            sizes(model).map(({ width, height }) => (
+              <option key={`${width}x${height}`} value={`${width}x${height}`}>
+                {width} × {height}
+              </option>
+            ))}
         </select>
         {sizeFollows.value && <small>It follows from where the picture is to stand.</small>}
       </label>
       <label class="field range" for="steps">
-        <span>Steps <output name="stepsShown">{settings.value?.steps}</output></span>
-        <input type="range" name="steps" id="steps" min="1" max={Math.max(50, model?.defaults.steps ?? 0)} defaultValue={parameters.get("steps") ?? "20"} />
+        <span>
+          Steps <output name="stepsShown">{settings.value?.steps}</output>
+        </span>
+        <input
+          type="range"
+          name="steps"
+          id="steps"
+          min="1"
+          max={Math.max(50, model?.defaults.steps ?? 0)}
+          defaultValue={parameters.get("steps") ?? "20"}
+        />
       </label>
       <label class="field range" for="guidance">
-        <span>Guidance <output name="guidanceShown">{settings.value?.guidance}</output></span>
+        <span>
+          Guidance <output name="guidanceShown">{settings.value?.guidance}</output>
+        </span>
         <input type="range" name="guidance" id="guidance" min="1" max="15" step="0.5" defaultValue="7" />
       </label>
     </div>

@@ -31,7 +31,10 @@ const storageKey = (): string => `glassine-rates ${info.value?.sha256} ${info.va
 
 /** Learns from a picture that was made. */
 export function learn(work: Work, { denoising = 0, decoding = 0 }: Readonly<Record<string, number>>): void {
-  rates.value = { step: denoising / stepPixels(work), decode: decoding / (work.width * work.height * frames[work.mode]) };
+  rates.value = {
+    step: denoising / stepPixels(work),
+    decode: decoding / (work.width * work.height * frames[work.mode]),
+  };
   try {
     localStorage.setItem(storageKey(), JSON.stringify(rates.value));
   } catch {

@@ -14,7 +14,13 @@ const text = computed(() => {
   const [wish, model] = [next.value, info.value];
   if (!wish || !model) return "";
   const { steps = model.defaults.steps, guidance = model.defaults.guidance } = wish.options;
-  return JSON.stringify({ ...wish.size, mode: wish.mode, steps, guidance, count: settings.value?.count ?? 1 } satisfies Work);
+  return JSON.stringify({
+    ...wish.size,
+    mode: wish.mode,
+    steps,
+    guidance,
+    count: settings.value?.count ?? 1,
+  } satisfies Work);
 });
 
 function work(): Work | undefined {
@@ -27,7 +33,10 @@ export function Foretold() {
     if (!now || !info.value?.modes.includes(now.mode)) return void (memory.value = "");
     const controller = new AbortController();
     const timer = setTimeout(() => {
-      memoryFor(now, controller.signal).then((text) => (memory.value = text), () => (memory.value = ""));
+      memoryFor(now, controller.signal).then(
+        (text) => (memory.value = text),
+        () => (memory.value = ""),
+      );
     }, pause);
     return () => {
       clearTimeout(timer);
@@ -41,5 +50,9 @@ export function Foretold() {
     ...(seconds === undefined ? [] : [inWords(seconds)]),
     ...(memory.value ? [memory.value] : []),
   ];
-  return <p id="foretold" class="foretold" title="What the next picture takes, by those before it and by the model">{parts.join(", ")}</p>;
+  return (
+    <p id="foretold" class="foretold" title="What the next picture takes, by those before it and by the model">
+      {parts.join(", ")}
+    </p>
+  );
 }

@@ -1,7 +1,15 @@
 // The model that makes the pictures: it is loaded while the page is at work already.
 
 import { batch, signal } from "@preact/signals";
-import { checkSupport, createEngine, type Engine, type EngineInfo, GlassineError, type Mode, type Progress } from "glassine";
+import {
+  checkSupport,
+  createEngine,
+  type Engine,
+  type EngineInfo,
+  GlassineError,
+  type Mode,
+  type Progress,
+} from "glassine";
 import { megabytes } from "../megabytes.ts";
 import { clearErrors, fail } from "../panels/notices.tsx";
 
@@ -29,9 +37,15 @@ export async function loadModel(): Promise<Engine> {
   try {
     const support = await checkSupport();
     if (!support.ok) {
-      throw new GlassineError("device_unavailable", "This browser cannot run Glassine.", { hint: support.reasons.join(" ") });
+      throw new GlassineError("device_unavailable", "This browser cannot run Glassine.", {
+        hint: support.reasons.join(" "),
+      });
     }
-    const loaded = await createEngine({ model: modelName, device: device(), onProgress: (event) => (status.value = describe(event)) });
+    const loaded = await createEngine({
+      model: modelName,
+      device: device(),
+      onProgress: (event) => (status.value = describe(event)),
+    });
     status.value = { text: `Ready, on the ${deviceName(loaded.info)}`, share: 0 };
     batch(() => {
       engine.value = loaded;
@@ -51,7 +65,7 @@ function device(): "webgpu" | "cpu" | "auto" {
   return device === "webgpu" || device === "cpu" ? device : "auto";
 }
 
-export function deviceName({ device }: EngineInfo): string {
+function deviceName({ device }: EngineInfo): string {
   return device === "webgpu" ? "GPU" : "CPU";
 }
 
@@ -59,7 +73,10 @@ export function describe(progress: Progress): Status {
   switch (progress.phase) {
     case "loading": {
       const { loadedBytes, totalBytes } = progress;
-      return { text: `Loading the model: ${megabytes(loadedBytes)} of ${megabytes(totalBytes)} MB`, share: loadedBytes / totalBytes };
+      return {
+        text: `Loading the model: ${megabytes(loadedBytes)} of ${megabytes(totalBytes)} MB`,
+        share: loadedBytes / totalBytes,
+      };
     }
     case "encoding":
       return { text: "Reading the prompt", share: 0 };

@@ -8,7 +8,9 @@ export function QueueList() {
   if (jobs.value.length === 0) return null;
   return (
     <ol id="queue" class="queue" aria-label="In the queue">
-      {jobs.value.map((job) => <Entry key={job.id} job={job} />)}
+      {jobs.value.map((job) => (
+        <Entry key={job.id} job={job} />
+      ))}
     </ol>
   );
 }
@@ -22,7 +24,13 @@ function Entry({ job: { id, wish, state, status, preview } }: { job: Job }) {
         <small>{status.text}</small>
         <progress max={1} value={status.share} aria-label={`Progress of ${wish.prompt}, seed ${wish.seed}`} />
       </span>
-      <button type="button" class="ghost" aria-label={`Cancel ${wish.prompt}, seed ${wish.seed}`} title="Cancel" onClick={() => cancel(id)}>
+      <button
+        type="button"
+        class="ghost"
+        aria-label={`Cancel ${wish.prompt}, seed ${wish.seed}`}
+        title="Cancel"
+        onClick={() => cancel(id)}
+      >
         <Icon name="close" />
       </button>
     </li>

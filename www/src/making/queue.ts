@@ -4,7 +4,19 @@ import { signal } from "@preact/signals";
 import type { GenerateOptions, GenerateResult, Layer, Mode, Picture } from "glassine";
 import { flatten } from "../compose.ts";
 import { clearErrors, fail, isAbort, note } from "../panels/notices.tsx";
-import { choose, type Doc, find, insert, newId, newPicture, offer, type PictureNode, update, type Variant, walk } from "../state/document.ts";
+import {
+  choose,
+  type Doc,
+  find,
+  insert,
+  newId,
+  newPicture,
+  offer,
+  type PictureNode,
+  update,
+  type Variant,
+  walk,
+} from "../state/document.ts";
 import { clip, fit, type Rect, type Size } from "../state/geometry.ts";
 import { addPicture, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
@@ -121,7 +133,12 @@ async function work({ id, wish }: Job): Promise<void> {
   }
 }
 
-async function make(id: string, wish: Wish, signal: AbortSignal, say: (status: Status, more?: Partial<Job>) => void): Promise<void> {
+async function make(
+  id: string,
+  wish: Wish,
+  signal: AbortSignal,
+  say: (status: Status, more?: Partial<Job>) => void,
+): Promise<void> {
   const loaded = engine.value;
   if (!loaded) throw new Error("the model is not loaded");
   const scene = sceneId.value;
@@ -130,7 +147,8 @@ async function make(id: string, wish: Wish, signal: AbortSignal, say: (status: S
     ...request,
     signal,
     previewEvery: 1,
-    onProgress: (event) => say(describe(event), event.phase === "denoising" && event.preview ? { preview: event.preview } : {}),
+    onProgress: (event) =>
+      say(describe(event), event.phase === "denoising" && event.preview ? { preview: event.preview } : {}),
   });
   const [layer] = result.layers;
   const { steps, guidance } = { ...loaded.info.defaults, ...wish.options };
@@ -147,7 +165,11 @@ async function toVariant(layer: Layer): Promise<Variant> {
 }
 
 /** What the model is asked, with what it is to see of the scene. */
-async function toRequest({ mode, prompt, options, seed, size, box, instead, strength }: Wish, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
+async function toRequest(
+  { mode, prompt, options, seed, size, box, instead, strength }: Wish,
+  now: Doc,
+  signal: AbortSignal,
+): Promise<GenerateOptions> {
   const request = { ...options, prompt, seed, ...size, fit: true };
   const layer = instead === undefined ? undefined : find(now, instead)?.node;
   if (layer?.kind === "picture" && strength !== undefined) {
@@ -210,7 +232,13 @@ function put(wish: Wish, series: Series, { layers }: GenerateResult, made: reado
     });
   });
   const lowestFirst = [...nodes].sort((a, b) => depthOf(a) - depthOf(b));
-  edit((now) => insert({ ...now, width: whole.width, height: whole.height }, lowestFirst, wish.mode === "fg2bg" ? { parent: undefined, index: 0 } : undefined));
+  edit((now) =>
+    insert(
+      { ...now, width: whole.width, height: whole.height },
+      lowestFirst,
+      wish.mode === "fg2bg" ? { parent: undefined, index: 0 } : undefined,
+    ),
+  );
   const top = lowestFirst.at(-1);
   if (top) {
     series.layer = top.id;
@@ -221,6 +249,6 @@ function put(wish: Wish, series: Series, { layers }: GenerateResult, made: reado
 const depthOf = ({ role }: PictureNode): number => ["blended", "background"].indexOf(role ?? "") >>> 0;
 
 /** An empty scene takes the size of what is made first. */
-export function sceneSize(now: Doc, wish: { size: Size; box?: Rect | undefined }): Size {
+function sceneSize(now: Doc, wish: { size: Size; box?: Rect | undefined }): Size {
   return now.layers.length === 0 && !now.sized && !wish.box ? wish.size : { width: now.width, height: now.height };
 }

@@ -47,7 +47,12 @@ export function again(node: PictureNode): void {
   const { recipe, id } = node;
   const { modes } = info.value!;
   // One picture of several is made again on its own.
-  const mode = recipe?.mode && recipe.mode !== "joint" && modes.includes(recipe.mode) ? recipe.mode : node.role === "foreground" ? modes[0]! : "opaque";
+  const mode =
+    recipe?.mode && recipe.mode !== "joint" && modes.includes(recipe.mode)
+      ? recipe.mode
+      : node.role === "foreground"
+        ? modes[0]!
+        : "opaque";
   enqueue({
     mode,
     prompt: recipe?.prompt ?? node.name,

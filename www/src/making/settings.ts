@@ -72,7 +72,9 @@ export const sizeFollows = computed(
 /** What is asked for by what the form says and what is chosen on the canvas. */
 export function toWish(now: Settings, model: EngineInfo): Wish {
   const { mode, prompt, seed, steps, guidance, strength } = now;
-  const texts = Object.entries(now).filter(([name, value]) => name !== "prompt" && name.endsWith("rompt") && value !== "");
+  const texts = Object.entries(now).filter(
+    ([name, value]) => name !== "prompt" && name.endsWith("rompt") && value !== "",
+  );
   const frames = texts.filter(([name]) => name === "negativePrompt" || manyFrames.includes(mode));
   const options = { ...Object.fromEntries(frames), steps, guidance };
   const node = changing.value;
@@ -81,7 +83,16 @@ export function toWish(now: Settings, model: EngineInfo): Wish {
     const more = { ...(sampler && { sampler }), ...(clipSkip && { clipSkip }) };
     // What is transparent stays so, and what is not stays so, too.
     const own = model.modes.includes("single") && !isWhole(node.picture) ? "single" : "opaque";
-    return { mode: own, prompt, options: { ...more, ...options }, seed, size: sizeFor(node), box: boxOf(node), instead: node.id, strength };
+    return {
+      mode: own,
+      prompt,
+      options: { ...more, ...options },
+      seed,
+      size: sizeFor(node),
+      box: boxOf(node),
+      instead: node.id,
+      strength,
+    };
   }
   const area = model.defaults.width * model.defaults.height;
   const target = box.value ?? (sizeFollows.value ? doc.value : undefined);

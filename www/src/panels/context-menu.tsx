@@ -29,7 +29,10 @@ export function openMenu(event: MouseEvent, id: string | undefined): void {
 /** Opens it for what is under the pointer on the canvas; for what is selected if a key has asked for it. */
 export function openMenuOnCanvas(event: MouseEvent & { currentTarget: HTMLElement }): void {
   const { left, top } = event.currentTarget.getBoundingClientRect();
-  openMenu(event, event.button === 2 ? topmostAt(toScene({ x: event.clientX - left, y: event.clientY - top })) : undefined);
+  openMenu(
+    event,
+    event.button === 2 ? topmostAt(toScene({ x: event.clientX - left, y: event.clientY - top })) : undefined,
+  );
 }
 
 function isSelected(id: string): boolean {
@@ -62,10 +65,19 @@ export function ContextMenu() {
   }, [at]);
   if (!at) return null;
   return (
-    <div ref={menu} class="context-menu" role="menu" aria-label="Layer" onKeyDown={followKeys} onContextMenu={(event) => event.preventDefault()}>
+    <div
+      ref={menu}
+      class="context-menu"
+      role="menu"
+      aria-label="Layer"
+      onKeyDown={followKeys}
+      onContextMenu={(event) => event.preventDefault()}
+    >
       {entries.map((names) => (
         <div key={names[0]} role="group">
-          {names.map((name) => <Item key={name} command={commands[name]} />)}
+          {names.map((name) => (
+            <Item key={name} command={commands[name]} />
+          ))}
         </div>
       ))}
     </div>

@@ -23,7 +23,13 @@ export function Dialog({ name, title, children }: { name: DialogName; title: str
       <div class="dialog-body">
         <header>
           <h2 id={`${name}-title`}>{title}</h2>
-          <button type="button" class="ghost" aria-label="Close" title="Close" onClick={() => (dialog.value = undefined)}>
+          <button
+            type="button"
+            class="ghost"
+            aria-label="Close"
+            title="Close"
+            onClick={() => (dialog.value = undefined)}
+          >
             <Icon name="close" />
           </button>
         </header>

@@ -34,7 +34,11 @@ async function refresh(): Promise<void> {
 export function Gallery() {
   useSignalEffect(() => {
     if (dialog.value !== "gallery") return;
-    save().then(keepThumbnail).catch(() => {}).then(refresh).catch(fail);
+    save()
+      .then(keepThumbnail)
+      .catch(() => {})
+      .then(refresh)
+      .catch(fail);
   });
   return (
     <Dialog name="gallery" title="Scenes">
@@ -45,9 +49,13 @@ export function Gallery() {
             <Icon name="plus" /> New scene
           </button>
         </li>
-        {entries.value?.map((entry) => <Card key={entry.id} entry={entry} />)}
+        {entries.value?.map((entry) => (
+          <Card key={entry.id} entry={entry} />
+        ))}
       </ul>
-      <p class="hint" id="scene-storage">{storage.value}</p>
+      <p class="hint" id="scene-storage">
+        {storage.value}
+      </p>
     </Dialog>
   );
 }
@@ -61,7 +69,13 @@ function Card({ entry: { id, name, changed, url, doc, bytes } }: { entry: Entry 
         <b>{name}</b>
         <small>{`${doc.width} × ${doc.height}, ${megabytes(bytes)} MB, ${new Date(changed).toLocaleDateString()}`}</small>
       </button>
-      <button type="button" class="ghost" aria-label={`Delete the scene ${name}`} title="Delete" onClick={() => void removeAsked(id, name)}>
+      <button
+        type="button"
+        class="ghost"
+        aria-label={`Delete the scene ${name}`}
+        title="Delete"
+        onClick={() => void removeAsked(id, name)}
+      >
         <Icon name="trash" />
       </button>
     </li>
@@ -72,7 +86,12 @@ async function open(id: string): Promise<void> {
   if (id === sceneId.value) return leave(Promise.resolve());
   await leave(
     openScene(id).then((opened) => {
-      if (!opened) note({ kind: "error", title: "This scene is open in another tab", text: "Go on there, or close that tab first." });
+      if (!opened)
+        note({
+          kind: "error",
+          title: "This scene is open in another tab",
+          text: "Go on there, or close that tab first.",
+        });
     }),
   );
 }

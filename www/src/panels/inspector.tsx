@@ -17,7 +17,9 @@ export function Inspector() {
   const [node, ...others] = nodes;
   return (
     <section class="panel inspector" aria-label="Properties">
-      {!node ? <SceneProperties /> : (
+      {!node ? (
+        <SceneProperties />
+      ) : (
         <>
           <header>
             <h2>{others.length > 0 ? `${nodes.length} layers` : titleOf(node)}</h2>
@@ -34,8 +36,16 @@ export function Inspector() {
   );
 }
 
-const blendOptions = blendModes.map((mode) => <option key={mode} value={mode}>{mode}</option>);
-const operatorOptions = operators.map((name) => <option key={name} value={name}>{name}</option>);
+const blendOptions = blendModes.map((mode) => (
+  <option key={mode} value={mode}>
+    {mode}
+  </option>
+));
+const operatorOptions = operators.map((name) => (
+  <option key={name} value={name}>
+    {name}
+  </option>
+));
 
 /** Changes all that is selected. */
 function set(fields: Partial<Node>, key?: string): void {
@@ -50,7 +60,9 @@ function Mixing({ nodes }: { nodes: readonly Node[] }) {
   return (
     <div class="fields">
       <label class="range" for="opacity">
-        <span>Opacity <output>{Math.round(opacity * 100)} %</output></span>
+        <span>
+          Opacity <output>{Math.round(opacity * 100)} %</output>
+        </span>
         <input
           type="range"
           id="opacity"
@@ -65,14 +77,22 @@ function Mixing({ nodes }: { nodes: readonly Node[] }) {
       </label>
       <label>
         <span>Blend</span>
-        <select name="blend" value={sameBlend ? blend : ""} onChange={({ currentTarget }) => set({ blend: currentTarget.value as BlendMode })}>
+        <select
+          name="blend"
+          value={sameBlend ? blend : ""}
+          onChange={({ currentTarget }) => set({ blend: currentTarget.value as BlendMode })}
+        >
           {!sameBlend && <option value="">several</option>}
           {blendOptions}
         </select>
       </label>
       <label>
         <span>Operator</span>
-        <select name="operator" value={sameOperator ? operator : ""} onChange={({ currentTarget }) => set({ operator: currentTarget.value as Operator })}>
+        <select
+          name="operator"
+          value={sameOperator ? operator : ""}
+          onChange={({ currentTarget }) => set({ operator: currentTarget.value as Operator })}
+        >
           {!sameOperator && <option value="">several</option>}
           {operatorOptions}
         </select>
@@ -90,10 +110,37 @@ function Place({ node }: { node: Node }) {
   const disabled = node.locked;
   return (
     <div class="numbers">
-      <Value name="x" label="X" value={left} disabled={disabled} onValue={(value) => set({ x: value - (width * (1 - scale)) / 2 })} />
-      <Value name="y" label="Y" value={top} disabled={disabled} onValue={(value) => set({ y: value - (height * (1 - scale)) / 2 })} />
-      <Value name="scale" label="Scale" unit="%" value={scale * 100} min={0.1} disabled={disabled} onValue={(value) => set({ scale: value / 100 })} />
-      <Value name="rotate" label="Turn" unit="°" value={rotate} disabled={disabled} onValue={(value) => set({ rotate: value })} />
+      <Value
+        name="x"
+        label="X"
+        value={left}
+        disabled={disabled}
+        onValue={(value) => set({ x: value - (width * (1 - scale)) / 2 })}
+      />
+      <Value
+        name="y"
+        label="Y"
+        value={top}
+        disabled={disabled}
+        onValue={(value) => set({ y: value - (height * (1 - scale)) / 2 })}
+      />
+      <Value
+        name="scale"
+        label="Scale"
+        unit="%"
+        value={scale * 100}
+        min={0.1}
+        disabled={disabled}
+        onValue={(value) => set({ scale: value / 100 })}
+      />
+      <Value
+        name="rotate"
+        label="Turn"
+        unit="°"
+        value={rotate}
+        disabled={disabled}
+        onValue={(value) => set({ rotate: value })}
+      />
     </div>
   );
 }
@@ -111,7 +158,10 @@ interface ValueProps {
 function Value({ name, label, unit, value, min, disabled, onValue }: ValueProps) {
   return (
     <label class="number">
-      <span>{label}{unit && <i> {unit}</i>}</span>
+      <span>
+        {label}
+        {unit && <i> {unit}</i>}
+      </span>
       <input
         type="number"
         name={name}
@@ -166,16 +216,26 @@ function Variants({ node }: { node: PictureNode }) {
               type="radio"
               name="variant"
               checked={variant.picture === node.picture}
-              onChange={() => edit((now) => update(now, [node.id], (each) => (each.kind === "picture" ? choose(each, variant) : each)))}
+              onChange={() =>
+                edit((now) =>
+                  update(now, [node.id], (each) => (each.kind === "picture" ? choose(each, variant) : each)),
+                )
+              }
             />
-            <img class="checker" src={urlOf(variant.picture)} alt={`Variation ${index + 1}${variant.recipe?.seed === undefined ? "" : `, seed ${variant.recipe.seed}`}`} />
+            <img
+              class="checker"
+              src={urlOf(variant.picture)}
+              alt={`Variation ${index + 1}${variant.recipe?.seed === undefined ? "" : `, seed ${variant.recipe.seed}`}`}
+            />
           </label>
         ))}
       </div>
       <button
         type="button"
         class="link"
-        onClick={() => edit((now) => update(now, [node.id], (each) => (each.kind === "picture" ? { ...each, variants: [] } : each)))}
+        onClick={() =>
+          edit((now) => update(now, [node.id], (each) => (each.kind === "picture" ? { ...each, variants: [] } : each)))
+        }
       >
         Keep this one, drop the others
       </button>
@@ -192,11 +252,34 @@ function Made({ node }: { node: PictureNode }) {
       <h3>Made from</h3>
       <p class="prompt">{prompt}</p>
       <dl>
-        {mode && <div><dt>What</dt><dd>{modeNames[mode]}</dd></div>}
-        {seed !== undefined && <div><dt>Seed</dt><dd>{seed}</dd></div>}
-        {typeof steps === "number" && <div><dt>Steps</dt><dd>{steps}</dd></div>}
-        {typeof guidance === "number" && <div><dt>Guidance</dt><dd>{guidance}</dd></div>}
-        <div><dt>Pixels</dt><dd id="pixels">{[`${node.width} × ${node.height}`, ...(node.role ? [node.role] : [])].join(", ")}</dd></div>
+        {mode && (
+          <div>
+            <dt>What</dt>
+            <dd>{modeNames[mode]}</dd>
+          </div>
+        )}
+        {seed !== undefined && (
+          <div>
+            <dt>Seed</dt>
+            <dd>{seed}</dd>
+          </div>
+        )}
+        {typeof steps === "number" && (
+          <div>
+            <dt>Steps</dt>
+            <dd>{steps}</dd>
+          </div>
+        )}
+        {typeof guidance === "number" && (
+          <div>
+            <dt>Guidance</dt>
+            <dd>{guidance}</dd>
+          </div>
+        )}
+        <div>
+          <dt>Pixels</dt>
+          <dd id="pixels">{[`${node.width} × ${node.height}`, ...(node.role ? [node.role] : [])].join(", ")}</dd>
+        </div>
       </dl>
       <div class="actions">
         <button type="button" id="again" disabled={!info.value} onClick={() => again(node)}>
@@ -219,11 +302,21 @@ function Saving({ node }: { node: Node }) {
         </button>
       )}
       {node.kind === "picture" && (
-        <a class="button" id="download" href={urlOf(node.picture)} download={pictureFileName(node)} title="Its own pixels, as they were made">
+        <a
+          class="button"
+          id="download"
+          href={urlOf(node.picture)}
+          download={pictureFileName(node)}
+          title="Its own pixels, as they were made"
+        >
           <Icon name="download" /> Save layer
         </a>
       )}
-      <button type="button" title="As it is placed in the scene" onClick={() => void attempt(`Writing ${titleOf(node)}`, () => exportLayer(node))}>
+      <button
+        type="button"
+        title="As it is placed in the scene"
+        onClick={() => void attempt(`Writing ${titleOf(node)}`, () => exportLayer(node))}
+      >
         <Icon name="download" /> As placed
       </button>
     </div>
@@ -237,14 +330,39 @@ function SceneProperties() {
   const bounded = (value: number): number => Math.min(16384, Math.max(1, Math.round(value)));
   return (
     <>
-      <header><h2>Scene</h2></header>
+      <header>
+        <h2>Scene</h2>
+      </header>
       <div class="numbers">
-        <Value name="sceneWidth" label="Width" unit="px" value={width} min={1} disabled={false} onValue={(value) => resize({ width: bounded(value) })} />
-        <Value name="sceneHeight" label="Height" unit="px" value={height} min={1} disabled={false} onValue={(value) => resize({ height: bounded(value) })} />
+        <Value
+          name="sceneWidth"
+          label="Width"
+          unit="px"
+          value={width}
+          min={1}
+          disabled={false}
+          onValue={(value) => resize({ width: bounded(value) })}
+        />
+        <Value
+          name="sceneHeight"
+          label="Height"
+          unit="px"
+          value={height}
+          min={1}
+          disabled={false}
+          onValue={(value) => resize({ height: bounded(value) })}
+        />
       </div>
       <div class="fields">
         <label class="check">
-          <input type="checkbox" name="clear" checked={isClear} onChange={({ currentTarget }) => edit((now) => ({ ...now, background: currentTarget.checked ? "#00000000" : "#ffffff" }))} />
+          <input
+            type="checkbox"
+            name="clear"
+            checked={isClear}
+            onChange={({ currentTarget }) =>
+              edit((now) => ({ ...now, background: currentTarget.checked ? "#00000000" : "#ffffff" }))
+            }
+          />
           Transparent background
         </label>
         {!isClear && (
@@ -254,14 +372,22 @@ function SceneProperties() {
               type="color"
               name="background"
               value={background.slice(0, 7)}
-              onInput={({ currentTarget }) => edit((now) => ({ ...now, background: currentTarget.value }), "background")}
+              onInput={({ currentTarget }) =>
+                edit((now) => ({ ...now, background: currentTarget.value }), "background")
+              }
               onChange={endStep}
             />
           </label>
         )}
         <label>
           <span>Colours mix</span>
-          <select name="space" value={space} onChange={({ currentTarget }) => edit((now) => ({ ...now, space: currentTarget.value as "srgb" | "linear" }))}>
+          <select
+            name="space"
+            value={space}
+            onChange={({ currentTarget }) =>
+              edit((now) => ({ ...now, space: currentTarget.value as "srgb" | "linear" }))
+            }
+          >
             <option value="srgb">as in the browser (sRGB)</option>
             <option value="linear">in linear light</option>
           </select>

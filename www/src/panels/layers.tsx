@@ -26,7 +26,11 @@ export function Layers() {
           <CommandButton command="remove" icon="trash" />
         </div>
       </header>
-      {layers.length === 0 ? <p class="hint">What you make or bring will be listed here.</p> : <List id="layers" layers={layers} />}
+      {layers.length === 0 ? (
+        <p class="hint">What you make or bring will be listed here.</p>
+      ) : (
+        <List id="layers" layers={layers} />
+      )}
     </section>
   );
 }
@@ -50,8 +54,16 @@ function List({ id, layers, parent }: { id?: string; layers: readonly Node[]; pa
     return () => sortable.destroy();
   }, []);
   return (
-    <ol id={id} class="layers" ref={list} data-parent={parent?.id} aria-label={parent ? `In ${titleOf(parent)}` : "Layers, the topmost first"}>
-      {layers.toReversed().map((node) => <Row key={node.id} node={node} />)}
+    <ol
+      id={id}
+      class="layers"
+      ref={list}
+      data-parent={parent?.id}
+      aria-label={parent ? `In ${titleOf(parent)}` : "Layers, the topmost first"}
+    >
+      {layers.toReversed().map((node) => (
+        <Row key={node.id} node={node} />
+      ))}
     </ol>
   );
 }
@@ -82,13 +94,23 @@ function Row({ node }: { node: Node }) {
     <li data-id={id} class={visible ? "" : "is-hidden"}>
       <div class={`row ${isSelected ? "selected" : ""}`} onContextMenu={(event) => openMenu(event, id)}>
         {node.kind === "group" ? (
-          <button type="button" class="ghost fold" aria-expanded={!isFolded} aria-label={`Layers of ${title}`} onClick={() => fold(id)}>
+          <button
+            type="button"
+            class="ghost fold"
+            aria-expanded={!isFolded}
+            aria-label={`Layers of ${title}`}
+            onClick={() => fold(id)}
+          >
             <Icon name="chevron" />
           </button>
         ) : (
-          <span class="thumb checker"><img src={urlOf(node.picture)} alt="" draggable={false} /></span>
+          <span class="thumb checker">
+            <img src={urlOf(node.picture)} alt="" draggable={false} />
+          </span>
         )}
-        {renaming.value === id ? <Rename node={node} /> : (
+        {renaming.value === id ? (
+          <Rename node={node} />
+        ) : (
           <button
             type="button"
             class="name"
@@ -146,7 +168,9 @@ function fold(id: string): void {
 /** One layer, or one more, or all from the last to this one. */
 function choose(id: string, { shiftKey, ctrlKey, metaKey }: MouseEvent): void {
   if (ctrlKey || metaKey) {
-    return select(selection.value.includes(id) ? selection.value.filter((each) => each !== id) : [...selection.value, id]);
+    return select(
+      selection.value.includes(id) ? selection.value.filter((each) => each !== id) : [...selection.value, id],
+    );
   }
   const siblings = (find(doc.value, id)?.parents.at(-1)?.layers ?? doc.value.layers).map((node) => node.id);
   const last = selection.value.findLast((each) => siblings.includes(each));

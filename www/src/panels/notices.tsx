@@ -57,7 +57,8 @@ function readable(error: unknown): string {
 
 /** Takes away the errors, as a new attempt does. */
 export function clearErrors(): void {
-  if (notices.value.some(({ kind }) => kind === "error")) notices.value = notices.value.filter(({ kind }) => kind !== "error");
+  if (notices.value.some(({ kind }) => kind === "error"))
+    notices.value = notices.value.filter(({ kind }) => kind !== "error");
 }
 
 function dismiss(notice: Notice): void {
@@ -70,7 +71,9 @@ export function Notices() {
   return (
     <div class="notices">
       <div id="error" role="alert" hidden={errors.length === 0}>
-        {errors.map((notice) => <Item key={notice.title + notice.text} notice={notice} />)}
+        {errors.map((notice) => (
+          <Item key={notice.title + notice.text} notice={notice} />
+        ))}
       </div>
       <div role="status">
         {tasks.value.map(({ title, cancel }) => (
@@ -79,10 +82,14 @@ export function Notices() {
               <strong>{title}</strong>
               <progress aria-label={title} />
             </div>
-            <button type="button" onClick={cancel}>Cancel</button>
+            <button type="button" onClick={cancel}>
+              Cancel
+            </button>
           </div>
         ))}
-        {others.map((notice) => <Item key={notice.title + notice.text} notice={notice} />)}
+        {others.map((notice) => (
+          <Item key={notice.title + notice.text} notice={notice} />
+        ))}
       </div>
     </div>
   );

@@ -24,15 +24,31 @@ export function Shortcuts() {
           <section key={section}>
             <h3>{section}</h3>
             <dl>
-              {Object.values(commands).filter((command: Command) => command.section === section && command.keys.length > 0).map(({ title, keys }: Command) => (
-                <div key={title}><dt>{title}</dt><dd>{keys.map((key) => <kbd key={key}>{keyLabel(key)}</kbd>)}</dd></div>
-              ))}
+              {Object.values(commands)
+                .filter((command: Command) => command.section === section && command.keys.length > 0)
+                .map(({ title, keys }: Command) => (
+                  <div key={title}>
+                    <dt>{title}</dt>
+                    <dd>
+                      {keys.map((key) => (
+                        <kbd key={key}>{keyLabel(key)}</kbd>
+                      ))}
+                    </dd>
+                  </div>
+                ))}
             </dl>
           </section>
         ))}
         <section>
           <h3>On the canvas</h3>
-          <dl>{gestures.map(([what, how]) => <div key={what}><dt>{what}</dt><dd>{how}</dd></div>)}</dl>
+          <dl>
+            {gestures.map(([what, how]) => (
+              <div key={what}>
+                <dt>{what}</dt>
+                <dd>{how}</dd>
+              </div>
+            ))}
+          </dl>
         </section>
       </div>
     </Dialog>

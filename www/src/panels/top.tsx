@@ -20,7 +20,13 @@ export function Top() {
         </svg>
         <h1>Glassine</h1>
       </div>
-      <button type="button" id="scenes" class="quiet-button" onClick={() => (dialog.value = "gallery")} title="All scenes">
+      <button
+        type="button"
+        id="scenes"
+        class="quiet-button"
+        onClick={() => (dialog.value = "gallery")}
+        title="All scenes"
+      >
         <Icon name="gallery" /> <span>Scenes</span>
       </button>
       <input
@@ -30,7 +36,9 @@ export function Top() {
         maxLength={120}
         onChange={({ currentTarget }) => (sceneName.value = currentTarget.value.trim() || "Untitled")}
       />
-      <span class="kept" role="status" data-state={kept.value}>{{ kept: "", keeping: "", "not kept": "Not stored" }[kept.value]}</span>
+      <span class="kept" role="status" data-state={kept.value}>
+        {{ kept: "", keeping: "", "not kept": "Not stored" }[kept.value]}
+      </span>
       <i class="gap" />
       <div class="tools">
         <CommandButton command="undo" icon="undo" />
@@ -41,10 +49,22 @@ export function Top() {
         <Icon name="open" /> <span>Open</span>
       </button>
       <Export />
-      <button type="button" class="tool wide-only" aria-label="All shortcuts" title="All shortcuts (?)" onClick={() => (dialog.value = "shortcuts")}>
+      <button
+        type="button"
+        class="tool wide-only"
+        aria-label="All shortcuts"
+        title="All shortcuts (?)"
+        onClick={() => (dialog.value = "shortcuts")}
+      >
         <Icon name="help" />
       </button>
-      <button type="button" class="tool narrow-only" aria-label="Layers and properties" aria-expanded={panelOpen.value} onClick={() => (panelOpen.value = !panelOpen.value)}>
+      <button
+        type="button"
+        class="tool narrow-only"
+        aria-label="Layers and properties"
+        aria-expanded={panelOpen.value}
+        onClick={() => (panelOpen.value = !panelOpen.value)}
+      >
         <Icon name="layers" />
       </button>
     </>
@@ -52,12 +72,24 @@ export function Top() {
 }
 
 /** A button with a panel below it, which closes with a click elsewhere, or Escape. */
-function Menu({ id, label, icon, children }: { id: string; label: string; icon: "download" | "eye"; children: preact.ComponentChildren }) {
+function Menu({
+  id,
+  label,
+  icon,
+  children,
+}: {
+  id: string;
+  label: string;
+  icon: "download" | "eye";
+  children: preact.ComponentChildren;
+}) {
   const details = useRef<HTMLDetailsElement>(null);
   useEffect(() => closeElsewhere(details.current!), []);
   return (
     <details class="menu" id={id} ref={details}>
-      <summary title={label}><Icon name={icon} /> <span>{label}</span></summary>
+      <summary title={label}>
+        <Icon name={icon} /> <span>{label}</span>
+      </summary>
       <div class="sheet">{children}</div>
     </details>
   );
@@ -94,11 +126,24 @@ function Export() {
   return (
     <Menu id="export" label="Export" icon="download">
       {formats.map(([format, name, what]) => (
-        <button key={format} type="button" class="item" id={`scene-${format}`} disabled={empty} onClick={() => void attempt(`Writing ${name}`, (signal) => exportScene(format, signal))}>
+        <button
+          key={format}
+          type="button"
+          class="item"
+          id={`scene-${format}`}
+          disabled={empty}
+          onClick={() => void attempt(`Writing ${name}`, (signal) => exportScene(format, signal))}
+        >
           <b>{name}</b> <small>{what}</small>
         </button>
       ))}
-      <button type="button" class="item" id="scene-copy" disabled={empty} onClick={() => void attempt("Copying the scene", () => copyPicture([]))}>
+      <button
+        type="button"
+        class="item"
+        id="scene-copy"
+        disabled={empty}
+        onClick={() => void attempt("Copying the scene", () => copyPicture([]))}
+      >
         <b>Copy</b> <small>the scene, to the clipboard</small>
       </button>
     </Menu>
@@ -124,7 +169,13 @@ function View() {
     <>
       <div class="tools zoom">
         <CommandButton command="zoomOut" icon="minus" />
-        <button type="button" class="percent" title="One pixel to a pixel (1)" aria-label={`Zoom is ${Math.round(camera.value.zoom * 100)} %. One pixel to a pixel`} onClick={commands.actualSize.run}>
+        <button
+          type="button"
+          class="percent"
+          title="One pixel to a pixel (1)"
+          aria-label={`Zoom is ${Math.round(camera.value.zoom * 100)} %. One pixel to a pixel`}
+          onClick={commands.actualSize.run}
+        >
           {Math.round(camera.value.zoom * 100)} %
         </button>
         <CommandButton command="zoomIn" icon="plus" />
@@ -136,8 +187,17 @@ function View() {
           <div class="swatches">
             {papers.map(([value, name]) => (
               <label key={value} class="swatch" title={name}>
-                <input type="radio" name="paper" value={value} checked={paper.value === value} onChange={() => (paper.value = value)} />
-                <span class={value === "checker" ? "checker" : ""} style={{ backgroundColor: value === "checker" ? "" : value }} />
+                <input
+                  type="radio"
+                  name="paper"
+                  value={value}
+                  checked={paper.value === value}
+                  onChange={() => (paper.value = value)}
+                />
+                <span
+                  class={value === "checker" ? "checker" : ""}
+                  style={{ backgroundColor: value === "checker" ? "" : value }}
+                />
                 <b class="unseen">{name}</b>
               </label>
             ))}
@@ -157,7 +217,13 @@ function View() {
           <div class="segments">
             {shows.map(([value, name]) => (
               <label key={value}>
-                <input type="radio" name="channels" value={value} checked={channels.value === value} onChange={() => (channels.value = value)} />
+                <input
+                  type="radio"
+                  name="channels"
+                  value={value}
+                  checked={channels.value === value}
+                  onChange={() => (channels.value = value)}
+                />
                 <span>{name}</span>
               </label>
             ))}
@@ -166,9 +232,20 @@ function View() {
         <fieldset id="scaling">
           <legend>Enlarged pixels</legend>
           <div class="segments">
-            {([[false, "Smooth"], [true, "Crisp"]] as const).map(([value, name]) => (
+            {(
+              [
+                [false, "Smooth"],
+                [true, "Crisp"],
+              ] as const
+            ).map(([value, name]) => (
               <label key={name}>
-                <input type="radio" name="scaling" value={name.toLowerCase()} checked={crisp.value === value} onChange={() => (crisp.value = value)} />
+                <input
+                  type="radio"
+                  name="scaling"
+                  value={name.toLowerCase()}
+                  checked={crisp.value === value}
+                  onChange={() => (crisp.value = value)}
+                />
                 <span>{name}</span>
               </label>
             ))}

@@ -115,7 +115,11 @@ export interface Found {
   readonly index: number;
 }
 
-export function find({ layers }: Pick<Doc, "layers">, id: string, parents: readonly GroupNode[] = []): Found | undefined {
+export function find(
+  { layers }: Pick<Doc, "layers">,
+  id: string,
+  parents: readonly GroupNode[] = [],
+): Found | undefined {
   for (const [index, node] of layers.entries()) {
     if (node.id === id) return { node, parents, index };
     const inside = node.kind === "group" ? find(node, id, [...parents, node]) : undefined;
@@ -170,7 +174,10 @@ export function boundsOfLayers(doc: Doc, ids: Iterable<string>): Rect | undefine
 /** Those of some layers that are in none of the others. */
 export function outermost(doc: Doc, ids: Iterable<string>): string[] {
   const all = new Set(ids);
-  return order(doc, [...all].filter((id) => !find(doc, id)?.parents.some((parent) => all.has(parent.id))));
+  return order(
+    doc,
+    [...all].filter((id) => !find(doc, id)?.parents.some((parent) => all.has(parent.id))),
+  );
 }
 
 /** Ids from the lowest layer to the topmost; those that are not there are left out. */
@@ -182,7 +189,10 @@ export function order({ layers }: Doc, ids: Iterable<string>): string[] {
 /** Changes layers; where `change` gives the layer that it was given, nothing changes. */
 export function update(doc: Doc, ids: Iterable<string>, change: (node: Node) => Node): Doc {
   const wanted = new Set(ids);
-  return withLayers(doc, mapLayers(doc.layers, (node) => (wanted.has(node.id) ? change(node) : node)));
+  return withLayers(
+    doc,
+    mapLayers(doc.layers, (node) => (wanted.has(node.id) ? change(node) : node)),
+  );
 }
 
 function mapLayers(layers: readonly Node[], change: (node: Node) => Node): readonly Node[] {
@@ -211,6 +221,16 @@ export function transform(doc: Doc, ids: Iterable<string>, by: Matrix): Doc {
   return result;
 }
 
+/** Places layers as they are placed in another state of the scene; whatever else has changed since stays. */
+export function placeAs(doc: Doc, ids: Iterable<string>, other: Doc): Doc {
+  return update(doc, ids, (node) => {
+    const then = find(other, node.id)?.node;
+    if (!then) return node;
+    const { x, y, scale, rotate, flip } = then;
+    return { ...node, x, y, scale, rotate, flip };
+  });
+}
+
 export function remove(doc: Doc, ids: Iterable<string>): Doc {
   const gone = new Set(ids);
   return withLayers(doc, filterLayers(doc.layers, gone));
@@ -228,7 +248,11 @@ function same(a: Node, b: Node): boolean {
 }
 
 /** On top of everything if no spot is given. */
-export function insert(doc: Doc, nodes: readonly Node[], spot: Spot = { parent: undefined, index: doc.layers.length }): Doc {
+export function insert(
+  doc: Doc,
+  nodes: readonly Node[],
+  spot: Spot = { parent: undefined, index: doc.layers.length },
+): Doc {
   const put = (layers: readonly Node[]): Node[] => layers.toSpliced(spot.index, 0, ...nodes);
   if (spot.parent === undefined) return { ...doc, layers: put(doc.layers) };
   return update(doc, [spot.parent], (node) => (node.kind === "group" ? { ...node, layers: put(node.layers) } : node));
@@ -304,7 +328,11 @@ export function ungroup(doc: Doc, ids: Iterable<string>): Doc {
     if (found?.node.kind !== "group") continue;
     const { opacity, visible, layers } = found.node;
     const members = layers.map((node) => node.id);
-    const dimmed = update(result, members, (node) => ({ ...node, opacity: node.opacity * opacity, visible: node.visible && visible }));
+    const dimmed = update(result, members, (node) => ({
+      ...node,
+      opacity: node.opacity * opacity,
+      visible: node.visible && visible,
+    }));
     const spot = { parent: found.parents.at(-1)?.id, index: found.index };
     result = remove(move(dimmed, members, spot), [id]);
   }

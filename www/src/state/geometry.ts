@@ -119,8 +119,16 @@ export type Edge = "left" | "centre" | "right" | "top" | "middle" | "bottom";
 
 /** How far a box has to go to have an edge, or its centre, where another has it. */
 export function alignment(box: Rect, to: Rect, edge: Edge): Point {
-  const x = { left: to.x - box.x, centre: centreOf(to).x - centreOf(box).x, right: to.x + to.width - box.x - box.width };
-  const y = { top: to.y - box.y, middle: centreOf(to).y - centreOf(box).y, bottom: to.y + to.height - box.y - box.height };
+  const x = {
+    left: to.x - box.x,
+    centre: centreOf(to).x - centreOf(box).x,
+    right: to.x + to.width - box.x - box.width,
+  };
+  const y = {
+    top: to.y - box.y,
+    middle: centreOf(to).y - centreOf(box).y,
+    bottom: to.y + to.height - box.y - box.height,
+  };
   return { x: edge in x ? x[edge as keyof typeof x] : 0, y: edge in y ? y[edge as keyof typeof y] : 0 };
 }
 
@@ -167,7 +175,11 @@ function lines(boxes: readonly Rect[], axis: "x" | "y"): number[] {
 }
 
 /** The line nearest to a value, and how far it is, if it is near enough. */
-function nearest(values: readonly number[], targets: readonly number[], reach: number): { by: number; at: number } | undefined {
+function nearest(
+  values: readonly number[],
+  targets: readonly number[],
+  reach: number,
+): { by: number; at: number } | undefined {
   let best: { by: number; at: number } | undefined;
   for (const at of targets) {
     for (const value of values) {
@@ -180,7 +192,9 @@ function nearest(values: readonly number[], targets: readonly number[], reach: n
 
 /** How far a box has to go so that its edges or its centre lie on those of others, and the lines that it then lies on. */
 export function snapMove(box: Rect, others: readonly Rect[], reach: number): { by: Point; guides: Guide[] } {
-  const found = (["x", "y"] as const).map((axis) => [axis, nearest(lines([box], axis), lines(others, axis), reach)] as const);
+  const found = (["x", "y"] as const).map(
+    (axis) => [axis, nearest(lines([box], axis), lines(others, axis), reach)] as const,
+  );
   const by = { x: found[0]?.[1]?.by ?? 0, y: found[1]?.[1]?.by ?? 0 };
   return { by, guides: found.flatMap(([axis, hit]) => (hit ? [{ axis, at: hit.at }] : [])) };
 }

@@ -38,8 +38,3 @@ export function redo<State>({ past, present, future, ...history }: History<State
   if (next === undefined) return { past, present, future, ...history };
   return { past: [...past, present], present: next, future: rest, key: undefined };
 }
-
-/** Every state that can be gone to. */
-export function states<State>({ past, present, future }: History<State>): State[] {
-  return [...past, present, ...future];
-}

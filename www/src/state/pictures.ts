@@ -81,7 +81,10 @@ export function isWhole(id: string): boolean {
 
 function readAlpha(bitmap: ImageBitmap): AlphaMap {
   const scale = Math.min(1, mapSide / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale))) as [number, number];
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale))) as [
+    number,
+    number,
+  ];
   const context = new OffscreenCanvas(width, height).getContext("2d");
   context?.drawImage(bitmap, 0, 0, width, height);
   const pixels = context?.getImageData(0, 0, width, height).data ?? [];

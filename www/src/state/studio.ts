@@ -95,7 +95,9 @@ export const covered = signal(0);
 export const fitted = signal(true);
 const moved = signal({ x: 0, y: 0, zoom: 1 });
 /** Where the scene's top left corner is in the viewport, and how many of the screen's pixels one of its pixels is. */
-export const camera = computed(() => (fitted.value ? fitCamera({ width: width.value, height: height.value }, viewport.value, covered.value) : moved.value));
+export const camera = computed(() =>
+  fitted.value ? fitCamera({ width: width.value, height: height.value }, viewport.value, covered.value) : moved.value,
+);
 /** Where the next picture is to be made; everywhere if undefined. */
 export const box = signal<Rect | undefined>(undefined);
 /** What is drawn while something is dragged. */
@@ -104,7 +106,7 @@ export const marquee = signal<Rect | undefined>(undefined);
 /** The layers that are being dragged. */
 export const dragged = signal<readonly string[]>([]);
 
-export const zoomRange = [0.02, 64] as const;
+const zoomRange = [0.02, 64] as const;
 
 function fitCamera(size: Size, room: Size, below: number) {
   const margin = Math.min(56, room.width * 0.06);
@@ -123,7 +125,10 @@ function fitCamera(size: Size, room: Size, below: number) {
 }
 
 /** Zooms, with a point of the viewport staying where it is: its middle if none is given. */
-export function zoomTo(zoom: number, around: Point = { x: viewport.value.width / 2, y: (viewport.value.height - covered.value) / 2 }): void {
+export function zoomTo(
+  zoom: number,
+  around: Point = { x: viewport.value.width / 2, y: (viewport.value.height - covered.value) / 2 },
+): void {
   const before = camera.value;
   const next = Math.min(zoomRange[1], Math.max(zoomRange[0], zoom));
   const factor = next / before.zoom;
