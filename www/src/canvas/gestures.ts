@@ -92,8 +92,8 @@ export function follow(element: HTMLElement): () => void {
         });
         return { zoom: before.zoom, at };
       },
-      onWheel({ delta: [x, y], ctrlKey, event, pinching }) {
-        if (ctrlKey || pinching) return;
+      onWheel({ delta: [x, y], ctrlKey, event }) {
+        if (ctrlKey) return;
         event.preventDefault();
         panBy(-x, -y);
       },

@@ -1,6 +1,6 @@
 // The canvas: the scene as the browser's own compositor shows it, and what is drawn over it.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { jobs } from "../making/queue.ts";
 import { isCss, type Node } from "../state/document.ts";
 import { draw } from "../state/pictures.ts";
@@ -104,11 +104,11 @@ function Layer({ node }: { node: Node }) {
 /** A picture's pixels. They do not change, so that the browser keeps them where it composites. */
 function Pixels({ picture }: { picture: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { current } = canvas;
     if (!current) return;
     delete current.dataset["drawn"];
-    draw(picture, current).then(() => (current.dataset["drawn"] = picture), fail);
+    draw(picture, current)?.catch(fail);
   }, [picture]);
   return <canvas ref={canvas} aria-hidden="true" />;
 }

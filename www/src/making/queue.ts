@@ -1,7 +1,7 @@
 // What is to be made, one after the other, and what comes of it.
 
 import { signal } from "@preact/signals";
-import type { GenerateOptions, GenerateResult, Layer, Mode, Picture } from "glassine";
+import type { GenerateOptions, Layer, Mode, Picture } from "glassine";
 import { flatten } from "../compose.ts";
 import { clearErrors, fail, isAbort, note } from "../panels/notices.tsx";
 import {
@@ -153,9 +153,11 @@ async function make(
   const [layer] = result.layers;
   const { steps, guidance } = { ...loaded.info.defaults, ...wish.options };
   learn({ ...wish.size, mode: request.mode ?? wish.mode, steps, guidance, count: 1 }, result.timings);
-  const made = await Promise.all(result.layers.map(toVariant));
+  // What is made for a scene is the first layer; the others show it with the scene, which the canvas does.
+  const layers = wish.mode === "joint" ? result.layers : [layer];
+  const made = await Promise.all(layers.map(toVariant));
   // Another scene may have been opened meanwhile.
-  if (sceneId.value === scene) put(wish, seriesOf.get(id) ?? {}, result, made);
+  if (sceneId.value === scene) put(wish, seriesOf.get(id) ?? {}, layers, made);
   for (const warning of result.warnings) note({ kind: "warning", title: warning });
   first.resolve({ layer, timings: result.timings });
 }
@@ -206,7 +208,7 @@ async function cut(now: Doc, box: Rect | undefined, mode: Mode, signal: AbortSig
 }
 
 /** Puts what was made where it belongs: as new layers, or as one more picture of a layer to choose from. */
-function put(wish: Wish, series: Series, { layers }: GenerateResult, made: readonly Variant[]): void {
+function put(wish: Wish, series: Series, layers: readonly Layer[], made: readonly Variant[]): void {
   const existing = wish.instead ?? series.layer;
   const [variant] = made;
   if (variant && existing !== undefined && find(doc.value, existing)?.node.kind === "picture") {

@@ -20,6 +20,11 @@ interface AlphaMap extends Size {
 const entries = new Map<string, Entry>();
 const alphas = new Map<string, AlphaMap>();
 
+/** Pictures that were drawn lately. */
+const bitmaps = new Map<string, ImageBitmap>();
+/** How many pixels of them are kept, of 4 bytes each. */
+const keptPixels = 24_000_000;
+
 /** The side of an alpha map, at most. */
 const mapSide = 192;
 
@@ -54,14 +59,33 @@ export function urlOf(id: string): string {
   return (entry.url ??= URL.createObjectURL(entry.blob));
 }
 
-/** Draws a picture, one pixel to a pixel. */
-export async function draw(id: string, canvas: HTMLCanvasElement): Promise<void> {
-  const bitmap = await createImageBitmap(blobOf(id));
+/** Draws a picture, one pixel to a pixel: at once if it was drawn lately, so that nothing flickers. */
+export function draw(id: string, canvas: HTMLCanvasElement): Promise<void> | undefined {
+  const bitmap = bitmaps.get(id);
+  if (!bitmap) return decode(id).then((decoded) => paint(id, decoded, canvas));
+  paint(id, bitmap, canvas);
+  return undefined;
+}
+
+function paint(id: string, bitmap: ImageBitmap, canvas: HTMLCanvasElement): void {
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
   canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  canvas.dataset["drawn"] = id;
+}
+
+async function decode(id: string): Promise<ImageBitmap> {
+  const bitmap = await createImageBitmap(blobOf(id));
   if (!alphas.has(id)) alphas.set(id, readAlpha(bitmap));
-  bitmap.close();
+  bitmaps.set(id, bitmap);
+  // The oldest go, as a map keeps its order.
+  let pixels = [...bitmaps.values()].reduce((sum, { width, height }) => sum + width * height, 0);
+  for (const [old, { width, height }] of bitmaps) {
+    if (pixels <= keptPixels || old === id) break;
+    bitmaps.delete(old);
+    pixels -= width * height;
+  }
+  return bitmap;
 }
 
 /** Whether there is something of a picture at a point, in its pixels. As long as it is not read, there is. */
