@@ -34,7 +34,7 @@ async function addPictures(files: readonly File[], at: Point | undefined, signal
     if (!pictureTypes.includes(file.type)) {
       note({
         kind: "error",
-        title: `${file.name} is no picture that can be a layer`,
+        title: `The file ${file.name} is no picture that can be a layer`,
         text: "PNG, JPEG and WebP files can.",
       });
       continue;
@@ -42,7 +42,7 @@ async function addPictures(files: readonly File[], at: Point | undefined, signal
     const variant = await addPicture(file).catch(() => {
       note({
         kind: "error",
-        title: `${file.name} could not be read`,
+        title: `The file ${file.name} could not be read`,
         text: "It is damaged, or larger than this browser's memory allows.",
       });
     });

@@ -182,7 +182,9 @@ function moveLayers(from: Point): Drag {
   const around = boundsOfLayers(start, ids);
   const others = neighbours(start, ids);
   return changing((at, { shiftKey, ctrlKey }) => {
-    const free = { x: at.x - from.x, y: at.y - from.y };
+    const exact = { x: at.x - from.x, y: at.y - from.y };
+    // By whole pixels, so that those of the layer stay on those of the scene.
+    const free = ctrlKey ? exact : { x: Math.round(exact.x), y: Math.round(exact.y) };
     const by = !shiftKey ? free : Math.abs(free.x) > Math.abs(free.y) ? { x: free.x, y: 0 } : { x: 0, y: free.y };
     if (!around || ctrlKey) return { matrix: translation(by.x, by.y) };
     const snapped = snapMove({ ...around, x: around.x + by.x, y: around.y + by.y }, others, reach / camera.value.zoom);

@@ -1,17 +1,16 @@
 // The prompt bar: what to make, how, and where.
 
-import { batch, effect, signal, untracked } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type EngineInfo, type Mode, modes } from "glassine";
 import { Icon } from "../panels/icons.tsx";
 import { urlOf } from "../state/pictures.ts";
-import { box, covered, doc, tool } from "../state/studio.ts";
-import { find } from "../state/document.ts";
+import { box, covered, selection, tool } from "../state/studio.ts";
 import { Foretold } from "./foretold.tsx";
 import { engine, failed, info, lackingFor, loadModel, modeNames, status } from "./model.ts";
 import { cancelRunning, enqueue, jobs } from "./queue.ts";
 import { QueueList } from "./queue-list.tsx";
-import { changing, optionsOf, randomSeed } from "./redo.ts";
+import { changing, changingId, optionsOf, randomSeed } from "./redo.ts";
 import { manyFrames, read, settings, sizeFollows, sizes, toWish } from "./settings.ts";
 
 const parameters = new URLSearchParams(location.search);
@@ -27,13 +26,13 @@ export function Bar() {
     const refresh = (): void => void (settings.value = read(current));
     const stops = [
       effect(() => {
-        const node = changing.value;
+        const node = changingId.value === undefined ? undefined : untracked(() => changing.value);
         if (node) untracked(() => fill(current, { prompt: node.recipe?.prompt ?? "", ...optionsOf(node.recipe) }));
         refresh();
       }),
-      // A layer that is gone cannot be changed.
+      // It is changed as long as it is selected, again and again.
       effect(() => {
-        if (changing.value && !find(doc.value, changing.value.id)) changing.value = undefined;
+        if (changingId.value !== undefined && !selection.value.includes(changingId.value)) changingId.value = undefined;
       }),
       measure(current),
     ];
@@ -197,7 +196,7 @@ function Target() {
             class="ghost"
             aria-label="Make something new instead"
             title="Make something new instead"
-            onClick={() => (changing.value = undefined)}
+            onClick={() => (changingId.value = undefined)}
           >
             <Icon name="close" />
           </button>
@@ -234,9 +233,9 @@ function ModeSelect() {
   const known = [...modes].sort((a, b) => order.indexOf(a) - order.indexOf(b));
   const offered = model?.modes ?? ["single"];
   return (
-    <label class="mode">
+    <label class="mode" hidden={changing.value !== undefined}>
       <span class="unseen">What to make</span>
-      <select name="mode" aria-describedby="lacking" disabled={changing.value !== undefined}>
+      <select name="mode" aria-describedby="lacking">
         {known
           .filter((mode) => offered.includes(mode))
           .map((mode) => (
@@ -366,10 +365,7 @@ function submit(form: HTMLFormElement): void {
   const { value: model } = info;
   if (!model || !engine.value) return void (isAwaited.value = true);
   const now = read(form);
-  batch(() => {
-    enqueue(toWish(now, model), isJoint() ? 1 : now.count);
-    changing.value = undefined;
-  });
+  enqueue(toWish(now, model), isJoint() ? 1 : now.count);
   const newSeed = form.elements.namedItem("newSeed");
   if (newSeed instanceof HTMLInputElement && newSeed.checked) fill(form, { seed: randomSeed() });
 }

@@ -34,8 +34,8 @@ export interface Wish {
   readonly box?: Rect | undefined;
   /** The layer that it is another picture for. */
   readonly instead?: string | undefined;
-  /** How much of that layer's picture is given up, if it is to start from it. */
-  readonly strength?: number | undefined;
+  /** The picture that it is to start from, and how much of it is given up. */
+  readonly init?: { readonly picture: string; readonly strength: number } | undefined;
 }
 
 export interface Job {
@@ -168,15 +168,12 @@ async function toVariant(layer: Layer): Promise<Variant> {
 
 /** What the model is asked, with what it is to see of the scene. */
 async function toRequest(
-  { mode, prompt, options, seed, size, box, instead, strength }: Wish,
+  { mode, prompt, options, seed, size, box, instead, init }: Wish,
   now: Doc,
   signal: AbortSignal,
 ): Promise<GenerateOptions> {
   const request = { ...options, prompt, seed, ...size, fit: true };
-  const layer = instead === undefined ? undefined : find(now, instead)?.node;
-  if (layer?.kind === "picture" && strength !== undefined) {
-    return { ...request, mode: mode === "opaque" ? "opaque" : "single", init: blobOf(layer.picture), strength };
-  }
+  if (init) return { ...request, mode, init: blobOf(init.picture), strength: init.strength };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };
   const seen = instead === undefined ? now : onlyBeside(now, instead, mode);
   if (![...walk(seen.layers)].some(({ visible }) => visible)) {

@@ -1,15 +1,20 @@
 // A layer once more, from its recipe: with another seed, or with changes.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { GenerateOptions, Recipe } from "glassine";
-import { outline, type PictureNode } from "../state/document.ts";
+import { find, outline, type PictureNode } from "../state/document.ts";
 import { boundsOf, type Size, sizeForAspect } from "../state/geometry.ts";
 import { doc } from "../state/studio.ts";
 import { info } from "./model.ts";
 import { enqueue } from "./queue.ts";
 
-/** The layer that the prompt bar is to change, if it is not to make a new one. */
-export const changing = signal<PictureNode | undefined>(undefined);
+/** Which layer the prompt bar is to change, if it is not to make a new one. */
+export const changingId = signal<string | undefined>(undefined);
+/** That layer as it is now. */
+export const changing = computed((): PictureNode | undefined => {
+  const node = changingId.value === undefined ? undefined : find(doc.value, changingId.value)?.node;
+  return node?.kind === "picture" ? node : undefined;
+});
 
 /** What of a recipe is an option of a request, apart from what the page decides. */
 const carried = [
@@ -66,7 +71,8 @@ export function again(node: PictureNode): void {
 
 /** Has the prompt bar change a layer. */
 export function change(node: PictureNode): void {
-  changing.value = node;
+  changingId.value = node.id;
+  document.querySelector<HTMLElement>("[name=prompt]")?.focus();
 }
 
 /** Where a layer stands in the scene. */

@@ -91,7 +91,7 @@ export function toWish(now: Settings, model: EngineInfo): Wish {
       size: sizeFor(node),
       box: boxOf(node),
       instead: node.id,
-      strength,
+      init: { picture: node.picture, strength },
     };
   }
   const area = model.defaults.width * model.defaults.height;
