@@ -241,6 +241,8 @@ test("the list orders, hides, locks, renames and copies layers, with the mouse a
   await page.mouse.down();
   await page.mouse.move(top.x + 90, top.y + 40, { steps: 4 });
   await page.mouse.move(bottom.x + 90, bottom.y + bottom.height - 6, { steps: 10 });
+  // The list makes room for it before it is let go.
+  await page.waitForFunction(() => document.querySelector("#layers > li:last-child strong").textContent === "two");
   await page.mouse.up();
   await page.waitForFunction(() => document.querySelector("#layers strong").textContent !== "two");
   assert.deepEqual(await layerNames(page), ["one", "ground", "two"]);
@@ -555,6 +557,7 @@ test("the wheel looks around, and with Ctrl zooms about the pointer", async (t) 
   const { x, y } = await sceneBox(page);
   assert.deepEqual([Math.round(x - zoomed.x), Math.round(y - zoomed.y)], [-10, -30]);
   await page.keyboard.press("0");
+  await page.waitForFunction((x) => document.querySelector(".world").getBoundingClientRect().x === x, {}, before.x);
   assert.deepEqual(await sceneBox(page), before);
 });
 

@@ -25,7 +25,6 @@ let thumbnailTimer: ReturnType<typeof setTimeout> | undefined;
 /** What is stored, and what of it is open. */
 let stored: { id: string; doc: Doc; name: string } | undefined;
 let release: (() => void) | undefined;
-let persisting: Promise<boolean> | undefined;
 
 const { promise: opened, resolve: resolveOpened } = Promise.withResolvers<void>();
 /** Settles once there is a scene to put something into. */
@@ -117,8 +116,6 @@ export async function save(): Promise<void> {
   try {
     await saveScene({ ...now, changed: Date.now() });
     stored = now;
-    // Asked for once there is something to lose; browsers decide by themselves.
-    persisting ??= navigator.storage?.persist?.().catch(() => false);
     if (sceneId.value === now.id && doc.value === now.doc) kept.value = "kept";
   } catch (error) {
     if (wasKept) {

@@ -41,7 +41,7 @@ export interface Wish {
 export interface Job {
   readonly id: string;
   readonly wish: Wish;
-  readonly state: "waiting" | "running" | "failed";
+  readonly state: "waiting" | "running";
   readonly status: Status;
   readonly preview?: ImageData | undefined;
 }
@@ -76,7 +76,7 @@ export function enqueue(wish: Wish, count = 1): void {
     seriesOf.set(id, series);
     return { id, wish: { ...wish, seed: wish.seed + index }, state: "waiting", status: { text: "Waiting", share: 0 } };
   });
-  jobs.value = [...jobs.value.filter(({ state }) => state !== "failed"), ...added];
+  jobs.value = [...jobs.value, ...added];
   void run();
 }
 

@@ -31,14 +31,26 @@ async function refresh(): Promise<void> {
   storage.value = `This page stores ${megabytes(usage)} of ${megabytes(quota)} MB, models and scenes together. The browser ${persisted ? "keeps that" : "may remove that when the disk is full"}.`;
 }
 
+/** Lists the scenes as they are now, the open one included. */
+async function show(): Promise<void> {
+  // Not at once, or the list would be made anew with every change of the scene.
+  await Promise.resolve();
+  // Asked for here, where it is about that: some browsers ask the visitor in turn.
+  navigator.storage?.persist?.().then((granted) => (granted ? refresh() : undefined), console.warn);
+  try {
+    await save();
+    await keepThumbnail();
+  } catch (error) {
+    // The list is of use without it.
+    console.warn(error);
+  }
+  await refresh().catch(fail);
+}
+
 export function Gallery() {
   useSignalEffect(() => {
     if (dialog.value !== "gallery") return;
-    save()
-      .then(keepThumbnail)
-      .catch(() => {})
-      .then(refresh)
-      .catch(fail);
+    void show();
   });
   return (
     <Dialog name="gallery" title="Scenes">
