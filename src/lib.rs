@@ -45,6 +45,7 @@ pub mod image;
 #[cfg(feature = "diffusion")]
 mod kernels;
 mod lanes;
+mod memory;
 mod named;
 #[cfg(feature = "diffusion")]
 mod nn;

@@ -249,6 +249,26 @@ fn configs_of_other_networks_are_refused_by_the_field() {
         (SCHEDULER, "beta_schedule", json!("sigmoid")),
         (SCHEDULER, "beta_end", json!(1.5)),
         (SCHEDULER, "thresholding", json!(true)),
+        (
+            SCHEDULER,
+            "_class_name",
+            json!("FlowMatchEulerDiscreteScheduler"),
+        ),
+        (SCHEDULER, "_class_name", json!("EDMEulerScheduler")),
+        (SCHEDULER, "use_flow_sigmas", json!(true)),
+        (SCHEDULER, "trained_betas", json!([0.1, 0.2])),
+        (UNET, "_class_name", json!("UNetMotionModel")),
+        // Of a type that cannot be read.
+        (TEXT, "hidden_act", Value::Null),
+        (TEXT, "layer_norm_eps", json!("small")),
+        (UNET, "attention_head_dim", Value::Null),
+        (UNET, "norm_num_groups", Value::Null),
+        (UNET, "sample_size", json!([64, 64, 64])),
+        (UNET, "sample_size", json!(0)),
+        (UNET, "sample_size", json!([64, 4_000_000_000u64])),
+        (VAE, "scaling_factor", Value::Null),
+        (SCHEDULER, "steps_offset", json!(-1)),
+        (SCHEDULER, "timestep_spacing", json!("log")),
     ] {
         let error = whole.refused(|model| model.set(file, field, value.clone()));
         assert_eq!(
@@ -288,6 +308,9 @@ fn configs_may_say_what_is_computed_anyway() {
         (UNET, "upcast_attention", json!(true)),
         (UNET, "use_linear_projection", json!(true)),
         (UNET, "sample_size", json!(96)),
+        (UNET, "sample_size", json!([64, 96])),
+        (UNET, "sample_size", Value::Null),
+        (UNET, "_class_name", json!("UNet2DConditionModel")),
         (UNET, "mid_block_type", json!("UNetMidBlock2DCrossAttn")),
         (UNET, "layers_per_block", json!([2, 2, 2, 2])),
         (UNET, "mid_block_scale_factor", json!(1.0)),

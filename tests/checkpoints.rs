@@ -389,15 +389,27 @@ fn weights_of_eight_bit_floats_are_widened() {
 fn weights_that_are_quantized_otherwise_are_refused() {
     let mut tensors = renamed(|name| Some(name.to_string()));
     let weight = format!("{UNET}input_blocks.1.1.proj_in.weight");
-    let quantized = tensors
-        .iter_mut()
-        .find(|tensor| tensor.0 == weight)
+    let quantized = tensors.iter().find(|tensor| tensor.0 == weight).unwrap();
+    let count: usize = quantized.2.iter().product();
+    let place = tensors
+        .iter()
+        .position(|tensor| tensor.0 == weight)
         .unwrap();
-    let count = quantized.2.iter().product();
-    (quantized.1, quantized.3) = (Dtype::U8, vec![0; count]);
-    let path = write("quantized.safetensors", &tensors);
-    let words = ["proj_in.weight as U8", "quantized"];
-    assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &words);
+    for dtype in [
+        Dtype::U8,
+        Dtype::I8,
+        Dtype::F8_E4M3FNUZ,
+        Dtype::F8_E5M2FNUZ,
+        Dtype::F8_E8M0,
+        Dtype::C64,
+    ] {
+        tensors[place].1 = dtype;
+        tensors[place].3 = vec![0; count * dtype.size()];
+        let path = write("quantized.safetensors", &tensors);
+        let stored = format!("proj_in.weight as {dtype:?}");
+        let words = [&*stored, "quantized"];
+        assert_refused_and_not_inspected(&path, ErrorCode::ModelUnsupported, &words);
+    }
 }
 
 #[test]
@@ -423,6 +435,12 @@ fn folders_in_all_their_forms_give_the_same_pack() {
         same(&folder);
         std::fs::rename(unet.join(&name), &weights).unwrap();
     }
+    // As editors on Windows write it.
+    let config = unet.join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("\u{feff}{text}")).unwrap();
+    same(&folder);
+    std::fs::write(&config, text).unwrap();
     // Averaged weights are preferred to those for training on.
     let other = write("noise.safetensors", &[mark("nothing")]);
     std::fs::copy(
@@ -730,6 +748,15 @@ fn files_of_other_kinds_are_named() {
         let text = inspect(&path).unwrap();
         assert!(text.starts_with(kind), "{text}: not {kind}");
         assert_refused(&options(&path), ErrorCode::ModelUnsupported, &[kind]);
+        let applied = [
+            "(plain)",
+            "(LoHa)",
+            "(LoKr)",
+            "(DoRA)",
+            "(full differences)",
+        ];
+        let is_applied = applied.iter().any(|end| kind.ends_with(end));
+        assert_eq!(text.contains("--lora"), is_applied, "{text}");
     }
     for (name, option) in [
         ("transparent_attn", "--layers attn"),
@@ -936,13 +963,27 @@ fn what_the_unet_predicts_is_recognised() {
     let length = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
     let (header, data) = bytes[8..].split_at(length);
     let mut header: Value = serde_json::from_slice(header).unwrap();
-    header["__metadata__"] = json!({ "modelspec.prediction_type": "v" });
-    let header = header.to_string().into_bytes();
-    let length = (header.len() as u64).to_le_bytes();
-    let path = model::scratch().join("specified.safetensors");
-    std::fs::write(&path, [&length[..], &header, data].concat()).unwrap();
-    let text = inspect(&path).unwrap();
-    assert!(text.contains("prediction: v_prediction\n"), "{text}");
+    let mut specified = |kind: &str| {
+        header["__metadata__"] = json!({ "modelspec.prediction_type": kind });
+        let header = header.to_string().into_bytes();
+        let length = (header.len() as u64).to_le_bytes();
+        let path = model::scratch().join("specified.safetensors");
+        std::fs::write(&path, [&length[..], &header, data].concat()).unwrap();
+        path
+    };
+    for (kind, expected) in [
+        ("v", "v_prediction"),
+        ("v_prediction", "v_prediction"),
+        ("v-prediction", "v_prediction"),
+        ("epsilon", "epsilon"),
+        ("sample", "sample"),
+    ] {
+        let text = inspect(&specified(kind)).unwrap();
+        let line = format!("prediction: {expected}\n");
+        assert!(text.contains(&line), "{kind}: {text}");
+    }
+    let path = specified("flow");
+    assert_refused(&options(&path), ErrorCode::ModelUnsupported, &["flow"]);
 
     let folder = copied_folder("v-prediction");
     change_json(&folder.join("scheduler/scheduler_config.json"), |config| {

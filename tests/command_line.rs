@@ -600,6 +600,77 @@ fn several_pictures_have_numbers_and_the_next_seeds() {
 }
 
 #[test]
+fn a_model_of_few_words_says_what_it_was_not_taught() {
+    let folder = model::scratch().join("few-words");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (list, pack, out) = (
+        folder.join("words.json"),
+        folder.join("pack"),
+        folder.join("o.png"),
+    );
+    let checkpoint = model::checkpoint();
+    let packs = |list: &Path| {
+        let _ = std::fs::remove_dir_all(&pack);
+        let model = ["pack", "--model", text(&checkpoint), "--out", text(&pack)];
+        glassine(&[&model[..], &["--words", text(list)]].concat())
+    };
+    assert_fails(
+        &packs(&folder.join("none.json")),
+        2,
+        &["none.json", "list of phrases"],
+    );
+    std::fs::write(&list, r#"{"apple": 1}"#).unwrap();
+    assert_fails(&packs(&list), 2, &["words.json", "list of phrases"]);
+    std::fs::write(&list, r#"["a red apple", "on a table"]"#).unwrap();
+    assert!(packs(&list).status.success());
+
+    let says = |prompt: &str| {
+        let request = ["generate", "--model", text(&pack), "--prompt", prompt];
+        let rest = ["--steps", "1", "--mode", "opaque", "--out", text(&out)];
+        let made = glassine(&[&request[..], &rest].concat());
+        assert!(made.status.success());
+        String::from_utf8_lossy(&made.stderr).into_owned()
+    };
+    assert!(says("(a Red dragonfly:1.2) on a table").contains("not taught: dragonfly;"));
+    assert!(!says("a red apple").contains("warning"));
+}
+
+#[test]
+fn a_picture_is_enlarged_or_extended() {
+    let (pack, folder) = (packed(), model::scratch().join("growing"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (given, out) = (folder.join("given.png"), folder.join("o.png"));
+    let picture = Picture {
+        width: 40,
+        height: 32,
+        rgba: [200, 40, 40, 255].repeat(40 * 32),
+    };
+    std::fs::write(&given, picture.to_png().unwrap()).unwrap();
+    let run = |more: &[&str]| {
+        let common = ["generate", "--model", text(&pack), "--prompt", "a cat"];
+        let rest = ["--init", text(&given), "--steps", "2", "--out", text(&out)];
+        glassine(&[&common[..], &rest, more].concat())
+    };
+    for (options, size) in [
+        (["--extend", "0,8,24,0"], (64, 40)),
+        (["--enlarge", "1.5"], (60, 48)),
+    ] {
+        let made = run(&options);
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let picture = Picture::from_file(&std::fs::read(&out).unwrap()).unwrap();
+        assert_eq!((picture.width, picture.height), size);
+    }
+    for wrong in ["8", "0,8,24", "0,-8,24,0", "a,b,c,d"] {
+        assert_fails(&run(&["--extend", wrong]), 2, &["LEFT,TOP,RIGHT,BOTTOM"]);
+    }
+    assert_fails(&run(&["--extend", "0,0,0,0"]), 2, &["left, top"]);
+}
+
+#[test]
 fn a_second_pass_enlarges_the_first() {
     let (pack, folder) = (packed(), model::scratch().join("hires"));
     std::fs::create_dir_all(&folder).unwrap();

@@ -1131,6 +1131,13 @@ fn wrong_pictures_are_rejected() {
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over() {
+    let plain = r#"{"width": 1, "height": 1, "layers": []}"#;
+    let marked = Scene::from_json(&format!("\u{feff}{plain}")).unwrap();
+    assert_eq!(marked, Scene::from_json(plain).unwrap());
+}
+
+#[test]
 fn half_a_character_in_a_scene_file_is_u_fffd() {
     let name = |json: &str| {
         let json = format!(

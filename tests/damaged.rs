@@ -198,6 +198,77 @@ fn adapters_of_other_shapes_are_refused() {
     }
 }
 
+/// The file at `path` with NaN as the last value of tensor `name`, under the name `changed`.
+fn with_nan(path: &Path, name: &str, changed: &str) -> PathBuf {
+    let mut tensors = tensors_of(path);
+    let changing = tensors.iter_mut().find(|tensor| tensor.0 == name);
+    let (_, dtype, _, bytes) = changing.unwrap();
+    let nan = match dtype {
+        Dtype::F32 => f32::NAN.to_le_bytes().to_vec(),
+        Dtype::F16 => vec![0, 0x7e],
+        other => panic!("no NaN of {other:?}"),
+    };
+    let start = bytes.len() - nan.len();
+    bytes[start..].copy_from_slice(&nan);
+    written(changed, &tensors)
+}
+
+/// Quantization would hide what is no number.
+#[test]
+fn files_with_values_that_are_no_numbers_are_refused_by_name() {
+    let weights = golden("layerdiffuse/weights");
+    let vae = model::checkpoint().join("vae/diffusion_pytorch_model.safetensors");
+    type Give = fn(&mut PackOptions, PathBuf);
+    let files: [(PathBuf, &str, Give); 7] = [
+        (vae, "decoder.conv_out.bias", |options, file| {
+            options.vae = Some(file);
+        }),
+        (
+            weights.join("layer_sd15_transparent_attn.safetensors"),
+            "hookers.layers.1.to_q_lora.0.up.weight",
+            |options, file| options.adapters = [(AdapterKind::Single, file)].into(),
+        ),
+        (
+            weights.join("layer_sd15_transparent_attn.safetensors"),
+            "hookers.layers.1.temporal_v.bias",
+            |options, file| options.adapters = [(AdapterKind::Single, file)].into(),
+        ),
+        (
+            weights.join("layer_sd15_joint.safetensors"),
+            "hookers.layers.1.to_k_lora.2.down.weight",
+            |options, file| options.adapters = [(AdapterKind::Joint, file)].into(),
+        ),
+        (
+            weights.join("layer_sd15_fg2bg.safetensors"),
+            "kwargs_encoder.blocks_0.0.weight",
+            |options, file| {
+                options.adapters = [(AdapterKind::ForegroundToBackground, file)].into();
+            },
+        ),
+        (
+            weights.join("layer_sd15_vae_transparent_decoder.safetensors"),
+            "conv_in.weight",
+            |options, file| options.transparency_decoder = Some(file),
+        ),
+        (companions::taesd_decoder(), "1.weight", |options, file| {
+            options.taesd_decoder = Some(file);
+        }),
+    ];
+    for (index, (path, name, give)) in files.into_iter().enumerate() {
+        let file = with_nan(&path, name, &format!("nan-{index}.safetensors"));
+        let mut options = plain_options();
+        options.precision = Precision::Q4;
+        give(&mut options, file.clone());
+        let out = model::scratch().join("nan");
+        let error = model::pack_as(&options, &out).unwrap_err();
+        assert_eq!(error.code, ErrorCode::ModelDamaged, "{name}: {error}");
+        for word in [&*file.to_string_lossy(), name, "NaN or infinity"] {
+            assert!(error.message.contains(word), "{word}: {error}");
+        }
+        assert!(!out.exists());
+    }
+}
+
 /// TAESD's decoder with one tensor more.
 fn taesd_with(name: &str, extra: (String, Dtype, Vec<usize>, Vec<u8>)) -> PathBuf {
     let mut tensors = tensors_of(&companions::taesd_decoder());

@@ -5,6 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use glassine::internals::weights::{Dtype, write_safetensors};
 use support::command_line::{assert_fails, glassine, packed, text};
 use support::model;
 
@@ -86,6 +87,7 @@ fn a_place_that_cannot_be_written_is_refused_before_any_work() {
         &["--out", &path("folder.png")],
         &["folder.png", "it is a folder"],
     );
+    refused(&["--out", &path("o.png/")], &["o.png/", "a folder's name"]);
     refused(&["--out", &path("o.jpg")], &["o.jpg", "name a .png file"]);
     refused(&["--out", &path("o.webp")], &["o.webp", "name a .png file"]);
     refused(&["--out", &path("o")], &["name a .png file"]);
@@ -295,6 +297,16 @@ fn a_scene_that_is_too_large_for_the_memory_is_said() {
     let arguments = ["compose", text(&scene), "--out", text(&out)];
     // The picture takes 64 MiB, and so does its half as numbers.
     assert_fails(&limited("-v 120000", &arguments), 1, &["no memory"]);
+    assert!(!out.exists());
+    assert_succeeds(&limited("-v 1000000", &arguments));
+    std::fs::remove_file(&out).unwrap();
+
+    // The flattened scene takes 64 MiB, and what its thumbnail is made of four times as much.
+    std::fs::write(&scene, r#"{"width": 4096, "height": 4096, "layers": []}"#).unwrap();
+    let out = folder.join("o.ora");
+    let arguments = ["compose", text(&scene), "--out", text(&out)];
+    let words = ["no memory", "268435456 bytes of the picture"];
+    assert_fails(&limited("-v 250000", &arguments), 1, &words);
     assert!(!out.exists());
     assert_succeeds(&limited("-v 1000000", &arguments));
 }
@@ -540,8 +552,47 @@ fn a_latent_of_another_size_is_refused_also_with_fit() {
             "--out",
             text(&out),
         ]);
-        assert_fails(&output, 2, &["64 x 64", &format!("{width} x {height}")]);
+        let sizes = [width, height].map(|side| side.parse::<usize>().unwrap() / 8);
+        let needed = format!("[1, 4, {}, {}]", sizes[1], sizes[0]);
+        assert_fails(&output, 2, &["[1, 4, 8, 8]", &needed]);
     }
+    assert!(!out.exists());
+}
+
+#[test]
+fn tensors_that_are_not_finite_are_refused_before_any_work() {
+    let folder = folder("not-finite");
+    let pack = packed();
+    let file = |name: &str, values: Vec<f32>| {
+        let path = folder.join(format!("{name}.safetensors"));
+        let bytes = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        let tensor = (name.to_string(), Dtype::F32, vec![1, 4, 8, 8], bytes);
+        std::fs::write(&path, write_safetensors(&[tensor])).unwrap();
+        path
+    };
+    let mut values = vec![0.0; 256];
+    values[17] = f32::NAN;
+    let latent = file("latent", values.clone());
+    values[17] = f32::NEG_INFINITY;
+    let noise = file("noise", values);
+    let out = folder.join("o.png");
+    let size = ["--mode", "opaque", "--width", "64", "--height", "64"];
+    for (option, path) in [("--init", &latent), ("--noise", &noise)] {
+        let output = generate(&[&size[..], &[option, text(path), "--out", text(&out)]].concat());
+        assert_fails(&output, 2, &[text(path), "NaN or infinity"]);
+    }
+    let output = glassine(&[
+        "decode",
+        "--model",
+        text(&pack),
+        text(&latent),
+        "--out",
+        text(&out),
+    ]);
+    assert_fails(&output, 2, &[text(&latent), "NaN or infinity"]);
     assert!(!out.exists());
 }
 
@@ -626,8 +677,11 @@ fn deep_and_broken_scenes_are_refused() {
         format!(r#"{{"width": 4, "height": 4, "layers": {open}[]{close}}}"#)
     };
     assert_succeeds(&compose(&nested(32)));
+    // As editors on Windows write it.
+    assert_succeeds(&compose(&format!("\u{feff}{}", nested(1))));
     std::fs::remove_file(&out).unwrap();
-    assert_fails(&compose(&nested(33)), 2, &["too deep", "32"]);
-    assert_fails(&compose(&nested(100_000)), 2, &["no valid scene"]);
+    assert_fails(&compose(&nested(33)), 2, &["scene.json", "too deep", "32"]);
+    let words = ["scene.json", "no valid scene"];
+    assert_fails(&compose(&nested(100_000)), 2, &words);
     assert!(!out.exists());
 }

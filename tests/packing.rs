@@ -376,6 +376,9 @@ fn control_nets_for_something_else_are_refused() {
     config["global_pool_conditions"] = true.into();
     std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
     assert_unsupported(&options, "pooled over the whole picture");
+
+    options.controlnet = Some(model::checkpoint());
+    assert_unsupported(&options, "it is a whole model and not a ControlNet");
 }
 
 /// A ControlNet's file, for text features of twice the width.

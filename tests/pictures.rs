@@ -6,6 +6,7 @@ use glassine::image::Picture;
 fn assert_refused(file: &[u8], expected: &str) {
     let error = Picture::from_file(file).unwrap_err();
     assert_eq!(error.code, ErrorCode::BadImage, "{error}");
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
     assert!(error.message.contains(expected), "{error}");
 }
 
@@ -29,6 +30,40 @@ fn animations_are_refused() {
 }
 
 #[test]
+fn pictures_that_are_cut_are_refused_in_one_line() {
+    for whole in [
+        &include_bytes!("../fuzz/seeds/picture/progressive.jpg")[..],
+        include_bytes!("../fuzz/seeds/picture/rgb.jpg"),
+        include_bytes!("../fuzz/seeds/picture/rgba.png"),
+        include_bytes!("../fuzz/seeds/picture/lossy.webp"),
+    ] {
+        for cut in (0..whole.len()).step_by(7) {
+            // What is there of a scan may be enough for a decoder.
+            if let Err(error) = Picture::from_file(&whole[..cut]) {
+                assert_eq!(error.code, ErrorCode::BadImage, "at {cut}: {error}");
+                assert_eq!(error.to_string().lines().count(), 1, "at {cut}: {error}");
+            }
+        }
+        assert_refused(&whole[..whole.len().min(40)], "cannot be read");
+    }
+}
+
+#[test]
+fn a_jpeg_with_finer_colours_than_light_is_refused() {
+    // A progressive one of 5 x 3 pixels, whose second component has four samples for one of the first.
+    let file = include_bytes!("../fuzz/seeds/picture/fine-colours.jpg");
+    assert_refused(file, "its colours are finer than its light");
+    for usual in [
+        &include_bytes!("../fuzz/seeds/picture/progressive.jpg")[..],
+        include_bytes!("../fuzz/seeds/picture/rgb.jpg"),
+        include_bytes!("../fuzz/seeds/picture/grey.jpg"),
+        include_bytes!("../fuzz/seeds/picture/cmyk.jpg"),
+    ] {
+        Picture::from_file(usual).unwrap();
+    }
+}
+
+#[test]
 fn colours_stay_when_a_picture_is_fitted() {
     let color = [200, 100, 50, 128];
     let picture = Picture {
@@ -37,7 +72,7 @@ fn colours_stay_when_a_picture_is_fitted() {
         rgba: color.repeat(9 * 7),
     };
     for (width, height) in [(9, 7), (16, 24), (4, 2)] {
-        let fitted = picture.fitted(width, height);
+        let fitted = picture.fitted(width, height).unwrap();
         assert_eq!(fitted.rgba, color.repeat(width * height));
     }
 }
@@ -56,7 +91,7 @@ fn of_a_long_strip_the_middle_is_fitted() {
         height,
         rgba: (0..width * height).flat_map(pixel).collect(),
     };
-    let fitted = strip.fitted(512, 512);
+    let fitted = strip.fitted(512, 512).unwrap();
     assert_eq!((fitted.width, fitted.height), (512, 512));
     let middle = &fitted.rgba[4 * (256 * 512 + 256)..][..4];
     assert_eq!(middle, [0, 255, 0, 255]);

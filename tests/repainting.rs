@@ -300,7 +300,7 @@ fn masks_that_cannot_be_used_are_refused_in_words() {
     refused(&|request| request.mode = Some(Mode::Joint), "joint");
     refused(&|request| request.fit = true, "fitted");
     refused(&|request| request.width = Some(128), "64 x 64");
-    refused(&|request| request.mask_softness = 1000, "1000");
+    refused(&|request| request.mask_softness = Some(1000), "1000");
     refused(
         &|request| {
             request.mode = Some(Mode::Opaque);

@@ -436,6 +436,7 @@ fn unsupported_schedules_are_refused() {
         r#"{"rescale_betas_zero_snr": true}"#,
         r#"{"num_train_timesteps": 0}"#,
         r#"{"beta_end": 1.5}"#,
+        r#"{"trained_betas": [0.1, 0.2, 0.3]}"#,
     ] {
         let error = schedule_of(config).unwrap_err();
         assert_eq!(error.code, ErrorCode::ModelUnsupported, "{config}: {error}");

@@ -1,15 +1,16 @@
 // Keeps the page's files, with the engine and the built-in model among them, so
-// that the page works without a network. The build puts the values of `version`
-// and `files` in front of this.
-/* global version, files */
+// that the page works without a network, and the guide with it. The build puts the
+// values of `version`, `pages` (with all else that keeps its name) and `files` in front of this.
+/* global version, pages, files */
 
 const prefix = "glassine-";
 const name = `${prefix}${version}`;
 /** Milliseconds after which a page that is kept does not wait for the network any longer. */
 const patience = 4000;
 const absolute = (path) => new URL(path, self.location).href;
-const pages = new Set(["./", "bench.html"].map(absolute));
-const urls = new Set([...pages, ...files.map(absolute)]);
+/** A folder's page has the folder's address. */
+const pageUrls = new Set(pages.map((path) => absolute(`./${path}`.replace(/(^|\/)index\.html$/, "$1"))));
+const urls = new Set([...pageUrls, ...files.map(absolute)]);
 
 self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(dropEarlier()));
@@ -26,7 +27,7 @@ async function keep() {
   const cache = await caches.open(name);
   const earlier = await Promise.all((await ownCaches()).map((key) => caches.open(key)));
   const add = async (url) => {
-    const kept = pages.has(url) ? undefined : (await Promise.all(earlier.map((cache) => cache.match(url)))).find(Boolean);
+    const kept = pageUrls.has(url) ? undefined : (await Promise.all(earlier.map((cache) => cache.match(url)))).find(Boolean);
     await cache.put(url, kept ?? (await fetchFile(url)));
   };
   await Promise.all([...urls].map(add));
@@ -59,7 +60,7 @@ async function ownCaches() {
 async function answer(request, url) {
   const cache = await caches.open(name);
   const kept = await cache.match(url);
-  if (!pages.has(url)) return kept ?? fetch(request);
+  if (!pageUrls.has(url)) return kept ?? fetch(request);
   if (!kept) return fetch(request);
   const late = new Promise((resolve) => setTimeout(resolve, patience, kept));
   const fresh = fetch(request).then((response) => (response.ok ? response : kept));

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vite";
+import { guide, guidePages } from "./build/guide.js";
 
-const pages = ["index.html", "bench.html"];
-/** What the pages have beside themselves and their assets. */
-const others = [...readdirSync(new URL("public", import.meta.url)), "licences.txt"];
+const pages = ["index.html", "bench.html", ...guidePages];
+/** What keeps its name from version to version, unlike what is in the folder of assets. */
+const named = [...pages, ...readdirSync(new URL("public", import.meta.url)), "licences.txt"];
 
 /** Writes the service worker beside the page, with a list of what the build has made. */
 function offline() {
@@ -13,12 +14,12 @@ function offline() {
     name: "offline",
     apply: "build",
     writeBundle({ dir }) {
-      // These keep their names, and only their content tells two versions of them apart.
+      // Only their content tells two versions of these apart.
       const hash = createHash("sha256");
-      for (const file of [...pages, ...others]) hash.update(readFileSync(join(dir, file)));
-      const files = [...readdirSync(join(dir, "assets")).map((file) => `assets/${file}`), ...others];
+      for (const file of named) hash.update(readFileSync(join(dir, file)));
+      const files = readdirSync(join(dir, "assets")).map((file) => `assets/${file}`);
       const version = hash.update(files.join()).digest("hex").slice(0, 16);
-      const values = `const version = ${JSON.stringify(version)};\nconst files = ${JSON.stringify(files, null, 2)};\n`;
+      const values = Object.entries({ version, pages: named, files }).map(([name, value]) => `const ${name} = ${JSON.stringify(value, null, 2)};\n`).join("");
       const code = readFileSync(new URL("service-worker.js", import.meta.url), "utf8");
       writeFileSync(join(dir, "service-worker.js"), values + code);
     },
@@ -67,8 +68,9 @@ function developmentPolicy() {
 export default defineConfig({
   // The page works from any folder of a server.
   base: "./",
-  // The package is beside this folder, not in it.
-  server: { fs: { allow: [".", "../pkg", "../NOTICE"] } },
-  build: { rollupOptions: { input: pages } },
-  plugins: [licences(), offline(), developmentPolicy()],
+  // The package and the examples are beside this folder, not in it.
+  server: { fs: { allow: [".", "../pkg", "../examples"] } },
+  resolve: { dedupe: ["glassine"] },
+  build: { modulePreload: { polyfill: false }, rollupOptions: { input: pages } },
+  plugins: [guide(), licences(), offline(), developmentPolicy()],
 });

@@ -1,5 +1,6 @@
-//! Somebody's checkpoint: a folder or a single file, LoRAs and companion files. Each section of the
-//! input is a path, a line feed, and the file's text.
+//! Somebody's checkpoint: a folder or a single file, LoRAs and companion files; where there is no model,
+//! companions of the tiny one. Each section of the input is a path, a line feed, and the file's text or
+//! its list of tensors.
 
 #![no_main]
 
@@ -7,12 +8,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use glassine::ErrorCode;
 use glassine::internals::text::Tokenizer;
 use glassine::internals::weights::Files;
 use glassine::pack::{
     AdapterKind, Checkpoint, Component, Lora, PackOptions, Packer, Precision, inspect,
 };
+use glassine_fuzz::tiny::Tiny;
 use glassine_fuzz::{Folder, safetensors, sections};
 use libfuzzer_sys::fuzz_target;
 
@@ -30,14 +31,14 @@ fuzz_target!(|input: &str| {
         folder.0.insert(path.into(), bytes);
     }
     let path = |name: &str| PathBuf::from(name);
-    let pickle = path("model.ckpt");
-    if folder.is_file(&pickle) && !folder.is_folder(&pickle) {
-        let refused = Checkpoint::open_in(&folder, &pickle);
-        let code = refused.err().expect("a pickle is refused").code;
-        assert_eq!(code, ErrorCode::ModelUnsupported);
+    let has_model = folder.is_folder(&path("model")) || folder.is_file(&path(SINGLE_FILE));
+    if !has_model {
+        static TINY: OnceLock<Folder> = OnceLock::new();
+        let tiny = TINY.get_or_init(|| Tiny::default().checkpoint());
+        folder.0.extend(tiny.0.clone());
     }
     let lora = Lora::open_in(&folder, &path(LORA), 0.5);
-    for model in [path("model"), path(SINGLE_FILE)] {
+    for model in [path("model"), path(SINGLE_FILE), path(Tiny::CHECKPOINT)] {
         if let Ok(checkpoint) = Checkpoint::open_in(&folder, &model) {
             read(checkpoint, Lora::open_in(&folder, &path(LORA), 0.5).ok());
             for precision in [Precision::F16, Precision::Q4] {

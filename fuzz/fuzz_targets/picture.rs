@@ -24,7 +24,8 @@ fuzz_target!(|bytes: &[u8]| {
         Picture::from_file(&png).expect("a written picture"),
         picture
     );
-    assert_eq!(picture.fitted(64, 24).rgba.len(), 64 * 24 * 4);
+    let fitted = picture.fitted(64, 24).expect("memory");
+    assert_eq!(fitted.rgba.len(), 64 * 24 * 4);
     let padded = padded_rgb(&picture);
     assert!(padded.len() == 3 * pixels && padded.iter().all(|value| value.is_finite()));
 });

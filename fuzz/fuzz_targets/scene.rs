@@ -3,7 +3,7 @@
 #![no_main]
 
 use glassine::compose::{Scene, flatten};
-use glassine::image::Picture;
+use glassine_fuzz::scene_picture;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fuzz_target!(|text: &str| {
 
     scene.width = scene.width.min(MAX_SIDE);
     scene.height = scene.height.min(MAX_SIDE);
-    if let Ok(flat) = flatten(&scene, |path| Ok(picture(path))) {
+    if let Ok(flat) = flatten(&scene, |path| Ok(scene_picture(path))) {
         assert_eq!((flat.width, flat.height), (scene.width, scene.height));
         assert_eq!(flat.rgba.len(), flat.width * flat.height * 4);
     }
@@ -61,23 +61,5 @@ fn assert_kept(before: &Value, after: &Value) {
             assert!(after.starts_with(&before.to_lowercase()) || before == after);
         }
         _ => assert_eq!(before, after),
-    }
-}
-
-/// A picture whose size depends on its path; one in sixteen breaks the rules of [`Picture`].
-fn picture(path: &str) -> Picture {
-    let hash = path.bytes().fold(0, |hash: usize, byte| {
-        (hash * 31 + usize::from(byte)) % 65_521
-    });
-    let (width, height) = (1 + hash % 7, 1 + hash / 7 % 5);
-    let length = if hash % 16 == 5 {
-        3
-    } else {
-        4 * width * height
-    };
-    Picture {
-        width,
-        height,
-        rgba: (0..length).map(|index| (index * 37 + hash) as u8).collect(),
     }
 }

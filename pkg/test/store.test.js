@@ -88,7 +88,7 @@ test("a model is found once its folder is there, complete once its record names 
   await folder.writeRecord({ origin: "https://models.example/pear/", manifest });
   assert.deepEqual((await findStored("pear")).record, { origin: "https://models.example/pear/", manifest });
 
-  disk.at("glassine/models/pear/model.json").bytes = bytesOf(5);
+  for (const file of ["model.json", "model.json.copy"]) disk.at(`glassine/models/pear/${file}`).bytes = bytesOf(5);
   assert.equal(await folder.record(), undefined, "a record that is no JSON is none");
   await ModelFolder.remove("pear");
   assert.equal(await ModelFolder.find("pear"), undefined);
@@ -124,7 +124,7 @@ async function store(parts) {
 
 test("an import goes on where a full disk stopped it, and then leaves nothing over", async () => {
   const parts = [bytesOf(100), bytesOf(200, 1), bytesOf(300, 2)];
-  disk.quota = 450;
+  disk.quota = 700;
   await assert.rejects(store(parts), { code: "quota_exceeded" });
   await assert.rejects(findStored("apple"), { code: "model_not_found" });
   disk.quota = Infinity;
@@ -132,7 +132,7 @@ test("an import goes on where a full disk stopped it, and then leaves nothing ov
   assert.equal(await store(parts), 2, "the damaged part and the one that did not fit");
   const { folder, record } = await findStored("apple");
   assert.equal(record.manifest, hashOf(manifestOf(parts)));
-  const files = ["model.json", record.manifest, ...parts.map(hashOf)].sort();
+  const files = ["model.json", "model.json.copy", record.manifest, ...parts.map(hashOf)].sort();
   assert.deepEqual([...(await folder.sizes()).keys()].sort(), files);
 });
 
@@ -162,10 +162,41 @@ test("whenever the power fails while a record is replaced, the one before or the
     seen.add(manifest);
     await folder.writeRecord(record("c"));
     assert.deepEqual(await folder.record(), record("c"));
-    assert.deepEqual([...(await folder.sizes()).keys()], ["model.json"]);
+    assert.deepEqual([...(await folder.sizes()).keys()].sort(), ["model.json", "model.json.copy"]);
     if (!failed) break;
   }
   assert.equal(seen.size, 2);
+});
+
+test("a record that is torn or garbled in one of its files, at any byte, is found in the other and mended", async () => {
+  for (const record of [{ manifest: "a".repeat(64) }, { origin: "https://models.example/apple/", manifest: "b".repeat(64) }]) {
+    const folder = await ModelFolder.create("apple");
+    await folder.writeRecord(record);
+    const expected = { origin: undefined, ...record };
+    for (const file of ["model.json", "model.json.copy"]) {
+      const whole = disk.at(`glassine/models/apple/${file}`).bytes;
+      for (let at = 0; at < whole.length; at++) {
+        const garbled = whole.slice();
+        garbled[at] ^= 1 + (at % 255);
+        for (const bytes of [whole.slice(0, at), garbled]) {
+          disk.at(`glassine/models/apple/${file}`).bytes = bytes;
+          assert.deepEqual(await folder.record(), expected, `${file} at ${at}`);
+          await folder.writeRecord(await folder.record());
+          assert.deepEqual(disk.at(`glassine/models/apple/${file}`).bytes, whole);
+        }
+      }
+    }
+  }
+});
+
+test("a record of before there were copies is read, and replaced", async () => {
+  const folder = await ModelFolder.create("apple");
+  const old = { origin: "https://models.example/apple/", manifest: "a".repeat(64) };
+  await folder.write("model.json", new TextEncoder().encode(JSON.stringify(old)));
+  assert.deepEqual(await folder.record(), old);
+  const next = { origin: old.origin, manifest: "b".repeat(64) };
+  await folder.writeRecord(next);
+  assert.deepEqual(await folder.record(), next);
 });
 
 test("a packing that is cut off can be undone, wherever it was", async () => {
@@ -192,7 +223,7 @@ test("a packing that is cut off can be undone, wherever it was", async () => {
 
   await pack(parts, 3);
   const after = await folder.sizes();
-  assert.equal(after.size, 4, "the record, the manifest and two parts");
+  assert.equal(after.size, 5, "the record and its copy, the manifest and two parts");
   await folder.undoPacking();
   assert.deepEqual(await folder.sizes(), after, "what is whole stays");
 });

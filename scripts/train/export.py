@@ -22,18 +22,19 @@ def dump(obj, file):
 
 
 def words():
-    """What prompts the model knows, for a prompt box to offer."""
-    nouns = sorted(set(captions.all_nouns(data.concepts())))
-    return dict(
-        nouns=nouns,
-        synonyms={c.noun: c.synonyms for c in data.concepts().values() if c.synonyms},
-        styles=[w for s in data.PROMPTED for w in data.STYLE.get(s, [])],
-        effects=[w for s in captions.EFFECT_WORDS.values() for w in s],
-        colours=dict(words=list(effects.HUES), nouns=sorted({c.noun for c in data.concepts().values() if c.tint})),
-        scenes={k: alone[0] for k, (alone, _) in captions.SCENES.items() if k != "plain"},
-        places=sorted({p for _, slots in captions.SCENES.values() for ps in slots.values() for p in ps}),
-        lights=["at night", "at sunset", "on a cloudy day", "on a sunny day"],
-    )
+    """What the model knows, in phrases: what a prompt box offers comes first."""
+    concepts = data.concepts().values()
+    phrases = sorted(set(captions.all_nouns(data.concepts())))
+    phrases += [alone[0] for kind, (alone, _) in captions.SCENES.items() if kind != "plain"]
+    phrases += sorted({p for _, slots in captions.SCENES.values() for ps in slots.values() for p in ps})
+    phrases += ["at night", "at sunset", "on a cloudy day", "on a sunny day"]
+    phrases += [f"{hue} {c.noun}" for c in concepts if c.tint for hue in effects.HUES]
+    phrases += [w for s in data.PROMPTED for w in data.STYLE.get(s, [])]
+    phrases += [w for s in captions.EFFECT_WORDS.values() for w in s]
+    phrases += [w for c in concepts for w in c.synonyms]
+    # words that captions are made of, and that change nothing
+    phrases += ["a", "an", "the", "of", "and", "with", "in", "on", "at", "background", "plain", "table", *captions.FILLERS]
+    return list(dict.fromkeys(phrases))
 
 
 def scheduler(size):

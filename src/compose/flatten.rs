@@ -38,7 +38,7 @@ pub(super) fn flatten_with<P: Borrow<Picture>>(
     let layers = resolve(scene, pictures);
     let stack = drawn(&layers, &decoder)?;
     let mut rgba = transparent_bytes(4 * scene.width * scene.height)?;
-    paint(scene, &stack, &decoder, &mut rgba);
+    paint(scene, &stack, &decoder, &mut rgba)?;
     Ok(Picture {
         width: scene.width,
         height: scene.height,
@@ -78,10 +78,11 @@ fn drawn<'a>(layers: &'a [ResolvedLayer], decoder: &'a Decoder) -> Result<Vec<Dr
     visible.map(draw).collect()
 }
 
-fn paint(scene: &Scene, stack: &[DrawnLayer], decoder: &Decoder, rgba: &mut [u8]) {
+fn paint(scene: &Scene, stack: &[DrawnLayer], decoder: &Decoder, rgba: &mut [u8]) -> Result<()> {
     let background = decoder.pixel(scene.background.rgba).to_array();
-    let mut backdrop = Row::new(scene.width);
-    let mut scratch: Vec<Row> = (0..=depth(stack)).map(|_| Row::new(scene.width)).collect();
+    let mut backdrop = Row::new(scene.width)?;
+    let rows = (0..=depth(stack)).map(|_| Row::new(scene.width));
+    let mut scratch = rows.collect::<Result<Vec<_>>>()?;
     for (y, bytes) in rgba.chunks_exact_mut(4 * scene.width).enumerate() {
         backdrop.fill(background);
         let line = Scanline {
@@ -91,6 +92,7 @@ fn paint(scene: &Scene, stack: &[DrawnLayer], decoder: &Decoder, rgba: &mut [u8]
         line.paint(stack, &mut backdrop, &mut scratch);
         backdrop.write(scene.space, bytes);
     }
+    Ok(())
 }
 
 /// How many groups lie within each other at most.

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::blend::BlendMode;
 use super::color::{ColorSpace, SRGB_ENCODER};
+use super::memory::reserve;
 use super::operator::{Operator, composite_planes};
+use crate::Result;
 use crate::lanes::{Lanes, Rgba, Words};
 
 /// A row of premultiplied pixels, one plane a channel, so that loops take many pixels at a time.
@@ -14,11 +16,14 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A transparent row.
-    pub(super) fn new(width: usize) -> Self {
-        Self {
-            planes: std::array::from_fn(|_| vec![0.0; width + 4]),
+    /// A transparent row. Fails with `out_of_memory`.
+    pub(super) fn new(width: usize) -> Result<Self> {
+        let mut planes: [Vec<f32>; 4] = Default::default();
+        for plane in &mut planes {
+            reserve(plane, width + 4)?;
+            plane.resize(width + 4, 0.0);
         }
+        Ok(Self { planes })
     }
 
     /// Makes every pixel `color`, premultiplied.

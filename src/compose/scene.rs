@@ -114,8 +114,9 @@ impl Scene {
     /// Reads a scene file and checks it as [`Scene::validate`] does.
     ///
     /// Fails with `bad_option` if the text is no scene; the message says where. Half a character, as in a
-    /// name that was cut within an emoji, becomes U+FFFD.
+    /// name that was cut within an emoji, becomes U+FFFD. A byte order mark is passed over.
     pub fn from_json(text: &str) -> Result<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let scene: Self = serde_json::from_str(&with_whole_characters(text))
             .map_err(|error| bad_option(format!("this is no valid scene: {error}"), ""))?;
         scene.validate()?;

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod color;
+mod extend;
 mod mask;
 mod pad;
 mod picture;

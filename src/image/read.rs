@@ -13,13 +13,16 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Picture;
 use super::color::{Channels, ToSrgb};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// The longest side of a picture that is read, in pixels.
 const MAX_SIDE: u32 = 16_384;
 
 /// The most bytes that a picture that is read may have in memory.
 const MAX_BYTES: u64 = 512 << 20;
+
+/// Bytes for each pixel that decoders take beside what they give: coefficients of a progressive JPEG.
+const DECODERS_OWN: usize = 8;
 
 /// The picture in a PNG, JPEG or WebP file.
 pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
@@ -31,6 +34,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
     if is_animated(format, bytes, png.as_ref())? {
         return Err(unreadable("it is an animation"));
     }
+    if format == ImageFormat::Jpeg && has_fine_colors(bytes) {
+        return Err(unreadable("its colours are finer than its light"));
+    }
     let mut decoder = decoder(bytes, format)?;
     let (width, height) = decoder.dimensions();
     // The limit on allocations sees the file's own channels, which may be fewer or narrower.
@@ -40,6 +46,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
     let orientation = orientation(&mut decoder);
     let profile = decoder.icc_profile().ok().flatten();
     let (width, height) = (width as usize, height as usize);
+    memory::check_room(
+        decoder.total_bytes() as usize + DECODERS_OWN * width * height,
+        WHAT,
+    )?;
     let rgba = match Inks::of(bytes, format) {
         Some(inks) => {
             let to_srgb =
@@ -64,20 +74,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture> {
 }
 
 fn unreadable(reason: impl Display) -> Error {
+    // What decoders say may be several lines.
+    let reason = reason.to_string();
+    let reason: Vec<_> = reason.split_whitespace().collect();
     Error::new(
         ErrorCode::BadImage,
-        format!("the picture cannot be read: {reason}"),
+        format!("the picture cannot be read: {}", reason.join(" ")),
         "give a still PNG, JPEG or WebP of at most 16384 pixels a side",
     )
 }
 
-fn out_of_memory<T>(_: T) -> Error {
-    Error::new(
-        ErrorCode::OutOfMemory,
-        "there is no memory for the picture",
-        "use a smaller one",
-    )
-}
+/// What there may be no memory for.
+const WHAT: &str = "the picture";
 
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder> {
     let mut limits = Limits::default();
@@ -96,6 +104,44 @@ fn is_animated(format: ImageFormat, bytes: &[u8], png: Option<&PngChunks>) -> Re
         return Ok(decoder.has_animation());
     }
     Ok(png.is_some_and(|png| png.animated))
+}
+
+/// Whether a JPEG samples any component more finely than its first one, the light: at such the decoder can
+/// panic (zune-jpeg 0.5.15), and nobody writes them.
+fn has_fine_colors(bytes: &[u8]) -> bool {
+    /// Markers without a length: fill bytes, restarts and the start.
+    const ALONE: [u8; 12] = [
+        0, 1, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xff,
+    ];
+    const SCAN: u8 = 0xda;
+    let is_frame =
+        |marker: u8| matches!(marker, 0xc0..=0xcf if ![0xc4, 0xc8, 0xcc].contains(&marker));
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == 0xff) {
+        rest = &rest[at + 1..];
+        let [marker, high, low, data @ ..] = rest else {
+            return false;
+        };
+        if ALONE.contains(marker) {
+            continue;
+        }
+        let length = usize::from(u16::from_be_bytes([*high, *low])).saturating_sub(2);
+        let data = &data[..length.min(data.len())];
+        if is_frame(*marker) {
+            // Precision, height, width and the number of components; of each its factors in one byte.
+            let components = data.get(6..).unwrap_or_default().chunks_exact(3);
+            let mut factors = components.map(|component| [component[1] >> 4, component[1] & 15]);
+            let first = factors.next().unwrap_or([15; 2]);
+            if factors.any(|[across, down]| across > first[0] || down > first[1]) {
+                return true;
+            }
+        }
+        if *marker == SCAN {
+            return false;
+        }
+        rest = &rest[(3 + length).min(rest.len())..];
+    }
+    false
 }
 
 fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
@@ -169,8 +215,7 @@ struct Samples {
 impl Samples {
     fn read(decoder: impl ImageDecoder) -> Result<Self> {
         let color = decoder.color_type();
-        let mut bytes = reserved(decoder.total_bytes() as usize)?;
-        bytes.resize(decoder.total_bytes() as usize, 0);
+        let mut bytes = memory::zeroed(decoder.total_bytes() as usize, WHAT)?;
         decoder.read_image(&mut bytes).map_err(unreadable)?;
         Ok(Self { bytes, color })
     }
@@ -231,7 +276,7 @@ impl Samples {
             };
             [red, green, blue, alpha]
         });
-        collected(count, colors)
+        bytes_of(count, colors)
     }
 }
 
@@ -288,20 +333,9 @@ fn inks_from_ycck([luma, blue, red, black]: [u8; 4]) -> [u8; 4] {
     ]
 }
 
-/// An empty vector with room for `length`.
-fn reserved<T>(length: usize) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(length).map_err(out_of_memory)?;
-    Ok(values)
-}
-
 /// The bytes of `count` pixels.
-fn collected(count: usize, pixels: impl Iterator<Item = [u8; 4]>) -> Result<Vec<u8>> {
-    let mut bytes = reserved(4 * count)?;
-    for pixel in pixels {
-        bytes.extend(pixel);
-    }
-    Ok(bytes)
+fn bytes_of(count: usize, pixels: impl Iterator<Item = [u8; 4]>) -> Result<Vec<u8>> {
+    memory::collected(4 * count, pixels.flatten(), WHAT)
 }
 
 /// A picture that was stored with this orientation as it is to be seen.
@@ -339,6 +373,6 @@ fn upright(stored: Picture, orientation: Orientation) -> Result<Picture> {
     Ok(Picture {
         width,
         height,
-        rgba: collected(width * height, colors)?,
+        rgba: bytes_of(width * height, colors)?,
     })
 }

@@ -176,7 +176,7 @@ impl Adapter {
         let own = names
             .iter()
             .filter_map(|name| Some((name, name.strip_prefix(from)?)));
-        own.map(|(name, rest)| Ok((format!("{to}{rest}"), self.file.read(name)?)))
+        own.map(|(name, rest)| Ok((format!("{to}{rest}"), self.file.read_finite(name)?)))
             .collect()
     }
 
@@ -206,8 +206,8 @@ impl Adapter {
         base: HostTensor,
     ) -> Result<HostTensor> {
         let lora = format!("hookers.layers.{unit}.{projection}_lora.0");
-        let up = self.file.read(&format!("{lora}.up.weight"))?;
-        let down = self.file.read(&format!("{lora}.down.weight"))?;
+        let up = self.file.read_finite(&format!("{lora}.up.weight"))?;
+        let down = self.file.read_finite(&format!("{lora}.down.weight"))?;
         let fits = match (up.shape.as_slice(), down.shape.as_slice()) {
             ([rows, rank], [factors, columns]) => {
                 rank == factors && base.shape == [*rows, *columns]
@@ -232,7 +232,7 @@ impl Adapter {
     fn fold_temporal(&mut self, unit: usize, channels: usize) -> Result<(HostTensor, HostTensor)> {
         let mut read = |leaf: &str, shape: &[usize]| {
             let name = format!("hookers.layers.{unit}.temporal_{leaf}");
-            let tensor = self.file.read(&name)?;
+            let tensor = self.file.read_finite(&name)?;
             match tensor.shape == shape {
                 true => Ok(tensor),
                 false => Err(other_base(format!(

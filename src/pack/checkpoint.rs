@@ -369,7 +369,13 @@ fn scheduler_of(file: &TensorFile) -> Value {
     let mut scheduler = sd15_scheduler();
     let has = |name: &str| file.tensors().contains_key(name);
     let specified = file.metadata().get("modelspec.prediction_type");
-    if has("v_pred") || specified.is_some_and(|kind| kind == "v") {
+    match specified.map(String::as_str) {
+        None | Some("" | "epsilon") => {}
+        Some("v") => scheduler["prediction_type"] = "v_prediction".into(),
+        // Diffusers' words; others are refused with the schedule.
+        Some(other) => scheduler["prediction_type"] = other.replace('-', "_").into(),
+    }
+    if has("v_pred") {
         scheduler["prediction_type"] = "v_prediction".into();
     }
     if has("ztsnr") {

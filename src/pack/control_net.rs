@@ -31,6 +31,9 @@ pub fn open(files: &dyn Files, path: &Path, base: &Checkpoint) -> Result<(Value,
 }
 
 fn open_folder(files: &dyn Files, folder: &Path) -> Result<(Value, TensorSource)> {
+    if files.is_folder(&folder.join("unet")) {
+        return Err(refusal(folder, "it is a whole model and not a ControlNet"));
+    }
     let config = read_json(files, &folder.join("config.json"))?;
     let stem = Component::Unet.weights_stem();
     let hint = "pass a ControlNet's folder in diffusers' layout, or its file, as .safetensors";

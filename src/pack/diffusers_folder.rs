@@ -97,7 +97,9 @@ pub(super) fn read_json(files: &dyn Files, path: &Path) -> Result<Value> {
             "the folder must be in diffusers' layout",
         )
     })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    // Editors on Windows put a byte order mark in front.
+    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(json).map_err(|error| {
         Error::new(
             ErrorCode::ModelDamaged,
             format!("{} is not JSON: {error}", path.display()),

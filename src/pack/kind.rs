@@ -1,5 +1,6 @@
 //! What a file is that holds no part of a checkpoint, in words, and which option takes it.
 
+use super::lora;
 use super::single_file::Tensors;
 
 /// A kind of file.
@@ -116,7 +117,11 @@ fn adapter(tensors: &Tensors) -> Option<Kind> {
             false => "LoRA",
         };
         let base = base_of_lora(tensors);
-        return kind(format!("{kind_of} ({name}{base})"), Some("--lora"));
+        let fits = base.is_empty() && lora::is_applied(tensors.keys());
+        return kind(
+            format!("{kind_of} ({name}{base})"),
+            fits.then_some("--lora"),
+        );
     }
     let is_motion =
         contains(tensors, "motion_modules.") || contains(tensors, "temporal_attentions.");

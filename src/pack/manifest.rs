@@ -30,6 +30,10 @@ pub struct Manifest {
     pub native_transparency: bool,
     /// Defaults for generation that suit the model.
     pub defaults: Defaults,
+    /// What the model knows, in phrases as a prompt has them, where that is less than what people may ask
+    /// for; nothing else is drawn right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
     /// Configs of the parts, by component name: `text_encoder`, `tokenizer`, `unet`, `vae`,
     /// `scheduler`, `transparency_decoder`, `transparency_encoder`, `layers.attn`, `controlnet`,
     /// `taesd_decoder`, `taesd_encoder`, ...

@@ -78,6 +78,9 @@ pub struct PackOptions {
     /// Default passes of the transparency decoder: 1 where it was trained to need no more, else 8.
     #[serde(default = "default_decode_passes")]
     pub default_decode_passes: usize,
+    /// What the model knows, in phrases; empty if it is any.
+    #[serde(default)]
+    pub words: Vec<String>,
 }
 
 fn default_steps() -> usize {
@@ -126,6 +129,7 @@ impl PackOptions {
             default_sampler: SamplerName::default(),
             default_clip_skip: Self::DEFAULT_CLIP_SKIP,
             default_decode_passes: Self::DEFAULT_DECODE_PASSES,
+            words: Vec::new(),
         }
     }
 
@@ -445,6 +449,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
                 clip_skip: options.default_clip_skip,
                 decode_passes: options.default_decode_passes,
             },
+            words: options.words.clone(),
             components: self.components,
             preview: Vec::new(),
             shards: self.shards,

@@ -112,7 +112,7 @@ impl TensorSource {
     /// Tensor `name` as `f32`, times its scale.
     ///
     /// # Errors
-    /// `model_damaged` if it is not there or cannot be read, or if its scale does not fit.
+    /// `model_damaged` if it is not there, cannot be read or is not finite, or if its scale does not fit.
     pub fn read(&mut self, name: &str) -> Result<HostTensor> {
         let damaged = |what: String| {
             Error::new(
@@ -126,9 +126,9 @@ impl TensorSource {
             .get(name)
             .ok_or_else(|| damaged(format!("the checkpoint has no {name}")))?;
         let file = &mut self.files[located.file];
-        let mut tensor = file.read(&located.name)?;
+        let mut tensor = file.read_finite(&located.name)?;
         if let Some(scale) = &located.scale {
-            let scales = file.read(scale)?.data;
+            let scales = file.read_finite(scale)?.data;
             let rows = tensor.shape.first().copied().unwrap_or(1).max(1);
             if scales.len() != 1 && scales.len() != rows {
                 let count = scales.len();

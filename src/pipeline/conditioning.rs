@@ -8,7 +8,7 @@ use super::request::{Request, ResolvedRequest};
 use crate::pack::{Manifest, Role};
 use crate::text::{
     Embedding, Prompt, PromptPart, PromptSchedule, Tag, TextEncoder, TextFeatures, Tokenizer,
-    check_names, take_tags,
+    check_names, take_tags, unknown_words,
 };
 use crate::unet::TextContext;
 use crate::weights::HostTensor;
@@ -76,6 +76,8 @@ impl<'a> Conditioning<'a> {
             Role::Image => Ok(String::new()),
         });
         let own: Vec<_> = own.collect::<Result<_>>()?;
+        let shown = [&[main.clone()], &own[..]].concat().join(" ");
+        warnings.extend(unknown_warning(&shown, manifest, &request.embeddings));
         let divided = PromptPart::split(&main);
         warnings.extend(check_parts(&divided, plan)?);
         let parts = divided.iter().map(|part| {
@@ -153,6 +155,22 @@ impl<'a> Conditioning<'a> {
             warnings,
         })
     }
+}
+
+/// What is said of words that a model of few words does not know.
+fn unknown_warning(prompt: &str, manifest: &Manifest, embeddings: &[Embedding]) -> Option<String> {
+    let mut known = manifest.words.clone();
+    if !known.is_empty() {
+        known.extend(embeddings.iter().map(|embedding| embedding.name().into()));
+    }
+    let unknown = unknown_words(prompt, &known);
+    (!unknown.is_empty()).then(|| {
+        let unknown = unknown.join(", ");
+        format!(
+            "{} was not taught: {unknown}; such words are drawn as something else, or not at all",
+            manifest.name
+        )
+    })
 }
 
 /// What a tag of the prompt called `what` is told.

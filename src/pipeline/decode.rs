@@ -35,12 +35,16 @@ pub struct Decoded {
 
 impl Decoded {
     /// Puts the layer back into the picture that was repainted, if one was.
-    pub fn repainted(&mut self, repaint: Option<&Repaint>) {
+    ///
+    /// # Errors
+    /// `out_of_memory`.
+    pub fn repainted(&mut self, repaint: Option<&Repaint>) -> Result<()> {
         if let Some(repaint) = repaint {
             for layer in &mut self.layers {
-                layer.picture = repaint.finish(&layer.picture);
+                layer.picture = repaint.finish(&layer.picture)?;
             }
         }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::image::{Picture, padded_rgb};
 use crate::vae::TinyEncoder;
 use crate::weights::HostTensor;
 use crate::weights::host::{host_values, to_device};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// A picture's latent, and what it was made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,17 @@ pub struct Encoded {
     pub std: HostTensor,
 }
 
+/// Bytes for each pixel that a picture takes on grey, and once more on its way to the device.
+const ON_GREY: usize = 2 * 3 * size_of::<f32>();
+
+/// Bytes for each pixel that padding takes: four planes, which all levels of the pyramid together have 3.3
+/// times, three on the way back up, twice, and the result, twice.
+const PADDED: usize = 28 * size_of::<f32>();
+
+fn check_room(picture: &Picture, pixel: usize) -> Result<()> {
+    memory::check_room(pixel * picture.width * picture.height, "the picture")
+}
+
 /// The latent `[1, 4, height/8, width/8]`, in the UNet's scale, that TAESD makes of an opaque
 /// picture.
 pub(super) async fn encode_tiny(
@@ -26,6 +37,7 @@ pub(super) async fn encode_tiny(
     device: &Device,
 ) -> Result<HostTensor> {
     let (width, height) = (picture.width, picture.height);
+    check_room(picture, ON_GREY)?;
     let on_grey = HostTensor::new([1, 3, height, width], picture.on_grey());
     let latent = encoder.forward(to_device(&on_grey, device) * 0.5 + 0.5);
     let latent = HostTensor::new(latent.dims(), host_values(latent.into_data_async().await)?);
@@ -52,6 +64,7 @@ pub(super) async fn encode(
     scaling_factor: f32,
 ) -> Result<Encoded> {
     let (width, height) = (picture.width, picture.height);
+    check_room(picture, ON_GREY)?;
     let on_grey = HostTensor::new([1, 3, height, width], picture.on_grey());
     let (encoders, device) = (networks.encoders(), &networks.device);
     let vae = encoders.vae.as_ref().ok_or_else(no_encoder)?;
@@ -60,6 +73,7 @@ pub(super) async fn encode(
     let std = host_values(posterior.std.into_data_async().await)?;
     let offset = match &encoders.transparency {
         Some(encoder) if transparent => {
+            check_room(picture, PADDED)?;
             let mut planes = picture.alpha();
             planes.extend(padded_rgb(picture));
             let planes = HostTensor::new([1, 4, height, width], planes);

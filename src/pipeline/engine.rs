@@ -1,15 +1,18 @@
+use std::borrow::Cow;
+
 use burn::tensor::Device;
 
 use super::conditioning::Conditioning;
 use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny, no_encoder};
+use super::extend::enlarged;
 use super::hires::{Hires, PassObserver};
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
 use super::repaint::Repaint;
-use super::request::{Init, MAX_SIDE, Request, ResolvedRequest};
+use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, multiple_in};
 use super::sample::{Dump, Latent, Sampled, Sampling, Start, sampler_for};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
@@ -152,10 +155,30 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Generation> {
+        let request = &*self.prepared(request)?;
         match request.hires {
             Some(hires) => self.generate_twice(request, hires, observer).await,
             None => self.generate_once(request, observer).await,
         }
+    }
+
+    /// `request` with its picture as large as it is to become, and a mask of what is new.
+    fn prepared<'a>(&self, request: &'a Request) -> Result<Cow<'a, Request>> {
+        let manifest = self.pack.manifest();
+        let mode = request.mode.unwrap_or_else(|| Mode::default_for(manifest));
+        let multiple = multiple_in(mode, self.size_multiple());
+        Ok(match (request.enlarge, request.extend) {
+            (None, None) => Cow::Borrowed(request),
+            (None, Some(margins)) => Cow::Owned(margins.apply(request, multiple)?),
+            (Some(_), _) if manifest.unet()?.is_inpainting() => {
+                return Err(Error::new(
+                    ErrorCode::BadOption,
+                    "this model repaints parts of pictures and cannot enlarge one",
+                    "use the model that it was made from",
+                ));
+            }
+            (Some(scale), _) => Cow::Owned(enlarged(request, scale, multiple)?),
+        })
     }
 
     async fn generate_twice(
@@ -178,7 +201,7 @@ impl<S: PackSource> Engine<S> {
             steps,
         };
         let mut first = self.generate_once(request, &mut first_observer).await?;
-        let second = second_pass(request, hires, size, &first.layers[0].picture);
+        let second = second_pass(request, hires, size, &first.layers[0].picture)?;
         let mut second_observer = PassObserver {
             inner: observer,
             is_second: true,
@@ -207,7 +230,7 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Generation> {
-        let sampled = self.sample(request, observer).await?;
+        let sampled = self.sample_prepared(request, observer).await?;
         let mut decoded = self
             .decode(
                 &sampled.latent,
@@ -217,7 +240,7 @@ impl<S: PackSource> Engine<S> {
                 observer,
             )
             .await?;
-        decoded.repainted(sampled.repaint.as_ref());
+        decoded.repainted(sampled.repaint.as_ref())?;
         let mut dump = sampled.dump;
         dump.extend(decoded.dump);
         Ok(Generation {
@@ -231,6 +254,15 @@ impl<S: PackSource> Engine<S> {
 
     /// The first half of [`Engine::generate`]: everything up to the finished latent.
     pub async fn sample(
+        &mut self,
+        request: &Request,
+        observer: &mut impl Observer,
+    ) -> Result<Sampled> {
+        let request = self.prepared(request)?;
+        self.sample_prepared(&request, observer).await
+    }
+
+    async fn sample_prepared(
         &mut self,
         request: &Request,
         observer: &mut impl Observer,
@@ -258,7 +290,7 @@ impl<S: PackSource> Engine<S> {
         let condition = request.foreground.as_ref().or(request.background.as_ref());
         if let Some(picture) = condition {
             let shape = [1, 3, plan.height, plan.width];
-            let on_grey = HostTensor::new(shape, plan.fitted(picture).on_grey());
+            let on_grey = HostTensor::new(shape, plan.fitted(picture)?.on_grey());
             let on_grey = to_device(&on_grey, &self.networks.device);
             self.networks.unet_mut().set_condition(on_grey);
         }
@@ -267,10 +299,12 @@ impl<S: PackSource> Engine<S> {
             .unet_mut()
             .set_guidance(plan.guidance, &device);
         let steering = request.control.as_ref().map(|control| {
-            let picture = plan.fitted(&control.picture);
+            let picture = plan.fitted(&control.picture)?;
             let network = self.networks.control_net();
-            ControlNetRun::new(network, control, &picture, &self.networks.device)
+            let device = &self.networks.device;
+            Ok(ControlNetRun::new(network, control, &picture, device))
         });
+        let steering = steering.transpose()?;
         sampling
             .run(&self.networks, features, steering, observer)
             .await
@@ -322,8 +356,8 @@ impl<S: PackSource> Engine<S> {
                     ..Start::default()
                 });
             }
-            (Some(Init::Picture(_)), Some(repaint)) => repaint.part(plan.width, plan.height),
-            (Some(Init::Picture(picture)), None) => plan.fitted(picture),
+            (Some(Init::Picture(_)), Some(repaint)) => repaint.part(plan.width, plan.height)?,
+            (Some(Init::Picture(picture)), None) => plan.fitted(picture)?,
         };
         let init = self.encode_init(&picture, request, plan, observer).await?;
         let hidden = match &repaint {
@@ -447,9 +481,14 @@ impl<S: PackSource> Engine<S> {
 }
 
 /// The second pass of `request` at `size` on what the first one made.
-fn second_pass(request: &Request, hires: Hires, size: (usize, usize), made: &Picture) -> Request {
-    Request {
-        init: Some(Init::Picture(made.resized(size.0, size.1))),
+fn second_pass(
+    request: &Request,
+    hires: Hires,
+    size: (usize, usize),
+    made: &Picture,
+) -> Result<Request> {
+    Ok(Request {
+        init: Some(Init::Picture(made.resized(size.0, size.1)?)),
         strength: Some(hires.strength),
         width: Some(size.0),
         height: Some(size.1),
@@ -458,5 +497,5 @@ fn second_pass(request: &Request, hires: Hires, size: (usize, usize), made: &Pic
         // The control picture is of the first pass's size.
         fit: true,
         ..request.clone()
-    }
+    })
 }

@@ -26,8 +26,10 @@ impl Hires {
         }
     }
 
+    pub(super) const USUAL_STRENGTH: f64 = 0.5;
+
     fn usual_strength() -> f64 {
-        0.5
+        Self::USUAL_STRENGTH
     }
 
     /// The size of the second pass, the nearest to `scale` times the first one's whose sides are

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use super::control::Control;
+use super::extend::Margins;
 use super::hires::Hires;
 use super::request::{Init, Request, Variation};
 use super::vae_kind::VaeKind;
@@ -65,12 +66,18 @@ options! {
     blended_prompt: String = "string";
     /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
     clip_skip: usize = "number";
-    /// How much of `init` is given up, above 0 and at most 1; if left out 0.7, and 1 with a `mask`.
+    /// Enlarge `init` by this, in modes `single` and `opaque`, and give it up in part.
+    enlarge: f64 = "number";
+    /// Let `init` grow by so many pixels on its sides, in modes `single` and `opaque`, and make what is
+    /// new. What there was stays as it is.
+    extend: Margins = "{ left?: number | undefined; top?: number | undefined; right?: number | undefined; bottom?: number | undefined }";
+    /// How much of `init` is given up, above 0 and at most 1; if left out 0.7, 1 with a `mask` or
+    /// `extend`, and 0.5 with `enlarge`.
     strength: f64 = "number";
     /// Repaint the part of `init` that is masked and so many pixels around it, at the output's size;
     /// `init` may then have any size.
     mask_crop: usize = "number";
-    /// Width in pixels of a soft edge inside of the mask, 0 to 256; 0 if left out.
+    /// Width in pixels of a soft edge inside of the mask, 0 to 256; if left out 0, and 8 with `extend`.
     mask_softness: usize = "number";
     /// Keep the alpha of `init` where it is repainted, in mode `single`.
     keep_alpha: bool = "boolean";
@@ -141,7 +148,11 @@ impl RequestOptions {
     /// `bad_option` without a prompt, for noise without a size or of another, and for options of a
     /// picture that is not given.
     pub fn into_request(self, files: RequestFiles) -> Result<Request> {
-        let init = [("strength", self.strength.is_some())];
+        let init = [
+            ("enlarge", self.enlarge.is_some()),
+            ("extend", self.extend.is_some()),
+            ("strength", self.strength.is_some()),
+        ];
         needed_by("init", files.init.is_some(), &init)?;
         let control = [
             ("controlScale", self.control_scale.is_some()),
@@ -154,7 +165,7 @@ impl RequestOptions {
             ("maskSoftness", self.mask_softness.is_some()),
             ("keepAlpha", self.keep_alpha == Some(true)),
         ];
-        needed_by("mask", files.mask.is_some(), &mask)?;
+        needed_by("mask", files.mask.is_some() || self.extend.is_some(), &mask)?;
         let prompt = self
             .prompt
             .ok_or_else(|| Error::new(ErrorCode::BadOption, "there is no prompt", "give one"))?;
@@ -186,7 +197,9 @@ impl RequestOptions {
             strength: self.strength,
             mask: files.mask,
             mask_crop: self.mask_crop,
-            mask_softness: self.mask_softness.unwrap_or(default.mask_softness),
+            mask_softness: self.mask_softness,
+            enlarge: self.enlarge,
+            extend: self.extend,
             keep_alpha: self.keep_alpha.unwrap_or(default.keep_alpha),
             mode: self.mode,
             width: self.width,

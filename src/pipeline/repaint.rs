@@ -6,9 +6,13 @@
 //! picture by the mask.
 
 use super::request::Request;
+use super::tone::{CELL, match_tone};
 use crate::image::{Mask, Picture, Rect};
 use crate::sampling::{Sampler, Trajectory};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
+
+/// Bytes for each pixel that a mask takes, its soft edge in the making, and the picture once more.
+const ROOM: usize = 1 + size_of::<usize>() + size_of::<f32>() + 4;
 
 /// A picture to be repainted, and where.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub struct Repaint {
     mask: Mask,
     /// The part of the picture that is made.
     rect: Rect,
+    /// The colours of what is made are brought to those of what is kept.
+    match_tone: bool,
     keep_alpha: bool,
 }
 
@@ -30,6 +36,7 @@ impl Repaint {
         let (Some(mask), Some(picture)) = (&request.mask, request.init_picture()) else {
             return Ok(None);
         };
+        memory::check_room(ROOM * mask.width * mask.height, "the mask")?;
         let mask = Mask::from_picture(mask);
         if (mask.width, mask.height) != (picture.width, picture.height) {
             return Err(Error::new(
@@ -58,15 +65,16 @@ impl Repaint {
         };
         Ok(Some(Self {
             picture: picture.clone(),
-            mask: mask.softened(request.mask_softness),
+            mask: mask.softened(request.resolved_softness()),
             rect,
+            match_tone: request.resolved_softness() > 0,
             keep_alpha: request.keep_alpha,
         }))
     }
 
     /// The part of the picture that is made, at its size in the making.
-    pub(super) fn part(&self, width: usize, height: usize) -> Picture {
-        self.picture.cropped(self.rect).resized(width, height)
+    pub(super) fn part(&self, width: usize, height: usize) -> Result<Picture> {
+        self.picture.cropped(self.rect)?.resized(width, height)
     }
 
     /// The mask over that part in cells, in [0, 1].
@@ -92,9 +100,20 @@ impl Repaint {
     }
 
     /// The picture with `made` in it: mixed by the mask, premultiplied, and the picture's own pixels
-    /// where the mask is 0.
-    pub fn finish(&self, made: &Picture) -> Picture {
-        let part = made.resized(self.rect.width, self.rect.height);
+    /// where the mask is 0. Where the mask has a soft edge, the codec's loss of tone is taken off.
+    ///
+    /// # Errors
+    /// `out_of_memory`.
+    pub fn finish(&self, made: &Picture) -> Result<Picture> {
+        let mut part = made.resized(made.width, made.height)?;
+        if self.match_tone {
+            let cells = self
+                .mask
+                .cells(self.rect, made.width / CELL, made.height / CELL);
+            match_tone(&mut part, &self.part(made.width, made.height)?, &cells);
+        }
+        let part = part.resized(self.rect.width, self.rect.height)?;
+        memory::check_room(self.picture.rgba.len(), "the picture")?;
         let mut picture = self.picture.clone();
         for row in 0..self.rect.height {
             for column in 0..self.rect.width {
@@ -116,7 +135,7 @@ impl Repaint {
                 }
             }
         }
-        picture
+        Ok(picture)
     }
 }
 

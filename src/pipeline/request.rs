@@ -1,6 +1,7 @@
 use serde::Deserialize;
 
 use super::control::Control;
+use super::extend::Margins;
 use super::hires::Hires;
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
@@ -18,19 +19,6 @@ pub enum Init {
     Picture(Picture),
     /// The latent of one frame, `[1, 4, height/8, width/8]` in the UNet's scale.
     Latent(HostTensor),
-}
-
-impl Init {
-    /// Width and height in pixels.
-    fn size(&self) -> (usize, usize) {
-        match self {
-            Self::Picture(picture) => (picture.width, picture.height),
-            Self::Latent(latent) => match latent.shape[..] {
-                [1, 4, height, width] => (width * 8, height * 8),
-                _ => (0, 0),
-            },
-        }
-    }
 }
 
 /// Noise of another seed that is mixed in, on the sphere: a little of it varies the picture.
@@ -76,8 +64,8 @@ pub struct Request {
     pub control: Option<Control>,
     /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
     pub fit: bool,
-    /// How much of `init` is given up, above 0 and at most 1; 0.7 if left out, and 1 with a mask.
-    /// (f64, since it decides a whole number of steps.)
+    /// How much of `init` is given up, above 0 and at most 1; if left out 0.7, 1 with a mask, and 0.5
+    /// of a picture that is enlarged. (f64, since it decides a whole number of steps.)
     pub strength: Option<f64>,
     /// Where `init`, a picture, is repainted: grey times alpha, of the same size. White repaints, black
     /// keeps, and between is each place's own strength. In modes `single` and `opaque`.
@@ -85,10 +73,16 @@ pub struct Request {
     /// Repaint the part of the picture that is masked and so many pixels around it, at the output's
     /// size. The picture may then have any size.
     pub mask_crop: Option<usize>,
-    /// Width in pixels of a soft edge inside of the mask.
-    pub mask_softness: usize,
+    /// Width in pixels of a soft edge inside of the mask, up to 256; if left out 0, and 8 where the picture
+    /// is extended.
+    pub mask_softness: Option<usize>,
     /// Keep the picture's alpha where it is repainted, in mode `single`.
     pub keep_alpha: bool,
+    /// Enlarge `init`, a picture, by this before it is given up in part, as [`Request::hires`] does what
+    /// it has made. In modes `single` and `opaque`.
+    pub enlarge: Option<f64>,
+    /// Let `init`, a picture, grow on its sides, and make what is new. In modes `single` and `opaque`.
+    pub extend: Option<Margins>,
     /// Gain on the transparency encoder's offset for `init`.
     pub offset_gain: f32,
     /// Width in pixels, a multiple of [`Engine::size_multiple`](super::Engine::size_multiple).
@@ -146,8 +140,10 @@ impl Request {
             strength: None,
             mask: None,
             mask_crop: None,
-            mask_softness: 0,
+            mask_softness: None,
             keep_alpha: false,
+            enlarge: None,
+            extend: None,
             offset_gain: OFFSET_GAIN,
             mode: None,
             width: None,
@@ -178,6 +174,20 @@ impl Request {
         }
     }
 
+    /// Whether its picture is to become larger.
+    pub(super) fn grows(&self) -> bool {
+        self.enlarge.is_some() || self.extend.is_some()
+    }
+
+    pub(super) fn resolved_softness(&self) -> usize {
+        let usual = if self.extend.is_some() {
+            Margins::SOFTNESS
+        } else {
+            0
+        };
+        self.mask_softness.unwrap_or(usual)
+    }
+
     /// How much of `init` is given up; `None` where there is none.
     pub(super) fn resolved_strength(&self) -> Option<f64> {
         let usual = if self.mask.is_some() { 1.0 } else { 0.7 };
@@ -203,6 +213,14 @@ pub(super) struct ResolvedRequest {
     fit: bool,
 }
 
+/// What sides are multiples of in `mode`, where a transparent picture's are of `transparent`.
+pub(super) fn multiple_in(mode: Mode, transparent: usize) -> usize {
+    match mode {
+        Mode::Opaque => 8,
+        _ => transparent,
+    }
+}
+
 /// The longest side that is accepted, in pixels.
 pub(super) const MAX_SIDE: usize = 4096;
 
@@ -225,10 +243,7 @@ impl ResolvedRequest {
         let guidance = request.guidance.unwrap_or(defaults.guidance);
         let embedded = manifest.unet()?.time_cond_proj_dim.is_some();
         let plan = Self {
-            size_multiple: match mode {
-                Mode::Opaque => 8,
-                _ => size_multiple,
-            },
+            size_multiple: multiple_in(mode, size_multiple),
             mode,
             width: request
                 .width
@@ -258,10 +273,10 @@ impl ResolvedRequest {
     }
 
     /// A given picture in the output's size.
-    pub fn fitted(&self, picture: &Picture) -> Picture {
+    pub fn fitted(&self, picture: &Picture) -> Result<Picture> {
         match self.fit {
             true => picture.fitted(self.width, self.height),
-            false => picture.clone(),
+            false => Ok(picture.clone()),
         }
     }
 
@@ -372,16 +387,11 @@ impl ResolvedRequest {
             .into_iter()
             .flatten()
             .chain(control);
-        let given = pictures.map(|picture| (picture.width, picture.height, self.fit));
-        // With a crop, the picture that is repainted may have any size.
-        let init = request.init.iter().filter(|_| request.mask_crop.is_none());
-        let init = init.map(|init| {
-            let (width, height) = init.size();
-            // A latent cannot be scaled or cropped.
-            (width, height, self.fit && matches!(init, Init::Picture(_)))
-        });
-        for (width, height, fitted) in given.chain(init) {
-            if !fitted && (width, height) != (self.width, self.height) {
+        // With a crop, the picture that is repainted may have any size; one that grows is padded.
+        let whole = request.mask_crop.is_none() && !request.grows();
+        let pictures = pictures.chain(request.init_picture().filter(|_| whole));
+        for Picture { width, height, .. } in pictures {
+            if !self.fit && (*width, *height) != (self.width, self.height) {
                 return Err(Error::new(
                     ErrorCode::BadImage,
                     format!(
@@ -392,7 +402,23 @@ impl ResolvedRequest {
                 ));
             }
         }
-        Ok(())
+        match &request.init {
+            Some(Init::Latent(latent)) => self.check_init(latent),
+            _ => Ok(()),
+        }
+    }
+
+    /// A latent cannot be scaled or cropped.
+    fn check_init(&self, latent: &HostTensor) -> Result<()> {
+        let expected = vec![1, 4, self.height / 8, self.width / 8];
+        if latent.shape == expected {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::BadImage,
+            format!("the latent to start from has shape {:?}", latent.shape),
+            format!("an output of this size needs {expected:?}"),
+        ))
     }
 }
 
@@ -411,7 +437,7 @@ fn check_mask(request: &Request, mode: Mode, manifest: &Manifest) -> Result<()> 
                 "a crop around the mask was asked for without a mask",
             ),
             (
-                request.mask_softness > 0,
+                request.mask_softness.is_some_and(|softness| softness > 0),
                 "a soft edge of the mask was asked for without a mask",
             ),
             (
@@ -452,10 +478,10 @@ fn check_mask(request: &Request, mode: Mode, manifest: &Manifest) -> Result<()> 
             "a picture that is repainted cannot be fitted to another size",
             "leave that out, or repaint a crop around the mask",
         ),
-        Some(Init::Picture(_)) if request.mask_softness > MAX_SOFTNESS => bad(
+        Some(Init::Picture(_)) if request.resolved_softness() > MAX_SOFTNESS => bad(
             &format!(
                 "a soft edge of {} pixels is not possible",
-                request.mask_softness
+                request.resolved_softness()
             ),
             &format!("use 0 to {MAX_SOFTNESS}; 8 is usual"),
         ),

@@ -61,7 +61,7 @@ pub struct NoiseScheduleConfig {
     pub beta_end: f64,
     /// `"scaled_linear"` (linear in the square root of beta) or `"linear"`.
     pub beta_schedule: String,
-    /// All betas spelled out; replaces the three fields above.
+    /// All betas spelled out, as many as there are timesteps; replaces the three fields above.
     pub trained_betas: Option<Vec<f64>>,
     /// Whether DDIM's last step ends without noise (alpha_cumprod 1) instead of at timestep 0.
     pub set_alpha_to_one: bool,
@@ -323,6 +323,12 @@ fn betas(config: &NoiseScheduleConfig) -> Result<Vec<f64>> {
     if !(2..=100_000).contains(&count) {
         return Err(unsupported(format!(
             "the scheduler config has {count} training timesteps"
+        )));
+    }
+    if count != config.num_train_timesteps {
+        let timesteps = config.num_train_timesteps;
+        return Err(unsupported(format!(
+            "the scheduler config has {count} trained_betas for {timesteps} training timesteps"
         )));
     }
     let betas: Vec<f64> = match (&config.trained_betas, config.beta_schedule.as_str()) {

@@ -1,8 +1,8 @@
 //! What of a UNet is read from its config.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode};
 
 /// The fields of `unet/config.json` that shapes do not tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct UnetConfig {
     #[serde(default = "sd15_epsilon")]
     pub norm_eps: f64,
     /// Width and height of the latents that the model was trained on, in latent cells.
-    #[serde(default = "sd15_sample_size")]
+    #[serde(default = "sd15_sample_size", deserialize_with = "largest_side")]
     pub sample_size: usize,
     /// Width of the guidance embedding of a UNet that was distilled with guidance (Meng et al. 2023).
     #[serde(default)]
@@ -52,7 +52,7 @@ pub enum Heads {
 }
 
 impl Heads {
-    pub(crate) fn at(&self, level: usize) -> Result<usize> {
+    pub(crate) fn at(&self, level: usize) -> crate::Result<usize> {
         match self {
             Self::Same(heads) => Some(*heads),
             Self::PerLevel(heads) => heads.get(level).copied(),
@@ -80,6 +80,21 @@ fn sd15_sample_size() -> usize {
     64
 }
 
+/// One side for both, or height and width, or nothing said.
+fn largest_side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sides {
+        Same(usize),
+        Both([usize; 2]),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => sd15_sample_size(),
+        Some(Sides::Same(side)) => side,
+        Some(Sides::Both([height, width])) => height.max(width),
+    })
+}
+
 /// Where in the UNet a block stands.
 #[derive(Debug, Clone, Copy)]
 pub struct LevelConfig {
@@ -90,7 +105,7 @@ pub struct LevelConfig {
 }
 
 impl LevelConfig {
-    pub fn new(config: &UnetConfig, level: usize) -> Result<Self> {
+    pub fn new(config: &UnetConfig, level: usize) -> crate::Result<Self> {
         let heads = config.attention_head_dim.at(level)?;
         Ok(Self { level, heads })
     }

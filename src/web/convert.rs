@@ -4,7 +4,7 @@ use js_sys::{Array, Float32Array, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::values::{object, picture_from_js, picture_to_js, set};
+use super::values::{copied, object, picture_from_js, picture_to_js, set};
 use crate::pack::Lora;
 use crate::pipeline::{Embedding, Event, Latent, Layer, Request, RequestFiles, RequestOptions};
 use crate::weights::HostTensor;
@@ -25,7 +25,7 @@ pub fn bytes_from_js(file: &str, value: JsValue) -> Result<Vec<u8>> {
             "a ModelSource's read must resolve to bytes",
         )
     })?;
-    Ok(bytes.to_vec())
+    copied(&bytes)
 }
 
 /// The event object that `report` is called with.

@@ -173,6 +173,7 @@ impl WasmEngine {
                     ("decodePasses", (defaults.decode_passes as f64).into()),
                 ]),
             ),
+            ("words", texts_to_js(&manifest.words)),
             ("sizeMultiple", (self.engine.size_multiple() as f64).into()),
             ("sha256", self.engine.sha256().into()),
         ])
@@ -216,9 +217,9 @@ impl WasmEngine {
                 &mut observer,
             )
             .await
-            .map(|mut decoded| {
-                decoded.repainted(repaint);
-                layers_to_js(&decoded.layers)
+            .and_then(|mut decoded| {
+                decoded.repainted(repaint)?;
+                Ok(layers_to_js(&decoded.layers))
             });
         let layers = decoded.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
         Ok(object([

@@ -1,7 +1,7 @@
 use js_sys::{Map, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::values::{JsResult, error_to_js, picture_from_js, picture_to_js};
+use super::values::{JsResult, copied, error_to_js, picture_from_js, picture_to_js};
 use crate::compose::{Scene, flatten, to_ora, to_psd};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result};
@@ -13,11 +13,11 @@ import type { RawPicture, RawRaster } from "../internal/shared/protocol.js";
 
 /// A PNG of straight RGBA bytes. It is made here because canvases destroy the colour under alpha 0.
 #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
-pub fn encode_png(width: usize, height: usize, rgba: Vec<u8>) -> JsResult<Uint8Array> {
+pub fn encode_png(width: usize, height: usize, rgba: &Uint8Array) -> JsResult<Uint8Array> {
     let picture = Picture {
         width,
         height,
-        rgba,
+        rgba: copied(rgba).map_err(error_to_js)?,
     };
     file(picture.to_png())
 }

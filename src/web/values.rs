@@ -4,7 +4,7 @@ use js_sys::{Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::image::Picture;
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// What an export gives, or the error object that it throws.
 pub type JsResult<T = JsValue> = std::result::Result<T, JsValue>;
@@ -42,10 +42,20 @@ pub fn picture_to_js(picture: &Picture) -> JsValue {
     ])
 }
 
+/// The bytes of an array of JavaScript's.
+///
+/// # Errors
+/// `out_of_memory`.
+pub fn copied(array: &Uint8Array) -> Result<Vec<u8>> {
+    let mut bytes = memory::zeroed(array.length() as usize, "what was handed over")?;
+    array.copy_to(&mut bytes);
+    Ok(bytes)
+}
+
 /// A picture: the bytes of a PNG, JPEG or WebP file, or `{width, height, rgba}` of straight bytes.
 pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
     if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
-        return Picture::from_file(&bytes.to_vec());
+        return Picture::from_file(&copied(bytes)?);
     }
     let number = |name: &str| Reflect::get(value, &name.into()).ok()?.as_f64();
     let rgba = Reflect::get(value, &"rgba".into());
@@ -53,7 +63,7 @@ pub fn picture_from_js(value: &JsValue) -> Result<Picture> {
         .ok()
         .and_then(|rgba| rgba.dyn_into::<Uint8Array>().ok());
     if let (Some(width), Some(height), Some(rgba)) = (number("width"), number("height"), rgba) {
-        let (width, height, rgba) = (width as usize, height as usize, rgba.to_vec());
+        let (width, height, rgba) = (width as usize, height as usize, copied(&rgba)?);
         let length = width
             .checked_mul(height)
             .and_then(|pixels| pixels.checked_mul(4));

@@ -10,6 +10,28 @@ pub(super) const BEGINNING: usize = 512;
 /// How many characters of a text are quoted.
 const QUOTED: usize = 60;
 
+/// How files of other kinds begin, what they are, and what to do about it.
+const OTHERS: [(&[u8], &str, &str); 8] = [
+    (
+        b"GGUF",
+        "a GGUF file, which is not read",
+        "pass the model as .safetensors; glassine quantizes it itself",
+    ),
+    (b"\x1f\x8b", "a gzip archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (b"Rar!", "a RAR archive", UNPACK),
+    (
+        b"\x89HDF",
+        "an HDF5 file, as Keras writes models",
+        "pass the model as .safetensors",
+    ),
+    (b"\x89PNG", "a picture (PNG)", NO_PICTURE),
+    (b"\xff\xd8\xff", "a picture (JPEG)", NO_PICTURE),
+    (b"RIFF", "a picture (WebP) or a sound", NO_PICTURE),
+];
+const UNPACK: &str = "unpack it, and pass the model in it";
+const NO_PICTURE: &str = "pass a model's .safetensors file";
+
 /// The refusal of the file at `path` that begins with `beginning`, if that is of another known
 /// kind: a saved web page, the pointer that stands for a large file in Git, a pickle.
 pub(super) fn refusal(path: &Path, beginning: &[u8]) -> Option<Error> {
@@ -28,12 +50,11 @@ pub(super) fn refusal(path: &Path, beginning: &[u8]) -> Option<Error> {
             "convert it to .safetensors first",
         );
     }
-    if beginning.starts_with(b"GGUF") {
-        return found(
-            ErrorCode::ModelUnsupported,
-            "a GGUF file, which is not read",
-            "pass the model as .safetensors; glassine quantizes it itself",
-        );
+    let other = OTHERS
+        .iter()
+        .find(|(start, ..)| beginning.starts_with(start));
+    if let Some((_, what, hint)) = other {
+        return found(ErrorCode::ModelUnsupported, what, hint);
     }
     let text = beginning_of_text(beginning)?;
     let lower = text.to_ascii_lowercase();
@@ -48,6 +69,16 @@ pub(super) fn refusal(path: &Path, beginning: &[u8]) -> Option<Error> {
         return damaged(
             "a web page (HTML) and not a model",
             "download the file itself: its page may want a login or a confirmation first",
+        );
+    }
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
+        return found(
+            ErrorCode::ModelUnsupported,
+            "a JSON file and not a model",
+            "pass the folder of the model that it belongs to",
         );
     }
     let line = text.lines().next().unwrap_or_default().trim();
@@ -99,11 +130,20 @@ mod tests {
             (b"PK\x03\x04\0\0\0\0\0\0archive/data.pkl", "pickle"),
             (b"\x80\x02}q\0(X\x0a\0\0\0state_dict", "pickle"),
             (b"GGUF\x03\0\0\0", "GGUF"),
+            (b"\x1f\x8b\x08\0\0\0", "gzip archive"),
+            (b"7z\xbc\xaf\x27\x1c\0\x04", "7z archive"),
+            (b"Rar!\x1a\x07\x01\0", "RAR archive"),
+            (b"\x89HDF\r\n\x1a\n", "HDF5"),
+            (b"\x89PNG\r\n\x1a\n", "picture"),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", "picture"),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", "picture"),
             (b"Invalid username or password.", "\"Invalid username"),
             (b"{\"error\":\"Unauthorized\"}", "Unauthorized"),
         ] {
             assert!(named(beginning).contains(expected), "{}", named(beginning));
         }
+        let config = refusal(Path::new("unet/config.json"), b"{\n \"act_fn\": \"silu\"");
+        assert!(config.unwrap().hint.contains("folder"));
         assert_eq!(named(b"\x10\x02\0\0\0\0\0\0{\"a\":{\"dtype\""), "");
         assert_eq!(named(&[0xff; 20]), "");
     }

@@ -19,12 +19,13 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use super::HostTensor;
 use super::disguise::{self, BEGINNING};
 use super::files::{self, Disk, Files, ReadAt};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// The reference implementation's cap on the header, which keeps a forged length from allocating.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// Element types that files may have. Integers are listed but not read as values.
+/// Element types that files may have. Those that [`Dtype::is_float`] does not count are listed and not
+/// read as values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, non_camel_case_types)]
 pub enum Dtype {
@@ -34,6 +35,10 @@ pub enum Dtype {
     BF16,
     F8_E4M3,
     F8_E5M2,
+    F8_E4M3FNUZ,
+    F8_E5M2FNUZ,
+    F8_E8M0,
+    C64,
     I64,
     I32,
     I16,
@@ -49,14 +54,15 @@ impl Dtype {
     /// Bytes of one element.
     pub fn size(self) -> usize {
         match self {
-            Self::F64 | Self::I64 | Self::U64 => 8,
+            Self::F64 | Self::C64 | Self::I64 | Self::U64 => 8,
             Self::F32 | Self::I32 | Self::U32 => 4,
             Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
-            Self::F8_E4M3 | Self::F8_E5M2 | Self::I8 | Self::U8 | Self::BOOL => 1,
+            Self::F8_E4M3 | Self::F8_E5M2 | Self::F8_E4M3FNUZ | Self::F8_E5M2FNUZ => 1,
+            Self::F8_E8M0 | Self::I8 | Self::U8 | Self::BOOL => 1,
         }
     }
 
-    /// Whether the elements are floating point numbers.
+    /// Whether the elements are floating point numbers that are read.
     pub fn is_float(self) -> bool {
         matches!(
             self,
@@ -319,7 +325,7 @@ impl SafetensorsFile {
             .ok_or_else(|| damaged(&self.path, &format!("it has no tensor {name:?}")))?;
         let length = usize::try_from(info.byte_len())
             .map_err(|_| damaged(&self.path, &format!("tensor {name:?} is too large")))?;
-        let mut bytes = vec![0; length];
+        let mut bytes = memory::zeroed(length, &format!("tensor {name:?}"))?;
         self.file
             .read_at(self.header.data_start + info.start, &mut bytes)
             .map_err(|error| damaged(&self.path, &error.to_string()))?;
@@ -333,6 +339,7 @@ impl SafetensorsFile {
         if bytes.is_empty() {
             return Err(damaged(&self.path, &format!("tensor {name:?} is empty")));
         }
+        check_room(name, bytes.len() / info.dtype.size())?;
         let data = decode_f32(info.dtype, &bytes).ok_or_else(|| {
             damaged(
                 &self.path,
@@ -341,6 +348,11 @@ impl SafetensorsFile {
         })?;
         Ok(HostTensor::new(info.shape.clone(), data))
     }
+}
+
+/// Whether there is room for a tensor's values, and once more for what is made of them.
+pub(super) fn check_room(name: &str, values: usize) -> Result<()> {
+    memory::check_room(2 * size_of::<f32>() * values, &format!("tensor {name:?}"))
 }
 
 fn read_header(file: &mut dyn ReadAt) -> std::result::Result<Header, String> {

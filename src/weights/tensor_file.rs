@@ -5,7 +5,7 @@ use super::HostTensor;
 use super::files::{Disk, Files};
 use super::safetensors::{SafetensorsFile, TensorInfo};
 use super::torch_file::TorchFile;
-use crate::Result;
+use crate::{Error, ErrorCode, Result};
 
 /// How names of files of PyTorch's end.
 const TORCH_ENDINGS: [&str; 4] = ["bin", "ckpt", "pt", "pth"];
@@ -114,6 +114,25 @@ impl TensorFile {
         match &mut self.source {
             Source::Safetensors(file) => file.read(name),
             Source::Torch { file, start } => file.read(&format!("{start}{name}")),
+        }
+    }
+
+    /// As [`TensorFile::read`], of a tensor that has no NaN and no infinity, which quantization would hide.
+    ///
+    /// # Errors
+    /// `model_damaged` if it has.
+    pub fn read_finite(&mut self, name: &str) -> Result<HostTensor> {
+        let tensor = self.read(name)?;
+        match tensor.is_finite() {
+            true => Ok(tensor),
+            false => Err(Error::new(
+                ErrorCode::ModelDamaged,
+                format!(
+                    "{} cannot be used: {name} contains NaN or infinity",
+                    self.path().display()
+                ),
+                "the file is damaged or was converted wrongly; fetch it again",
+            )),
         }
     }
 }

@@ -13,8 +13,8 @@ use zip::{CompressionMethod, ZipArchive};
 use super::HostTensor;
 use super::files::{self, Files, ReadAt};
 use super::pickle::{Pickle, RawTensor, Refusal, Value};
-use super::safetensors::{Dtype, decode_f32};
-use crate::{Error, ErrorCode, Result};
+use super::safetensors::{Dtype, check_room, decode_f32};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// The largest pickle that is read: far above that of any checkpoint.
 const MAX_PICKLE_BYTES: u64 = 8 << 20;
@@ -96,7 +96,8 @@ impl TorchFile {
         }
         let axes = tensor.shape.iter().zip(&tensor.strides);
         let last: u64 = axes.map(|(size, stride)| (*size as u64 - 1) * stride).sum();
-        let mut bytes = vec![0; (last as usize + 1) * tensor.dtype.size()];
+        let length = (last as usize + 1) * tensor.dtype.size();
+        let mut bytes = memory::zeroed(length, &format!("tensor {name:?}"))?;
         let read = self.file.read_at(tensor.start, &mut bytes);
         read.map_err(|error| self.wrong(name, &format!("cannot be read: {error}")))?;
         Ok(bytes)
@@ -116,6 +117,7 @@ impl TorchFile {
         let wrong = |reason: &str| self.wrong(name, reason);
         let tensor = &self.tensors[name];
         let count: usize = tensor.shape.iter().product();
+        check_room(name, count + bytes.len() / tensor.dtype.size())?;
         let axes = || tensor.shape.iter().zip(&tensor.strides);
         let seen = decode_f32(tensor.dtype, &bytes)
             .ok_or_else(|| wrong("is not of floating point type"))?;

@@ -2,15 +2,15 @@
 import { type CallOptions, WorkerClient } from "../internal/page/worker-client.js";
 import { checkKind, checkKinds, checkOptions, type Kind, show } from "../internal/page/check-options.js";
 import type { StartWorker } from "../internal/page/assets.js";
-import { readEmbeddings } from "../internal/page/embeddings.js";
 import { readLoras } from "../internal/page/loras.js";
 import { toRawPicture } from "../internal/page/pictures.js";
 import type { Calls, EngineRequest, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
+import { checkRequest, decodePasses, heard, sides, toRequest, unrecorded } from "../internal/page/request.js";
 import { abortError } from "../internal/shared/abort-error.js";
 import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate } from "../internal/page/model.js";
 import { GlassineError } from "./errors.js";
-import { conventions, engineOptions, modes, samplers, vaes } from "./generated.js";
+import { vaes } from "./generated.js";
 import { Layer } from "./layer.js";
 import type { Scene } from "./scene.js";
 import type {
@@ -18,7 +18,8 @@ import type {
   CreateEngineOptions,
   DecodeOptions,
   EngineInfo,
-  EngineOptions,
+  EnlargeOptions,
+  ExtendOptions,
   GenerateOptions,
   Latent,
   ModelSource,
@@ -35,10 +36,12 @@ type LoadSettings = Omit<Calls["load"]["request"], "device">;
 
 /** What `engine.generate` gives. */
 export interface GenerateResult {
-  /** The layers that the mode makes, at least one; one in mode `"single"`. */
+  /** The layers that the mode makes, at least one; one in mode `"single"`. With `count`, those of each picture in turn. */
   readonly layers: [Layer, ...Layer[]];
-  /** The picture before decoding, to decode it again in another way. */
+  /** The picture before decoding, to decode it again in another way; of several pictures the first. */
   readonly latent: Latent;
+  /** Those of all pictures, as many as `count`. */
+  readonly latents: readonly Latent[];
   /** The names of the embeddings that the prompts name. */
   readonly embeddings: readonly string[];
   /** What the request says that has no effect, such as `<lora:...>` of a LoRA that is not there; for people to read. */
@@ -94,12 +97,38 @@ export class Engine {
    */
   async generate(options: GenerateOptions): Promise<GenerateResult> {
     checkRequest("generate", options);
-    const request = toRequest(options).then((options) => ({ options }));
-    const answer = await this.#call("generate", request, withPreviews(options));
-    const recipe = this.#recipe(options, answer);
-    const [first, ...others] = answer.layers.map((raw) => new Layer(raw, recipe));
-    if (!first) throw new GlassineError("internal", "the engine gave no layer");
-    return { ...answer, layers: [first, ...others] };
+    return this.#generate(options);
+  }
+
+  /**
+   * Makes a layer, or any picture, larger, with its alpha, and adds detail by image to image over the larger picture. It
+   * becomes exactly `scale` times as large.
+   *
+   * @example
+   * ```ts
+   * const large = await engine.enlarge(layer, { scale: 2, strength: 0.4 });
+   * ```
+   * @throws GlassineError as {@link Engine.generate} does.
+   */
+  async enlarge(picture: Picture, options: EnlargeOptions = {}): Promise<Layer> {
+    checkRequest("enlarge", { prompt: "", ...options }, growthDecides, { scale: "number" });
+    const { scale = 2, ...settings } = options;
+    return this.#grow(picture, { ...settings, enlarge: scale });
+  }
+
+  /**
+   * Lets a layer, or any picture, grow on its sides, and makes what is new. What there was stays as it is, bit for bit.
+   *
+   * @example
+   * ```ts
+   * const wider = await engine.extend(layer, { left: 64, right: 64, prompt: "a meadow" });
+   * ```
+   * @throws GlassineError as {@link Engine.generate} does.
+   */
+  async extend(picture: Picture, options: ExtendOptions): Promise<Layer> {
+    checkRequest("extend", { prompt: "", ...options }, growthDecides, sides);
+    const { left, top, right, bottom, ...settings } = options;
+    return this.#grow(picture, { ...settings, extend: defined({ left, top, right, bottom }) });
   }
 
   /**
@@ -118,11 +147,11 @@ export class Engine {
   async addLayer(scene: Scene, options: AddLayerOptions): Promise<SceneLayer> {
     const { where = "front", ...settings } = Object(options) as AddLayerOptions;
     checkAddition(where, settings);
-    checkRequest("addLayer", settings);
+    checkRequest("addLayer", settings, sceneDecides);
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
       const generate = await this.#fitting(scene, where, settings);
-      const answer = await this.#send("generate", { options: await toRequest(generate) }, withPreviews(options));
+      const answer = await this.#send("generate", { options: await toRequest(generate) }, heard(options));
       const [raw] = answer.layers;
       if (!raw) throw new GlassineError("internal", "the engine gave no layer");
       if (options.signal?.aborted) throw abortError(options.signal.reason);
@@ -173,6 +202,52 @@ export class Engine {
   /** For `await using engine = await createEngine(...)`. */
   async [asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  async #generate(options: GenerateOptions): Promise<GenerateResult> {
+    const request = toRequest(options);
+    // A request that never comes to its turn must not count as an unhandled rejection.
+    request.catch(() => {});
+    if (this.#disposed) throw disposed();
+    const answers = await this.#queue.add(async () => this.#sendEach(await request, options), options.signal);
+    const layers = answers.flatMap((answer) => {
+      const recipe = this.#recipe(options, answer);
+      return answer.layers.map((raw) => new Layer(raw, recipe));
+    });
+    const [answer] = answers;
+    const [first, ...others] = layers;
+    if (!answer || !first) throw new GlassineError("internal", "the engine gave no layer");
+    const { embeddings, warnings } = answer;
+    return {
+      layers: [first, ...others],
+      latent: answer.latent,
+      latents: answers.map(({ latent }) => latent),
+      embeddings,
+      warnings,
+      timings: sum(answers.map(({ timings }) => timings)),
+    };
+  }
+
+  /** Makes as many pictures as are asked for, each from the seed after those of the one before. */
+  async #sendEach(request: EngineRequest, options: GenerateOptions): Promise<RawGenerated[]> {
+    const { count = 1 } = options;
+    const answers: RawGenerated[] = [];
+    for (let index = 0, seed = request.seed; index < count; index++) {
+      const answer = await this.#send("generate", { options: { ...request, seed } }, heard(options, index));
+      if (options.signal?.aborted) throw abortError(options.signal.reason);
+      answers.push(answer);
+      seed = answer.latent.seed + answer.latent.frames;
+    }
+    return answers;
+  }
+
+  /** A picture that is made larger; where a request has made it, by the prompts of that unless there are others. */
+  async #grow(picture: Picture, options: Omit<GenerateOptions, "prompt"> & { prompt?: string | undefined }): Promise<Layer> {
+    const { recipe, role } = picture instanceof Layer ? picture : {};
+    const { prompt = "", negativePrompt } = (recipe ?? {}) as Partial<GenerateOptions>;
+    const mode = role && (role === "foreground" ? "single" : "opaque");
+    const { layers } = await this.#generate({ prompt, negativePrompt, mode, ...defined(options), init: picture });
+    return layers[0];
   }
 
   async #decode(call: string, latent: Latent, options: DecodeOptions, frames?: number): Promise<Layer[]> {
@@ -260,6 +335,18 @@ export class Engine {
   }
 }
 
+/** The sums of what several requests took, by phase. */
+function sum(timings: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const [phase, time] of timings.flatMap(Object.entries) as [string, number][]) total[phase] = (total[phase] ?? 0) + time;
+  return total;
+}
+
+/** Without the fields that are undefined. */
+function defined<Fields extends object>(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
+}
+
 const requestOptions = ["signal", "onProgress"];
 
 const createOptions = Object.keys({
@@ -328,20 +415,8 @@ function isStorageProgress(event: Progress | StorageProgress): event is StorageP
   return ["waiting", "checking", "downloading", "packing"].includes(event.phase);
 }
 
-/** Refuses what cannot be asked for, before anything is done for it. */
-function checkRequest(call: string, options: GenerateOptions | undefined): void {
-  const known = call === "addLayer" ? generateOptions.filter((name) => !sceneDecides.includes(name)) : generateOptions;
-  checkKinds(checkOptions(call, options, known), optionKinds);
-  const { variation, hires } = options as Partial<GenerateOptions>;
-  if (variation) checkKinds(checkOptions("variation", variation, ["seed", "amount"]), { seed: "whole", amount: "number" });
-  if (hires) checkKinds(checkOptions("hires", hires, ["scale", "strength"]), { scale: "number", strength: "number" });
-  if (options?.prompt === undefined || options.prompt === null) {
-    throw new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
-  }
-}
-
 /** What a scene decides of the layers that are generated into it. */
-const sceneDecides: readonly string[] = ["mode", "width", "height", "hires", "foreground", "background"];
+const sceneDecides: readonly string[] = ["mode", "width", "height", "hires", "enlarge", "extend", "count", "foreground", "background"];
 
 /** Refuses what the scene decides, and places that there are not. */
 function checkAddition(where: string, settings: object): void {
@@ -352,81 +427,10 @@ function checkAddition(where: string, settings: object): void {
   checkKind("where", where, ["front", "behind"]);
 }
 
-/** The options of a request that are pictures, which the worker is given copies of. */
-const pictureOptions = ["foreground", "background", "init", "mask", "control"] as const;
-
-const callbacks = ["signal", "onProgress", "onPreview"] as const;
-
-const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, "embeddings", ...callbacks];
-
-/** What a recipe does not hold: it would not change the picture, or takes more room than a recipe has. */
-const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, "embeddings", ...callbacks, "previewEvery", "noise"]);
-
-/** How many passes there are: the paper's one, or all turned and mirrored ones. */
-const decodePasses = [1, 8] as const;
-
-/** What each option is. Its range is the engine's to check. */
-const optionKinds = {
-  prompt: "text",
-  negativePrompt: "text",
-  mode: modes,
-  foregroundPrompt: "text",
-  backgroundPrompt: "text",
-  blendedPrompt: "text",
-  clipSkip: "count",
-  strength: "number",
-  maskCrop: "whole",
-  maskSoftness: "whole",
-  keepAlpha: "flag",
-  controlScale: "number",
-  controlStart: "number",
-  controlEnd: "number",
-  fit: "flag",
-  width: "count",
-  height: "count",
-  steps: "count",
-  guidance: "number",
-  guidanceRescale: "number",
-  seed: "whole",
-  variation: "fields",
-  hires: "fields",
-  sampler: samplers,
-  convention: conventions,
-  vae: vaes,
-  decodePasses,
-  previewEvery: "count",
-  noise: "floats",
-} as const satisfies Record<keyof EngineOptions, Kind>;
+/** What a request for a larger picture does not take. */
+const growthDecides: readonly string[] = ["enlarge", "extend", "init", "mask", "hires", "count", "foreground", "background", "fit"];
 
 const decodeKinds = { vae: vaes, passes: decodePasses } as const satisfies Record<Exclude<keyof DecodeOptions, keyof RequestOptions>, Kind>;
-
-/** Copies the pictures at once, whatever comes of what they were copied from. */
-async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
-  const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, ...request } = options;
-  const pictures = Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
-    picture !== undefined && picture !== null ? [toRawPicture(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
-  );
-  if (onPreview) request.previewEvery ??= 1;
-  return {
-    ...request,
-    ...Object.fromEntries(await Promise.all(pictures)),
-    ...(embeddings && { embeddings: await readEmbeddings(embeddings, signal) }),
-  };
-}
-
-/** Has a request's previews go to `onPreview`, too. */
-function withPreviews({ signal, onProgress, onPreview }: Omit<GenerateOptions, "prompt">): RequestOptions {
-  if (!onPreview) return { signal, onProgress };
-  return {
-    signal,
-    onProgress(event) {
-      onProgress?.(event);
-      if (event.phase !== "denoising" || !event.preview) return;
-      const { preview, step, steps } = event;
-      onPreview(preview, { step, steps });
-    },
-  };
-}
 
 function toRaw({ data, frames, width, height, mode, seed }: Latent): RawLatent {
   return { data, frames, width, height, mode, seed };

@@ -177,14 +177,24 @@ export interface EngineOptions {
   blendedPrompt?: string | undefined;
   /** At which layer the text encoder ends: 1 is the last, 2 the last but one. */
   clipSkip?: number | undefined;
-  /** How much of `init` is given up, above 0 and at most 1; if left out 0.7, and 1 with a `mask`. */
+  /** Enlarge `init` by this, in modes `single` and `opaque`, and give it up in part. */
+  enlarge?: number | undefined;
+  /**
+   * Let `init` grow by so many pixels on its sides, in modes `single` and `opaque`, and make what is
+   * new. What there was stays as it is.
+   */
+  extend?: { left?: number | undefined; top?: number | undefined; right?: number | undefined; bottom?: number | undefined } | undefined;
+  /**
+   * How much of `init` is given up, above 0 and at most 1; if left out 0.7, 1 with a `mask` or
+   * `extend`, and 0.5 with `enlarge`.
+   */
   strength?: number | undefined;
   /**
    * Repaint the part of `init` that is masked and so many pixels around it, at the output's size;
    * `init` may then have any size.
    */
   maskCrop?: number | undefined;
-  /** Width in pixels of a soft edge inside of the mask, 0 to 256; 0 if left out. */
+  /** Width in pixels of a soft edge inside of the mask, 0 to 256; if left out 0, and 8 with `extend`. */
   maskSoftness?: number | undefined;
   /** Keep the alpha of `init` where it is repainted, in mode `single`. */
   keepAlpha?: boolean | undefined;
@@ -250,6 +260,8 @@ export const engineOptions = Object.freeze([
   "backgroundPrompt",
   "blendedPrompt",
   "clipSkip",
+  "enlarge",
+  "extend",
   "strength",
   "maskCrop",
   "maskSoftness",

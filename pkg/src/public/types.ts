@@ -241,12 +241,41 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
   mask?: Picture | undefined;
   /** Textual inversions, whose names the prompts may use as words. */
   embeddings?: readonly EmbeddingOption[] | undefined;
+  /** How many pictures to make, 1 to 1000, each from the seed after those of the one before; 1 if left out. */
+  count?: number | undefined;
   /**
    * Is called with each preview: opaque, and of the output's size if the model has TAESD, else an eighth of it. Previews
    * are made at every step, or at every `previewEvery`-th. They are in the progress, too.
    */
   onPreview?: ((preview: ImageData, at: PreviewStep) => void) | undefined;
 }
+
+/** What a larger picture is made by, beside what says how it grows. */
+type GrowOptions = Omit<
+  GenerateOptions,
+  "prompt" | "enlarge" | "extend" | "init" | "mask" | "hires" | "count" | "foreground" | "background" | "fit"
+> & {
+  /** What the picture shows; if left out, what the layer was made by. */
+  prompt?: string | undefined;
+};
+
+/** The options of `engine.enlarge`. */
+export type EnlargeOptions = GrowOptions & {
+  /** The larger size by the given one, above 1 and at most 8; 2 if left out. */
+  scale?: number | undefined;
+};
+
+/** The options of `engine.extend`: by how many pixels the picture grows on each side, 0 where left out. */
+export type ExtendOptions = GrowOptions & {
+  /** On the left. */
+  left?: number | undefined;
+  /** On top. */
+  top?: number | undefined;
+  /** On the right. */
+  right?: number | undefined;
+  /** At the bottom. */
+  bottom?: number | undefined;
+};
 
 /** When a preview was made. */
 export interface PreviewStep {
@@ -307,6 +336,11 @@ export interface EngineInfo {
     /** Passes of the transparency decoder: 1 or 8. */
     readonly decodePasses: number;
   };
+  /**
+   * What the model was taught, in phrases to offer as somebody types, if that is less than what people may ask for;
+   * else empty. Words that are in none of them are named in a result's `warnings`.
+   */
+  readonly words: readonly string[];
   /** Widths and heights are multiples of this. */
   readonly sizeMultiple: number;
   /** The SHA-256 of the model's manifest, which fixes every file of the model. */

@@ -94,6 +94,9 @@ pub struct Pack {
     /// The passes of the transparency decoder that suit the model: 1 or 8.
     #[arg(long, default_value_t = PackOptions::DEFAULT_DECODE_PASSES)]
     pub default_decode_passes: usize,
+    /// What the model knows, if that is little: a JSON file with a list of phrases.
+    #[arg(long, value_name = "FILE")]
+    pub words: Option<PathBuf>,
     /// The folder to create.
     #[arg(long)]
     pub out: PathBuf,
@@ -142,7 +145,8 @@ pub struct Generate {
     /// A picture, or a latent that `encode` wrote, to start from.
     #[arg(long)]
     pub init: Option<PathBuf>,
-    /// How much of --init is given up, above 0 and at most 1; if left out 0.7, and 1 with --mask.
+    /// How much of --init is given up, above 0 and at most 1; if left out 0.7, 1 with --mask or --extend,
+    /// and 0.5 with --enlarge.
     #[arg(long)]
     pub strength: Option<f64>,
     /// Where --init is repainted, in modes single and opaque: white repaints, black keeps, and grey is
@@ -153,9 +157,15 @@ pub struct Generate {
     /// --init may then have any size.
     #[arg(long, value_name = "PX")]
     pub mask_crop: Option<usize>,
-    /// Width of a soft edge inside of --mask; 8 is usual.
+    /// Width of a soft edge inside of --mask; 8 is usual, and --extend has it if left out.
     #[arg(long, value_name = "PX")]
     pub mask_softness: Option<usize>,
+    /// Enlarge --init by this, in modes single and opaque, and give it up in part.
+    #[arg(long, value_name = "SCALE")]
+    pub enlarge: Option<f64>,
+    /// Let --init grow by so many pixels on its sides, in modes single and opaque, and make what is new.
+    #[arg(long, value_name = "LEFT,TOP,RIGHT,BOTTOM")]
+    pub extend: Option<String>,
     /// Keep the alpha of --init where it is repainted, in mode single.
     #[arg(long)]
     pub keep_alpha: bool,

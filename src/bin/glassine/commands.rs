@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
-    Control, Embedding, Engine, Generation, Hires, Init, Latent, LoadOptions, Mode, Request,
-    VaeKind, Variation, needed_by,
+    Control, Embedding, Engine, Generation, Hires, Init, Latent, LoadOptions, Margins, Mode,
+    Request, VaeKind, Variation, needed_by,
 };
 use glassine::{Error, ErrorCode, Result};
 
@@ -65,6 +65,10 @@ async fn pack(arguments: Pack) -> Result<()> {
     options.default_sampler = arguments.default_sampler;
     options.default_clip_skip = arguments.default_clip_skip;
     options.default_decode_passes = arguments.default_decode_passes;
+    options.words = match &arguments.words {
+        Some(path) => files::read_phrases(path)?,
+        None => Vec::new(),
+    };
     let progress = Progress::new();
     let show = async |event: LoadEvent| {
         progress.show("packing", event.loaded_bytes, event.total_bytes);
@@ -150,6 +154,8 @@ fn tell(generation: &Generation) {
 /// Refuses options for a picture that is not given.
 fn check_used(arguments: &Generate) -> Result<()> {
     let init = [
+        ("--enlarge", arguments.enlarge.is_some()),
+        ("--extend", arguments.extend.is_some()),
         ("--strength", arguments.strength.is_some()),
         ("--offset-gain", arguments.offset_gain.is_some()),
     ];
@@ -159,7 +165,8 @@ fn check_used(arguments: &Generate) -> Result<()> {
         ("--mask-softness", arguments.mask_softness.is_some()),
         ("--keep-alpha", arguments.keep_alpha),
     ];
-    needed_by("--mask", arguments.mask.is_some(), &mask)?;
+    let has_mask = arguments.mask.is_some() || arguments.extend.is_some();
+    needed_by("--mask", has_mask, &mask)?;
     let hires = [("--hires-strength", arguments.hires_strength.is_some())];
     needed_by("--hires", arguments.hires.is_some(), &hires)?;
     let control = [
@@ -244,6 +251,27 @@ fn variation(text: &str) -> Result<Variation> {
     Ok(Variation { seed, amount })
 }
 
+/// `LEFT,TOP,RIGHT,BOTTOM`.
+fn margins(text: &str) -> Result<Margins> {
+    let sides: Option<Vec<usize>> = text
+        .split(',')
+        .map(|side| side.trim().parse().ok())
+        .collect();
+    let Some(&[left, top, right, bottom]) = sides.as_deref() else {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("--extend {text:?} is not understood"),
+            "use LEFT,TOP,RIGHT,BOTTOM in pixels, such as 0,0,64,0",
+        ));
+    };
+    Ok(Margins {
+        left,
+        top,
+        right,
+        bottom,
+    })
+}
+
 /// The request that the arguments describe.
 fn request(arguments: &Generate) -> Result<Request> {
     let picture = |path: &Option<PathBuf>| path.as_deref().map(files::read_picture).transpose();
@@ -291,7 +319,9 @@ fn request(arguments: &Generate) -> Result<Request> {
         request.strength = arguments.strength;
         request.mask = picture(&arguments.mask)?;
         request.mask_crop = arguments.mask_crop;
-        request.mask_softness = arguments.mask_softness.unwrap_or(request.mask_softness);
+        request.mask_softness = arguments.mask_softness;
+        request.enlarge = arguments.enlarge;
+        request.extend = arguments.extend.as_deref().map(margins).transpose()?;
         request.keep_alpha = arguments.keep_alpha;
         request.offset_gain = arguments.offset_gain.unwrap_or(request.offset_gain);
         request.mode = arguments.mode;

@@ -31,6 +31,21 @@ pub fn tensors_file<'a>(
     write_safetensors(&tensors)
 }
 
+/// A list of phrases in a JSON file.
+pub fn read_phrases(path: &Path) -> Result<Vec<String>> {
+    let phrases = read_whole(path).and_then(|json| {
+        let phrases = serde_json::from_slice(&json);
+        phrases.map_err(|error| error.to_string())
+    });
+    phrases.map_err(|reason| {
+        Error::new(
+            ErrorCode::BadOption,
+            format!("{} is no list of phrases: {reason}", path.display()),
+            "give a JSON file such as [\"a red apple\", \"on a table\"]",
+        )
+    })
+}
+
 /// The first of `names` that the file at `path` holds.
 pub fn read_tensor(path: &Path, names: &[&str]) -> Result<HostTensor> {
     let as_input = |error: Error| Error::new(ErrorCode::BadImage, error.message, error.hint);
@@ -45,7 +60,15 @@ pub fn read_tensor(path: &Path, names: &[&str]) -> Result<HostTensor> {
             "name a file written by glassine or by the reference",
         )
     })?;
-    file.read(name).map_err(as_input)
+    let tensor = file.read(name).map_err(as_input)?;
+    match tensor.is_finite() {
+        true => Ok(tensor),
+        false => Err(Error::new(
+            ErrorCode::BadImage,
+            format!("{name} in {} contains NaN or infinity", path.display()),
+            "make the file again",
+        )),
+    }
 }
 
 /// The picture in a PNG, JPEG or WebP file.

@@ -1,7 +1,7 @@
 //! Output files: checked before any work is done, and written all or none.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 use glassine::{Error, ErrorCode, Result};
 use tempfile::NamedTempFile;
@@ -33,6 +33,16 @@ impl Outputs {
             };
             let message = format!("{} cannot be written", name.display());
             return Err(Error::new(ErrorCode::BadOption, message, hint));
+        }
+        if name.as_os_str().to_string_lossy().ends_with(is_separator) {
+            return Err(Error::new(
+                ErrorCode::BadOption,
+                format!(
+                    "{} cannot be written: it is a folder's name",
+                    name.display()
+                ),
+                "name a file",
+            ));
         }
         let target = behind_links(name);
         if self.0.iter().any(|other| is_same(&other.target, &target)) {

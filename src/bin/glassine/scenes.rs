@@ -14,7 +14,10 @@ pub fn compose(path: &Path, out: &Path) -> Result<()> {
     let mut outputs = Outputs::default();
     outputs.add(out, &["png", "ora", "psd"])?;
     outputs.spare(path)?;
-    let scene = Scene::from_json(&read_text(path)?)?;
+    let scene = Scene::from_json(&read_text(path)?).map_err(|error| {
+        let message = format!("{}: {}", path.display(), error.message);
+        Error::new(error.code, message, error.hint)
+    })?;
     let folder = SceneFolder::of(path);
     for image in scene.all_image_paths() {
         outputs.spare(&folder.file(image)?)?;

@@ -55,7 +55,7 @@ pub fn to_ora<P: Borrow<Picture>>(
         let xml = stack.xml;
         archive.add("stack.xml", xml.as_bytes())?;
         archive.add("mergedimage.png", &merged.to_png()?)?;
-        archive.add("Thumbnails/thumbnail.png", &thumbnail(merged).to_png()?)?;
+        archive.add("Thumbnails/thumbnail.png", &thumbnail(merged)?.to_png()?)?;
         archive.finish()
     })
 }
@@ -148,10 +148,10 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn thumbnail(merged: &Picture) -> Picture {
+fn thumbnail(merged: &Picture) -> Result<Picture> {
     let longest = merged.width.max(merged.height);
     if longest <= THUMBNAIL_SIDE {
-        return merged.clone();
+        return Ok(merged.clone());
     }
     let side = |length: usize| (length * THUMBNAIL_SIDE).div_ceil(longest);
     merged.fitted(side(merged.width), side(merged.height))

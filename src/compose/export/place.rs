@@ -91,7 +91,7 @@ fn draw(picture: &Picture, transform: &Transform, area: &[Range<i64>; 2]) -> Res
     let decoder = Decoder::new(space);
     let placed = PlacedPicture::new(picture, &decoder, &moved)?;
     let mut rgba = transparent_bytes(4 * width * height)?;
-    let mut row = Row::new(width);
+    let mut row = Row::new(width)?;
     for (y, bytes) in rgba.chunks_exact_mut(4 * width).enumerate() {
         row.fill([0.0; 4]);
         placed.read_row(y, width, 1.0, |x, pixels| row.set_four(x, pixels));

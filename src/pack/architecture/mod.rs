@@ -6,6 +6,7 @@
 mod adapter;
 mod control_net;
 mod place;
+mod scheduler;
 mod skips;
 mod taesd;
 mod text_encoder;
@@ -119,8 +120,14 @@ impl Architecture {
 
     fn config<T: DeserializeOwned>(&self, component: &str) -> Checked<(&Value, T)> {
         let config = &self.configs[component];
-        let settings = T::deserialize(config)
-            .map_err(|error| Flaw::Unsupported(format!("its config is wrong ({error})")))?;
+        let settings = T::deserialize(config).map_err(|error| {
+            let reason = error.to_string();
+            let field = wrong_field::<T>(config, &reason);
+            let field = field.map_or(String::new(), |(name, value)| {
+                format!(": {name} is {value}")
+            });
+            Flaw::Unsupported(format!("its config is wrong{field} ({reason})"))
+        })?;
         Ok((config, settings))
     }
 
@@ -145,7 +152,8 @@ impl Architecture {
         let place = self.place(component);
         match (component, unet) {
             ("scheduler", _) => {
-                let (_, settings) = self.config(component)?;
+                let (config, settings) = self.config(component)?;
+                scheduler::check(config)?;
                 let schedule = NoiseSchedule::new(&settings);
                 schedule
                     .map_err(|error| Flaw::Unsupported(error.message))
@@ -173,4 +181,21 @@ impl Architecture {
             _ => Ok(()),
         }
     }
+}
+
+/// The field of `config` because of which it is no `T`: without it, `reason` is none any more.
+fn wrong_field<'a, T: DeserializeOwned>(
+    config: &'a Value,
+    reason: &str,
+) -> Option<(&'a String, &'a Value)> {
+    let mut fields = config.as_object()?.iter();
+    fields.find(|(name, _)| {
+        let mut without = config.clone();
+        if let Some(fields) = without.as_object_mut() {
+            fields.remove(*name);
+        }
+        T::deserialize(&without)
+            .err()
+            .is_none_or(|error| error.to_string() != reason)
+    })
 }

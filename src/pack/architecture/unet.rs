@@ -4,6 +4,9 @@ use super::place::{Checked, Flaw, LATENT, Place, agrees, ensure, only};
 use super::skips::{Skips, check_resampler, count_resnets};
 use crate::unet::{INPAINTING_CHANNELS, UnetConfig};
 
+/// The side of the largest latent that is made: it becomes the default.
+const MAX_SAMPLE_SIZE: usize = 512;
+
 /// What the rest of a pack needs to know of a UNet.
 pub struct UnetSummary {
     /// Width of the text's features.
@@ -44,6 +47,10 @@ struct Walk<'a> {
 pub fn check(config: &Value, settings: &UnetConfig, place: &Place) -> Checked<UnetSummary> {
     check_config(config)?;
     only(config, "out_channels", &[json!(LATENT)])?;
+    let side = settings.sample_size;
+    ensure((1..=MAX_SAMPLE_SIZE).contains(&side), || {
+        format!("its config has sample_size {side}")
+    })?;
     let groups = settings.norm_num_groups;
     let first = place.outputs("conv_in.weight")?;
     let (mut walk, mut skips, mut channels) = way_down(config, settings, place)?;
@@ -98,6 +105,8 @@ fn check_config(config: &Value) -> Checked<()> {
         "in_channels",
         &[json!(LATENT), json!(INPAINTING_CHANNELS)],
     )?;
+    let classes = ["UNet2DConditionModel", "ControlNetModel"].map(|class| json!(class));
+    only(config, "_class_name", &classes)?;
     only(config, "act_fn", &[json!("silu"), json!("swish")])?;
     only(config, "resnet_time_scale_shift", &[json!("default")])?;
     only(config, "time_embedding_type", &[json!("positional")])?;

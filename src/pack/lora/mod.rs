@@ -18,7 +18,7 @@ use self::kinds::Change;
 use self::names::LayerIndex;
 use self::open::{OpenedLora, ScaledChange};
 use crate::weights::{Disk, Files, HostTensor, InMemory, TensorFile};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, memory};
 
 /// A LoRA file and how strongly it is applied.
 pub struct Lora {
@@ -118,6 +118,11 @@ impl Lora {
     }
 }
 
+/// Whether files with tensors of these names are of a kind that is applied, for Stable Diffusion 1.5.
+pub(super) fn is_applied<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
+    refusals::kind(names.clone()).is_none() && refusals::family(names).is_none()
+}
+
 /// Along which axis DoRA's magnitudes lie.
 #[derive(Debug, Clone, Copy)]
 enum MagnitudeAxis {
@@ -195,11 +200,14 @@ impl FittedLora {
     /// Changes tensor `name`, if the LoRA does; convolutions as checkpoints have them.
     ///
     /// # Errors
-    /// `bad_option` if the result is not finite.
+    /// `bad_option` if the result is not finite; `out_of_memory`.
     pub fn apply(&mut self, name: &str, tensor: &mut HostTensor) -> Result<()> {
         let Some(update) = self.updates.get(name) else {
             return Ok(());
         };
+        // The update, and with DoRA's magnitudes where they lead.
+        let bytes = 2 * size_of::<f32>() * tensor.data.len();
+        memory::check_room(bytes, &format!("the LoRA's change of {name}"))?;
         let file = &mut self.file;
         let delta = update.change.update(|name| file.read(name))?.dense();
         match &update.magnitudes {

@@ -36,6 +36,48 @@ for (const { name, mode, bytes, pictures = {}, skip = false } of cases) {
   });
 }
 
+// What a request can have beside a prompt, against diffusers and the web UIs' own grammar.
+const requests = [
+  { name: "edit/soft_ddim" },
+  { name: "edit/hold_dpmpp_2m_karras_kdiff", skip: leftOut },
+  { name: "community/and", skip: leftOut },
+  { name: "community/long", skip: leftOut },
+];
+
+for (const { name, skip = false } of requests) {
+  test(`${name} in Chromium on WebGPU`, { skip }, async (t) => {
+    const golden = loadCase(name);
+    const { description } = golden;
+    const files = ["init", "mask"].filter((file) => description[file]).map((file) => [file, [...golden.bytes(description[file])]]);
+    const values = await page.evaluate(request, requestOf(description), files, golden.values("unit_noise"));
+    checkTensor(t, golden, "final_latent", values);
+  });
+}
+
+/** The options of a case of the pipeline's. */
+function requestOf({ prompt, negative_prompt, width, height, steps, guidance_scale, sampler, convention, strength }) {
+  const options = { mode: "opaque", prompt, negativePrompt: negative_prompt ?? "", width, height, steps, sampler, convention };
+  return { ...options, guidance: guidance_scale, strength };
+}
+
+/** Runs in the page, where `engine` is. */
+async function request(options, files, noise) {
+  for (const [option, bytes] of files) options[option] = new Blob([new Uint8Array(bytes)]);
+  const { latent } = await engine.generate({ ...options, noise: new Float32Array(noise) });
+  return Array.from(latent.data);
+}
+
+function checkTensor(t, golden, name, values) {
+  const expected = golden.values(name);
+  const { max_abs, min_cosine } = golden.description.expected[name].tolerance;
+  const off = Math.max(...values.map((value, index) => Math.abs(value - expected[index])));
+  const product = (a, b) => a.reduce((sum, value, index) => sum + value * b[index], 0);
+  const cosine = product(values, expected) / Math.sqrt(product(values, values) * product(expected, expected));
+  t.diagnostic(`${name}: off by ${off} of ${max_abs}, cosine ${cosine}`);
+  assert.equal(values.length, expected.length);
+  assert.ok(off <= max_abs && cosine >= min_cosine);
+}
+
 /** The options that a case describes, without what is no plain data. */
 function optionsOf({ description: { settings, img2img } }, mode) {
   return {

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { checkpoint, companion } from "../lib/golden.js";
+import { checkpoint, companion, singleFile } from "../lib/golden.js";
 import { glassine, scratch } from "../lib/native.js";
 import { open } from "../lib/open.js";
-import { writeSafetensors } from "../lib/safetensors.js";
+import { readSafetensors, writeSafetensors } from "../lib/safetensors.js";
+import { writeCheckpoint } from "../lib/torch.js";
 
 const decoder = companion("vae_transparent_decoder");
 const attn = companion("transparent_attn");
@@ -95,6 +96,32 @@ test("files become the pack that glassine pack makes, and it generates", async (
     return [...layers.map(({ role }) => role), steps, guidance, sampler];
   });
   assert.deepEqual(layers, ["foreground", 4, 1, "lcm"]);
+});
+
+test("checkpoints of PyTorch's become the pack that the same tensors make as .safetensors, and it generates", async (t) => {
+  const folder = scratch(t);
+  const tensors = readSafetensors(singleFile(folder));
+  glassine("pack", "--model", join(folder, "tiny.safetensors"), "--quantize", "q4", "--out", join(folder, "tiny"));
+  const expected = JSON.parse(readFileSync(join(folder, "tiny/manifest.json"), "utf8"));
+  const page = await open(t);
+  for (const name of ["model.ckpt", "model.pt"]) {
+    await addFile(page, name, writeCheckpoint(tensors));
+    const stored = await page.evaluate(async (name) => models.import(given[name], { name: "tiny" }), name);
+    assert.equal(stored.complete, true);
+    assert.deepEqual(JSON.parse(await manifestOf(page, "tiny")), expected, name);
+  }
+  const roles = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "tiny", device: "cpu" });
+    const { layers } = await engine.generate({ prompt: "a red apple", width: 8, height: 8, steps: 1 });
+    return layers.map(({ role }) => role);
+  });
+  assert.deepEqual(roles, ["image"]);
+
+  const cut = writeCheckpoint(tensors).subarray(0, 100_000);
+  await addFile(page, "cut.ckpt", cut);
+  const failure = await page.evaluate(() => failureOf(models.import(given["cut.ckpt"])));
+  assert.equal(failure.code, "model_damaged");
+  assert.match(failure.message, /cut\.ckpt/);
 });
 
 test("an aborted import leaves nothing, and a model of that name as it was", async (t) => {

@@ -92,3 +92,51 @@ test("a second pass enlarges a layer, and a variation is near it", async (t) => 
   assert.ok(result.same && result.whole);
   assert.match(result.refused, /^bad_option: .*by/);
 });
+
+test("a layer is enlarged and extended, and several pictures come of one request", async (t) => {
+  const page = await open(t);
+  const result = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const options = { prompt: "a red apple", seed: 7, steps: 2, decodePasses: 1 };
+    const steps = [];
+    const onProgress = (event) => event.phase === "denoising" && steps.push([event.step, event.steps]);
+    const several = await engine.generate({ ...options, count: 2, onProgress });
+    const second = await engine.generate({ ...options, seed: 8 });
+    const text = (layer) => layer.imageData.data.join();
+    const [layer] = several.layers;
+    const larger = await engine.enlarge(layer, { steps: 2, decodePasses: 1 });
+    const wider = await engine.extend(layer, { left: 3, right: 20, steps: 2, decodePasses: 1 });
+    const part = Array.from({ length: 64 }, (_, y) => wider.imageData.data.slice(4 * (y * 87 + 3), 4 * (y * 87 + 67)).join());
+    const says = (promise) => promise.then(() => "nothing", (error) => `${error.code}: ${error.message}`);
+    return {
+      seeds: several.layers.map(({ seed }) => seed),
+      latents: several.latents.map(({ seed }) => seed),
+      recipes: several.layers.map(({ recipe }) => [recipe.seed, "count" in recipe]),
+      same: text(several.layers[1]) === text(second.layers[0]),
+      steps,
+      larger: [larger.width, larger.height, larger.recipe.prompt, larger.recipe.enlarge],
+      wider: [wider.width, wider.height, wider.recipe.extend],
+      kept: part.join() === text(layer),
+      said: [
+        await says(engine.generate({ ...options, count: 0 })),
+        await says(engine.enlarge(layer, { width: 64 })),
+        await says(engine.enlarge(layer, { init: layer })),
+        await says(engine.extend(layer, { rigth: 20 })),
+        await says(engine.extend(layer, {})),
+      ],
+    };
+  });
+  assert.deepEqual(result.seeds, [7, 8]);
+  assert.deepEqual(result.latents, [7, 8]);
+  assert.deepEqual(result.recipes, [[7, false], [8, false]]);
+  assert.ok(result.same, "the second picture is that of its seed");
+  assert.deepEqual(result.steps.at(-1), [4, 4]);
+  assert.deepEqual(result.larger, [128, 128, "a red apple", 2]);
+  assert.deepEqual(result.wider, [87, 64, { left: 3, right: 20 }]);
+  assert.ok(result.kept, "what there was stays as it was");
+  assert.match(result.said[0], /^bad_option: count/);
+  assert.match(result.said[1], /^bad_option: a size/);
+  assert.match(result.said[2], /^bad_option: .*"init" for enlarge/);
+  assert.match(result.said[3], /^bad_option: .*"rigth" for extend/);
+  assert.match(result.said[4], /^bad_option: extending by/);
+});

@@ -12,12 +12,14 @@ const root = process.env.GLASSINE_GOLDEN ?? fileURLToPath(new URL("../../golden/
 export const leftOut =
   process.env.GLASSINE_GOLDEN === undefined && "needs the whole of the golden data in GLASSINE_GOLDEN";
 
-/** A case: its description, and the values of its tensors. */
+/** A case: its description, its files, and the values of its tensors. */
 export function loadCase(path) {
   const folder = join(root, path);
-  const tensors = readSafetensors(join(folder, `${basename(path)}.safetensors`));
+  const description = JSON.parse(readFileSync(join(folder, "case.json"), "utf8"));
+  const tensors = readSafetensors(join(folder, description.tensor_file ?? `${basename(path)}.safetensors`));
   return {
-    description: JSON.parse(readFileSync(join(folder, "case.json"), "utf8")),
+    description,
+    bytes: (file) => readFileSync(join(folder, file)),
     shape: (name) => tensors.get(name).shape,
     values: (name) => valuesOf(tensors.get(name)),
   };
@@ -26,8 +28,8 @@ export function loadCase(path) {
 /** The path of a transparency file of the tiny model. */
 export const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
 
-/** Packs the tiny model with all transparency files and a ControlNet, into `folder`/pack. */
-export function packTinyModel(folder) {
+/** Packs the tiny model with all transparency files and a ControlNet, and with these options, into `folder`/pack. */
+export function packTinyModel(folder, ...options) {
   const adapters = { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" };
   const pack = join(folder, "pack");
   glassine(
@@ -37,6 +39,7 @@ export function packTinyModel(folder) {
     ...["--transparency-encoder", companion("vae_transparent_encoder")],
     ...["--controlnet", join(root, "controlnet/model")],
     ...Object.entries(adapters).flatMap(([kind, name]) => ["--layers", `${kind}=${companion(name)}`]),
+    ...options,
   );
   return pack;
 }

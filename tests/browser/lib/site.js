@@ -78,7 +78,7 @@ export function serveFolders(folders, headers = {}) {
 export function serveFolder(folder, pack) {
   return serve((path, response, request) => {
     if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
-    return sendFile(response, join(folder, path === "/" ? "index.html" : path));
+    return sendFile(response, join(folder, path.endsWith("/") ? `${path}index.html` : path));
   });
 }
 

@@ -1,7 +1,7 @@
 // Models in the browser's private file system (OPFS). Each is a folder of
 //
 //   model.json       the record: where the model came from, and which manifest is its own
-//   model.json.next  the record that is about to take its place
+//   model.json.copy  the record once more, which is written first
 //   packing.json     while files are packed: what was here before
 //   <sha256>         the manifest and the shards, each named by its content
 //
@@ -26,7 +26,7 @@ export interface ModelRecord {
 export type CompleteRecord = ModelRecord & { readonly manifest: string };
 
 const recordFile = "model.json";
-const nextRecordFile = "model.json.next";
+const recordCopyFile = "model.json.copy";
 const packingFile = "packing.json";
 const roomFile = "room";
 
@@ -84,15 +84,22 @@ export class ModelFolder {
 
   /** The record; undefined where there is none that can be read, as after an import that hardly began. */
   async record(): Promise<ModelRecord | undefined> {
-    // The next one is there only while it takes the other's place, which may be half written by then.
-    return parseRecord(await this.read(nextRecordFile)) ?? parseRecord(await this.read(recordFile));
+    // The copy is the newer one, where the two differ.
+    const found = [await this.#parseRecord(recordCopyFile), await this.#parseRecord(recordFile)];
+    return (found.find((parsed) => parsed?.verified) ?? found.find((parsed) => parsed))?.record;
   }
 
-  /** Puts a record in force: at every moment either this one or the one before is there, whole. */
-  async writeRecord({ origin, manifest }: ModelRecord): Promise<void> {
-    await this.#settleRecord();
-    await this.write(nextRecordFile, new TextEncoder().encode(JSON.stringify({ origin, manifest })));
-    await this.#settleRecord();
+  /**
+   * Puts a record in force: at every moment either this one or the one before is there, whole. Mends what is there of
+   * it already.
+   */
+  async writeRecord(record: ModelRecord): Promise<void> {
+    // While one of the two is written, the other is whole.
+    const before = await this.#parseRecord(recordCopyFile);
+    if (before?.verified) await this.#replace(recordFile, await encodeRecord(before.record));
+    const bytes = await encodeRecord(record);
+    await this.#replace(recordCopyFile, bytes);
+    await this.#replace(recordFile, bytes);
   }
 
   /** Notes what is here, for the case that the packing of files that begins now is cut off. */
@@ -117,12 +124,17 @@ export class ModelFolder {
     await this.#folder.removeEntry(packingFile);
   }
 
-  /** Has the next record take its place, where there is one that is whole. */
-  async #settleRecord(): Promise<void> {
-    const next = await this.read(nextRecordFile);
-    if (!next) return;
-    if (parseRecord(next)) await this.write(recordFile, next);
-    await this.#folder.removeEntry(nextRecordFile);
+  /** The record in one of its two files, and whether it is as it was written. */
+  async #parseRecord(file: string): Promise<ParsedRecord | undefined> {
+    const bytes = await this.read(file);
+    return bytes && parseRecord(bytes);
+  }
+
+  /** Writes a file, unless it is like that. */
+  async #replace(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const before = await this.read(file);
+    const same = before?.length === bytes.length && before.every((byte, index) => byte === bytes[index]);
+    if (!same) await this.write(file, bytes);
   }
 
   /** The bytes of a file; undefined where it is missing or cannot be read. */
@@ -207,7 +219,7 @@ export class ModelFolder {
 
   /** Removes the files that neither are the record nor among `wanted`. */
   async removeOthers(wanted: ReadonlySet<string>): Promise<void> {
-    const kept = new Set([recordFile, nextRecordFile, ...wanted]);
+    const kept = new Set([recordFile, recordCopyFile, ...wanted]);
     for (const file of (await this.sizes()).keys()) {
       if (!kept.has(file)) await this.#folder.removeEntry(file);
     }
@@ -235,10 +247,25 @@ export async function findByOrigin(origin: string, name?: string): Promise<strin
   return undefined;
 }
 
-function parseRecord(bytes: Uint8Array<ArrayBuffer> | undefined): ModelRecord | undefined {
+interface ParsedRecord {
+  readonly record: ModelRecord;
+  readonly verified: boolean;
+}
+
+/** A record with its own hash, by which damage to it is known. */
+async function encodeRecord({ origin, manifest }: ModelRecord): Promise<Uint8Array<ArrayBuffer>> {
+  const check = await sha256(new TextEncoder().encode(JSON.stringify({ origin, manifest })));
+  return new TextEncoder().encode(JSON.stringify({ origin, manifest, check }));
+}
+
+/** Undefined for what is not like any record. */
+async function parseRecord(bytes: Uint8Array<ArrayBuffer>): Promise<ParsedRecord | undefined> {
   try {
-    const record: unknown = bytes && JSON.parse(new TextDecoder().decode(bytes));
-    return typeof record === "object" && record !== null ? (record as ModelRecord) : undefined;
+    const record = JSON.parse(new TextDecoder().decode(bytes)) as ModelRecord | null;
+    if (typeof record !== "object" || record === null) return undefined;
+    const { origin, manifest } = record;
+    const written = new TextDecoder().decode(await encodeRecord({ origin, manifest }));
+    return { record: { origin, manifest }, verified: written === new TextDecoder().decode(bytes) };
   } catch {
     return undefined;
   }

@@ -22,7 +22,10 @@ export async function verifyModel({ name, repair }: Calls["verify"]["request"], 
     const { shards } = manifest ?? (await repairManifest(folder, record, signal));
 
     const { missing, damaged } = await examine(folder, shards, task);
-    if (repair) await repairShards(folder, record, [...missing, ...damaged], task);
+    if (repair) {
+      await repairShards(folder, record, [...missing, ...damaged], task);
+      await folder.writeRecord(record);
+    }
     return {
       intact: repair || missing.length + damaged.length === 0,
       missing: missing.map(({ file }) => file),

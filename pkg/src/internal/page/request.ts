@@ -1,0 +1,123 @@
+// A request as the page makes it: its options checked, and made what the worker takes.
+
+import { GlassineError } from "../../public/errors.js";
+import { conventions, engineOptions, modes, samplers, vaes } from "../../public/generated.js";
+import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from "../../public/types.js";
+import type { EngineRequest } from "../shared/protocol.js";
+import { checkKinds, checkOptions, type Kind } from "./check-options.js";
+import { readEmbeddings } from "./embeddings.js";
+import { toRawPicture } from "./pictures.js";
+
+/** Refuses what cannot be asked for, before anything is done for it. A call decides some options itself, and may have its `own`. */
+export function checkRequest(
+  call: string,
+  options: GenerateOptions | undefined,
+  decided: readonly string[] = [],
+  own: Readonly<Record<string, Kind>> = {},
+): void {
+  const known = [...Object.keys(own), ...generateOptions.filter((name) => !decided.includes(name))];
+  checkKinds(checkOptions(call, options, known), { ...optionKinds, ...own });
+  const { variation, hires, extend, count = 1, noise } = options as Partial<GenerateOptions>;
+  if (variation) checkKinds(checkOptions("variation", variation, ["seed", "amount"]), { seed: "whole", amount: "number" });
+  if (hires) checkKinds(checkOptions("hires", hires, ["scale", "strength"]), { scale: "number", strength: "number" });
+  if (extend) checkKinds(checkOptions("extend", extend, Object.keys(sides)), sides);
+  if (count > maxCount) {
+    throw new GlassineError("bad_option", `a count of ${count} pictures is not possible`, { hint: `Use 1 to ${maxCount}.` });
+  }
+  if (count > 1 && noise) {
+    throw new GlassineError("bad_option", "several pictures of the same noise would be the same", { hint: "Leave noise out, or count." });
+  }
+  if (options?.prompt === undefined || options.prompt === null) {
+    throw new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
+  }
+}
+
+/** The options of a request that are pictures, which the worker is given copies of. */
+const pictureOptions = ["foreground", "background", "init", "mask", "control"] as const;
+
+/** The most pictures of one request. */
+const maxCount = 1000;
+
+/** By how many pixels a picture grows. */
+export const sides = { left: "whole", top: "whole", right: "whole", bottom: "whole" } as const satisfies Record<string, Kind>;
+
+const callbacks = ["signal", "onProgress", "onPreview"] as const;
+
+const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, "embeddings", "count", ...callbacks];
+
+/** What a recipe does not hold: it would not change the picture, or takes more room than a recipe has. */
+export const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, "embeddings", "count", ...callbacks, "previewEvery", "noise"]);
+
+/** How many passes there are: the paper's one, or all turned and mirrored ones. */
+export const decodePasses = [1, 8] as const;
+
+/** What each option is. Its range is the engine's to check. */
+const optionKinds = {
+  prompt: "text",
+  negativePrompt: "text",
+  mode: modes,
+  foregroundPrompt: "text",
+  backgroundPrompt: "text",
+  blendedPrompt: "text",
+  clipSkip: "count",
+  enlarge: "number",
+  extend: "fields",
+  strength: "number",
+  maskCrop: "whole",
+  maskSoftness: "whole",
+  keepAlpha: "flag",
+  controlScale: "number",
+  controlStart: "number",
+  controlEnd: "number",
+  fit: "flag",
+  width: "count",
+  height: "count",
+  steps: "count",
+  guidance: "number",
+  guidanceRescale: "number",
+  seed: "whole",
+  variation: "fields",
+  hires: "fields",
+  sampler: samplers,
+  convention: conventions,
+  vae: vaes,
+  decodePasses,
+  previewEvery: "count",
+  noise: "floats",
+  count: "count",
+} as const satisfies Record<keyof EngineOptions | "count", Kind>;
+
+/** Copies the pictures at once, whatever comes of what they were copied from. */
+export async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
+  const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, count, ...request } = options;
+  const pictures = Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
+    picture !== undefined && picture !== null ? [toRawPicture(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
+  );
+  if (onPreview) request.previewEvery ??= 1;
+  return {
+    ...request,
+    ...Object.fromEntries(await Promise.all(pictures)),
+    ...(embeddings && { embeddings: await readEmbeddings(embeddings, signal) }),
+  };
+}
+
+/** The numbers of an event as they are in the `index`-th of `count` pictures, which are counted as one. */
+function counted(event: Progress, index: number, count: number): Progress {
+  if (event.phase === "denoising") return { ...event, step: index * event.steps + event.step, steps: count * event.steps };
+  if (event.phase === "decoding") return { ...event, pass: index * event.passes + event.pass, passes: count * event.passes };
+  return event;
+}
+
+/** What the `index`-th of a request's pictures tells the page. */
+export function heard({ signal, onProgress, onPreview, count = 1 }: Omit<GenerateOptions, "prompt">, index = 0): RequestOptions {
+  return {
+    signal,
+    onProgress(given) {
+      const event = counted(given, index, count);
+      onProgress?.(event);
+      if (event.phase !== "denoising" || !event.preview) return;
+      const { preview, step, steps } = event;
+      onPreview?.(preview, { step, steps });
+    },
+  };
+}
