@@ -5,7 +5,7 @@ import { flatten } from "../compose.ts";
 import { type Doc, newDoc, newId } from "../state/document.ts";
 import { fit } from "../state/geometry.ts";
 import { addStored } from "../state/pictures.ts";
-import { doc, dragged, openDoc, sceneId, sceneName } from "../state/studio.ts";
+import { doc, dragged, openDoc, sceneId, sceneName, unnamed } from "../state/studio.ts";
 import { note } from "../panels/notices.tsx";
 import { deleteScene, dropUnused, loadPictures, loadScene, saveScene, saveThumbnail } from "./store.ts";
 
@@ -58,7 +58,7 @@ export async function openScene(id: string): Promise<boolean> {
   return true;
 }
 
-export async function openNew(next: Doc = newDoc(), name = "Untitled"): Promise<void> {
+export async function openNew(next: Doc = newDoc(), name = unnamed): Promise<void> {
   await save();
   const id = newId();
   await take(id);

@@ -22,7 +22,8 @@ export interface Work extends Size {
   readonly count: number;
 }
 
-const frames: Record<Mode, number> = { single: 1, opaque: 1, joint: 3, fg2bg: 2, bg2fg: 2 };
+/** How many pictures a mode makes together, each with a seed of its own. */
+export const frames: Record<Mode, number> = { single: 1, opaque: 1, joint: 3, fg2bg: 2, bg2fg: 2 };
 
 const stepPixels = ({ width, height, mode, steps, guidance }: Work): number =>
   width * height * frames[mode] * steps * (guidance === 1 ? 1 : 2);

@@ -20,7 +20,7 @@ import {
 import { clip, fit, type Rect, type Size } from "../state/geometry.ts";
 import { addPicture, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
-import { learn } from "./foretell.ts";
+import { frames, learn } from "./foretell.ts";
 import { describe, engine, type Status, status } from "./model.ts";
 
 /** What is asked for. */
@@ -74,7 +74,12 @@ export function enqueue(wish: Wish, count = 1): void {
   const added = Array.from({ length: count }, (_, index): Job => {
     const id = newId();
     seriesOf.set(id, series);
-    return { id, wish: { ...wish, seed: wish.seed + index }, state: "waiting", status: { text: "Waiting", share: 0 } };
+    return {
+      id,
+      wish: { ...wish, seed: wish.seed + index * frames[wish.mode] },
+      state: "waiting",
+      status: { text: "Waiting", share: 0 },
+    };
   });
   jobs.value = [...jobs.value, ...added];
   void run();

@@ -5,7 +5,7 @@ import { models } from "glassine/models";
 import { keepThumbnail, openNew, openScene, removeScene, save } from "../keep/autosave.ts";
 import { listScenes, sizes, type StoredScene } from "../keep/store.ts";
 import { megabytes } from "../megabytes.ts";
-import { sceneId } from "../state/studio.ts";
+import { sceneId, titleOf, unnamed } from "../state/studio.ts";
 import { Dialog } from "./dialog.tsx";
 import { dialog } from "./dialogs.ts";
 import { Icon } from "./icons.tsx";
@@ -74,19 +74,22 @@ export function Gallery() {
 
 function Card({ entry: { id, name, changed, url, doc, bytes } }: { entry: Entry }) {
   const isOpen = id === sceneId.value;
+  // Those that have no name yet are told apart by what is on top.
+  const [top] = doc.layers.toReversed();
+  const title = name === unnamed && top ? titleOf(top) : name;
   return (
     <li>
       <button type="button" class="card" aria-current={isOpen} onClick={() => void open(id)}>
         <span class="picture checker">{url && <img src={url} alt="" />}</span>
-        <b>{name}</b>
+        <b>{title}</b>
         <small>{`${doc.width} × ${doc.height}, ${megabytes(bytes)} MB, ${new Date(changed).toLocaleDateString()}`}</small>
       </button>
       <button
         type="button"
         class="ghost"
-        aria-label={`Delete the scene ${name}`}
+        aria-label={`Delete the scene ${title}`}
         title="Delete"
-        onClick={() => void removeAsked(id, name)}
+        onClick={() => void removeAsked(id, title)}
       >
         <Icon name="trash" />
       </button>

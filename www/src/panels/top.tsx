@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { commands } from "../commands.ts";
 import { copyPicture, exportScene, type Format, pickFiles } from "../files.ts";
 import { kept } from "../keep/autosave.ts";
-import { camera, type Channels, channels, crisp, isEmpty, paper, sceneName } from "../state/studio.ts";
+import { camera, type Channels, channels, crisp, isEmpty, paper, sceneName, unnamed } from "../state/studio.ts";
 import { CommandButton } from "./button.tsx";
 import { dialog, panelOpen } from "./dialogs.ts";
 import { Icon } from "./icons.tsx";
@@ -34,7 +34,7 @@ export function Top() {
         aria-label="Name of the scene"
         value={sceneName.value}
         maxLength={120}
-        onChange={({ currentTarget }) => (sceneName.value = currentTarget.value.trim() || "Untitled")}
+        onChange={({ currentTarget }) => (sceneName.value = currentTarget.value.trim() || unnamed)}
       />
       <span class="kept" role="status" data-state={kept.value}>
         {{ kept: "", keeping: "", "not kept": "Not stored" }[kept.value]}

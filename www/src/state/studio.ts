@@ -7,7 +7,9 @@ import { begin, change, type History, redo, settle, undo } from "./history.ts";
 
 /** The scene that is open. */
 export const sceneId = signal("");
-export const sceneName = signal("Untitled");
+/** What a scene is called that nobody has named. */
+export const unnamed = "Untitled";
+export const sceneName = signal(unnamed);
 export const history = signal<History<Doc>>(begin(newDoc()));
 export const doc = computed(() => history.value.present);
 export const canUndo = computed(() => history.value.past.length > 0);
