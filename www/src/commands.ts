@@ -20,6 +20,7 @@ import {
 } from "./state/document.ts";
 import { about, alignment, centreOf, type Edge, scaling, translation } from "./state/geometry.ts";
 import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
+import { keepFocus } from "./panels/focus.ts";
 import { attempt, note } from "./panels/notices.tsx";
 import { pictureOf } from "./state/pictures.ts";
 import { holding } from "./canvas/gestures.ts";
@@ -200,6 +201,7 @@ function boxHere(): void {
 
 function removeSelected(): void {
   edit((now) => remove(now, movable.value));
+  keepFocus();
 }
 
 function duplicateSelected(): void {

@@ -264,6 +264,11 @@ test("the list orders, hides, locks, renames and copies layers, with the mouse a
   await page.click("#layers li:nth-child(1) .name");
   await page.keyboard.press("Delete");
   assert.equal((await layerNames(page)).length, 4, "a locked layer stays");
+  await page.click("#layers li:nth-child(1) [name=locked]");
+  await page.focus("#layers li:nth-child(1) .name");
+  await page.keyboard.press("Delete");
+  await page.waitForFunction(() => document.activeElement.id === "stage");
+  assert.deepEqual(await layerNames(page), ["three", "three", "ground"]);
 });
 
 test("ten layers of 1024 pixels cost the page little while one is dragged", async (t) => {
@@ -279,7 +284,7 @@ test("ten layers of 1024 pixels cost the page little while one is dragged", asyn
   await dragInScene(page, [512, 512], [700, 600], { steps: 60 });
   const each = ((await cost()) - before) / 60;
   t.diagnostic(`${each.toFixed(2)} ms of script, style and layout for each movement`);
-  assert.ok(each < 12, "they leave room in a frame");
+  assert.ok(each < 16, "it is less than a frame");
   assert.equal(
     await page.$$eval(".scene canvas", (canvases) => canvases.filter(({ dataset }) => dataset.drawn).length),
     10,

@@ -1,6 +1,7 @@
 // What waits to be made and what is being made, each with its progress and a way out.
 
 import { Preview } from "../canvas/stage.tsx";
+import { keepFocus } from "../panels/focus.ts";
 import { Icon } from "../panels/icons.tsx";
 import { cancel, type Job, jobs } from "./queue.ts";
 
@@ -29,7 +30,10 @@ function Entry({ job: { id, wish, state, status, preview } }: { job: Job }) {
         class="ghost"
         aria-label={`Cancel ${wish.prompt}, seed ${wish.seed}`}
         title="Cancel"
-        onClick={() => cancel(id)}
+        onClick={() => {
+          cancel(id);
+          keepFocus("[name=prompt]");
+        }}
       >
         <Icon name="close" />
       </button>

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { GlassineError } from "glassine";
+import { keepFocus } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 
 export interface Notice {
@@ -102,7 +103,16 @@ function Item({ notice }: { notice: Notice }) {
         <strong>{notice.title}</strong>
         {notice.text && <p>{notice.text}</p>}
       </div>
-      <button type="button" class="ghost" aria-label="Dismiss" title="Dismiss" onClick={() => dismiss(notice)}>
+      <button
+        type="button"
+        class="ghost"
+        aria-label="Dismiss"
+        title="Dismiss"
+        onClick={() => {
+          dismiss(notice);
+          keepFocus();
+        }}
+      >
         <Icon name="close" />
       </button>
     </div>
