@@ -545,6 +545,7 @@ test("layers are aligned with the scene, and with each other", async (t) => {
 
 test("the wheel looks around, and with Ctrl zooms about the pointer", async (t) => {
   const page = await openWith(t, { ground });
+  await ready(page);
   const before = await sceneBox(page);
   await page.mouse.move(before.x + 100, before.y + 100);
   await holding(page, "Control", () => page.mouse.wheel({ deltaY: -60 }));

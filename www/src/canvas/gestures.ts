@@ -82,7 +82,9 @@ export function follow(element: HTMLElement): () => void {
         drag?.end?.();
         drag = undefined;
       },
-      onPinch({ origin, first, movement: [scale], memo, event }) {
+      onPinch({ origin, first, last, movement: [scale], memo, event }) {
+        // The end of a wheel's is a while after it, and says nothing new.
+        if (last) return memo;
         event.preventDefault();
         const at = pointOf(origin);
         const before = first || !memo ? { zoom: camera.value.zoom, at } : (memo as { zoom: number; at: Point });
