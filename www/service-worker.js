@@ -1,6 +1,6 @@
 // Keeps the page's files, with the engine and the built-in model among them, so
 // that the page works without a network, and the guide with it. The build puts the
-// values of `version`, `pages` and `files` in front of this.
+// values of `version`, `pages` (with all else that keeps its name) and `files` in front of this.
 /* global version, pages, files */
 
 const prefix = "glassine-";

@@ -5,7 +5,7 @@ import { bytesOf, type Choice, findProblem, recognise, type Role, roles, toImpor
 import { droppedFiles } from "./dropped.ts";
 import { store } from "./models.ts";
 import { part } from "./page.ts";
-import { megabytes } from "./status.ts";
+import { megabytes } from "./megabytes.ts";
 
 const form = part(document, "#checkpointForm", HTMLFormElement);
 const dropZone = part(form, ".drop", HTMLElement);

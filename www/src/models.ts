@@ -5,7 +5,7 @@ import { GlassineError } from "glassine";
 import { models, type StorageOptions, type StorageProgress, type StoredModel } from "glassine/models";
 import "./models.css";
 import { showError } from "./show-error.ts";
-import { megabytes } from "./status.ts";
+import { megabytes } from "./megabytes.ts";
 
 const panel = document.querySelector<HTMLDetailsElement>("#models")!;
 const list = panel.querySelector<HTMLUListElement>("#modelList")!;

@@ -1,4 +1,4 @@
-// The demo page, used as a visitor would.
+// The demo page, used as a visitor would: what it makes, and what it says.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,8 +6,10 @@ import { fileURLToPath } from "node:url";
 import { openDemo, textIs } from "../lib/demo.js";
 import { packTinyModel } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
+import { addFiles, choose, layerNames, setPrompt } from "../lib/studio.js";
 
 const statusIs = (page, pattern) => textIs(page, "#status", pattern);
+const ready = (page) => page.waitForSelector("#generate:not(:disabled)");
 
 test("a prompt in the address makes a picture that can be saved and looked at", async (t) => {
   const page = await openDemo(t, "?prompt=a+red+apple&seed=7&steps=2&auto=1&device=cpu");
@@ -19,164 +21,152 @@ test("a prompt in the address makes a picture that can be saved and looked at", 
   const saved = await page.$eval("#download", async (link) => (await (await fetch(link.href)).blob()).size);
   assert.equal(saved, Buffer.from(result.png, "base64").length);
 
-  const alphas = () =>
-    page.$eval("#picture", (canvas) => {
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      return [...new Set(data.filter((_, i) => i % 4 === 3))];
-    });
-  assert.ok((await alphas()).length > 1);
-  await page.$eval("input[value=rgb]", (input) => input.click());
-  assert.deepEqual(await alphas(), [255]);
+  /** What values a channel has in the picture of the scene, which shows some of the channels. */
+  const values = async (shown, channel) => {
+    await page.$eval(`input[value=${shown}]`, (input) => input.click());
+    await page.waitForSelector(`#picture[data-drawn=${shown}]`);
+    return page.$eval(
+      "#picture",
+      (canvas, channel) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return [...new Set(data.filter((_, i) => i % 4 === channel))];
+      },
+      channel,
+    );
+  };
+  assert.deepEqual(await values("rgb", 3), [255]);
+  assert.deepEqual(await values("alpha", 3), [255]);
+  assert.ok((await values("alpha", 0)).length > 1);
 });
 
 test("Cancel stops a request, and Generate makes another", async (t) => {
-  const page = await openDemo(t, "?steps=50");
-  await page.waitForSelector("#generate:not(:disabled)");
+  const page = await openDemo(t, "?steps=50&device=cpu");
+  await ready(page);
   await page.click("#generate");
   await statusIs(page, "Step [1-9]");
   await page.click("#cancel");
   await statusIs(page, "Cancelled");
-  await page.$eval("input[name=steps]", (input) => (input.value = "1"));
+  assert.equal(await page.evaluate(() => document.activeElement.id), "generate", "the focus stays where it helps");
+  await choose(page, "steps", "1");
   await page.click("#generate");
   await statusIs(page, "Done");
 });
 
-const choose = (page, name, value) =>
-  page.$eval(
-    `[name=${name}]`,
-    (control, value) => {
-      control.value = value;
-      for (const type of ["input", "change"]) control.dispatchEvent(new Event(type, { bubbles: true }));
-    },
-    value,
-  );
-
-/** The names of the fields that depend on the mode, as far as they are there. */
-const fieldsShown = (page) =>
-  page.$$eval("[data-modes]:not([hidden])", (labels) => labels.map(({ control }) => control.name));
-
-test("the modes of the model are offered, and what the others need is said", async (t) => {
-  const page = await openDemo(t, "");
-  await page.waitForSelector("#generate:not(:disabled)");
-  assert.deepEqual(await page.$$eval("[name=mode] option", (options) => options.map(({ value }) => value)), ["single", "opaque"]);
-  const lacking = await page.$eval("#lacking", (details) => details.textContent);
-  for (const mode of ["joint", "fg2bg", "bg2fg"]) assert.ok(lacking.includes(`layer_sd15_${mode}.safetensors`), mode);
-  assert.deepEqual(await fieldsShown(page), ["init", "strength"]);
+test("several wishes wait in a queue, and each can be taken back", async (t) => {
+  const page = await openDemo(t, "?steps=50&device=cpu");
+  await ready(page);
+  for (const prompt of ["a red apple", "a blue cup", "a green leaf"]) {
+    await setPrompt(page, prompt);
+    await page.keyboard.press("Enter");
+  }
+  const waiting = () => page.$$eval("#queue b", (prompts) => prompts.map(({ textContent }) => textContent));
+  assert.deepEqual(await waiting(), ["a red apple", "a blue cup", "a green leaf"]);
+  await page.click("#queue li:nth-child(2) button");
+  assert.deepEqual(await waiting(), ["a red apple", "a green leaf"]);
+  // What is being made is seen on the canvas, too.
+  await page.waitForSelector(".stage .preview canvas");
+  await page.click("#queue li:nth-child(1) button");
+  await page.waitForFunction(() => document.querySelectorAll("#queue li").length === 1);
+  await page.click("#queue button");
+  await page.waitForFunction(() => !document.querySelector("#queue"));
+  assert.deepEqual(await layerNames(page), []);
 });
 
-test("a picture to start from is taken, and an ordinary picture made", async (t) => {
+test("the modes of the model are offered, and what the others need is said where it is missed", async (t) => {
+  const page = await openDemo(t, "?device=cpu");
+  await ready(page);
+  const modes = (selector) => page.$$eval(selector, (options) => options.map(({ value }) => value).sort());
+  assert.deepEqual(await modes("[name=mode] > option"), ["opaque", "single"]);
+  assert.deepEqual(await modes("[name=mode] optgroup option"), ["bg2fg", "fg2bg", "joint"]);
+  for (const mode of ["joint", "fg2bg", "bg2fg"]) {
+    await choose(page, "mode", mode);
+    await textIs(page, "#lacking", `layer_sd15_${mode}\\.safetensors`);
+    assert.ok(await page.$("#generate:disabled"));
+  }
+  await page.click("#lacking button");
+  assert.ok(await page.$("#models[open]"));
+  await choose(page, "mode", "single");
+  await ready(page);
+  assert.equal(await page.$("#lacking"), null);
+});
+
+test("what a picture will take is said before it is made", async (t) => {
+  const page = await openDemo(t, "?steps=1&device=cpu");
+  await ready(page);
+  await textIs(page, "#foretold", "^\\d+ × \\d+, up to \\d+ MB of memory$");
+  await page.click("#generate");
+  await statusIs(page, "Done");
+  await textIs(page, "#foretold", "^\\d+ × \\d+, (about \\d+ s|less than a second), up to \\d+ MB of memory$");
+});
+
+test("a picture is brought along and changed, and the one before can be chosen again", async (t) => {
   const page = await openDemo(t, "?steps=2&device=cpu");
-  await page.waitForSelector("#generate:not(:disabled)");
-  await choose(page, "mode", "opaque");
-  const input = await page.$("[name=init]");
-  await input.uploadFile(fileURLToPath(new URL("../../../docs/contact-sheet.png", import.meta.url)));
+  await ready(page);
+  await addFiles(page, [fileURLToPath(new URL("../../../docs/contact-sheet.png", import.meta.url))]);
+  await page.waitForSelector("#change");
+  await page.click("#change");
   await choose(page, "strength", "0.5");
+  await setPrompt(page, "a red apple");
   await page.click("#generate");
   await statusIs(page, "Done");
-  assert.match(await page.$eval("#pixels", (fact) => fact.textContent), /image/);
+  assert.equal(await page.$$eval("#variants input", (inputs) => inputs.findIndex(({ checked }) => checked)), 1);
+  const before = await page.$eval(".scene .layer", ({ style }) => style.width);
+  await page.$eval("#variants input", (input) => input.click());
+  await page.waitForFunction((before) => document.querySelector(".scene .layer").style.width !== before, {}, before);
+  assert.deepEqual(await layerNames(page), ["contact-sheet"]);
 });
 
 test("several pictures that belong together", async (t) => {
   const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", packTinyModel(scratch(t)));
-  await page.waitForSelector("#generate:not(:disabled)");
+  await ready(page);
   await choose(page, "mode", "joint");
-  assert.deepEqual(await fieldsShown(page), ["foregroundPrompt", "backgroundPrompt", "blendedPrompt"]);
+  const fieldsShown = await page.$$eval("[data-modes]:not([hidden])", (labels) =>
+    labels.map(({ control }) => control.name),
+  );
+  assert.deepEqual(fieldsShown, ["foregroundPrompt", "backgroundPrompt", "blendedPrompt"]);
   await choose(page, "foregroundPrompt", "an apple");
   await choose(page, "backgroundPrompt", "floor in room");
   await page.click("#generate");
   await statusIs(page, "Done");
-  const made = await page.$$eval("#history img", (images) => images.map(({ alt }) => alt.split(", ")[1]));
-  assert.deepEqual(made, ["foreground", "background", "blended"]);
-});
-
-/** The names of the layers in the list, and the pixels of what they make together. */
-const sceneOf = (page) =>
-  page.evaluate(() => ({
-    names: [...document.querySelectorAll("#layers strong")].map(({ textContent }) => textContent),
-    pixels: [...document.querySelector("#scene-picture").getContext("2d").getImageData(0, 0, 64, 64).data].join(),
-  }));
-
-test("pictures become layers of a scene that are ordered, mixed, hidden and saved", async (t) => {
-  const page = await openDemo(t, "?prompt=a+red+apple&steps=2&auto=1&device=cpu");
-  await page.evaluate(() => glassineResult);
-  await page.click("#keep");
-  await choose(page, "prompt", "a blue cup");
-  await page.click("#generate");
-  await page.waitForFunction(() => document.querySelectorAll("#history img").length === 2);
-  await page.click("#keep");
-
-  let before = "";
-  /** Waits until the scene looks different. */
-  const change = async () => {
-    await page.waitForFunction(
-      (before) => {
-        const canvas = document.querySelector("#scene-picture");
-        return canvas.width === 64 && canvas.getContext("2d").getImageData(0, 0, 64, 64).data.join() !== before;
-      },
-      {},
-      before,
-    );
-    const { names, pixels } = await sceneOf(page);
-    before = pixels;
-    return names;
-  };
-  assert.deepEqual(await change(), ["a blue cup, foreground", "a red apple, foreground"]);
-  await page.click("#layers [name=down]");
-  assert.deepEqual(await change(), ["a red apple, foreground", "a blue cup, foreground"]);
-  await choose(page, "opacity", "0.5");
-  await change();
-  await choose(page, "blend", "multiply");
-  await change();
-  await page.click("#layers li:last-child [name=visible]");
-  await change();
-
-  const saved = await page.$eval("#scene-json", async (link) => (await fetch(link.href)).json());
-  assert.deepEqual(
-    saved.layers.map(({ image, opacity, blend, visible }) => [image, opacity, blend, visible]),
-    [["a-blue-cup.png", 1, "normal", false], ["a-red-apple.png", 0.5, "multiply", true]],
-  );
-  assert.equal(saved.layers[1].recipe.prompt, "a red apple");
-  assert.deepEqual(await page.$$eval("#layers a", (links) => links.map(({ download }) => download)), ["a-red-apple.png", "a-blue-cup.png"]);
-  const png = await page.$eval("#scene-png", async (link) => [...new Uint8Array(await (await fetch(link.href)).arrayBuffer())]);
-  assert.deepEqual(png.slice(1, 4), [...Buffer.from("PNG")]);
-
-  await page.click("#layers [name=remove]");
-  assert.deepEqual(await page.$$eval("#layers li", (rows) => rows.length), 1);
-});
-
-test("a layer is generated into a scene where the model can, and else it is said what that needs", async (t) => {
-  const page = await openDemo(t, "?steps=1&device=cpu");
-  await page.waitForSelector("#front:not(:disabled)");
-  await page.click("#front");
-  await statusIs(page, "Done");
-  assert.equal((await sceneOf(page)).names.length, 1);
-  assert.equal(await page.$("#front:not(:disabled)"), null);
-  assert.match(await page.$eval("#scene-lacking", (text) => text.textContent), /layer_sd15_bg2fg\.safetensors.*layer_sd15_fg2bg\.safetensors/);
+  assert.deepEqual(await layerNames(page), ["a red apple", "a red apple, background", "a red apple, blended"]);
 });
 
 test("a scene is built up layer by layer", async (t) => {
-  const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1&prompt=an+apple", packTinyModel(scratch(t)));
-  for (const where of ["front", "front", "behind"]) {
-    await page.waitForSelector(`#${where}:not(:disabled)`);
-    await choose(page, "prompt", where);
-    await page.click(`#${where}`);
-    await page.waitForSelector("#cancel:not([hidden])");
-    await statusIs(page, "Done");
+  const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", packTinyModel(scratch(t)));
+  await ready(page);
+  for (const [index, mode] of ["bg2fg", "bg2fg", "fg2bg"].entries()) {
+    await choose(page, "mode", mode);
+    await setPrompt(page, `${mode} ${index}`);
+    await page.click("#generate");
+    await page.waitForFunction((count) => document.querySelectorAll("#layers li").length === count, {}, index + 1);
   }
-  assert.deepEqual((await sceneOf(page)).names, ["front, foreground", "front, foreground", "behind, background"]);
+  assert.deepEqual(await layerNames(page), ["bg2fg 1", "bg2fg 0", "fg2bg 2"]);
 });
 
-test("what goes wrong is shown, with what to do", async (t) => {
+test("what has no effect is said as a warning", async (t) => {
+  const page = await openDemo(t, "?steps=1&device=cpu");
+  await ready(page);
+  await setPrompt(page, "a red apple <lora:nothing:1>");
+  await page.click("#generate");
+  await page.waitForSelector(".notice.warning");
+  assert.match(await page.$eval(".notice.warning", ({ innerText }) => innerText), /lora.*nothing/i);
+});
+
+test("what goes wrong is shown, with what to do, and own pictures can be worked with all the same", async (t) => {
   const page = await openDemo(t, "?device=webgpu");
   await page.waitForSelector("#error:not([hidden])");
   const text = await page.$eval("#error", (box) => box.innerText);
   assert.match(text, /WebGPU adapter/i);
   assert.match(text, /cpu/);
+  assert.ok(await page.$("#retry"));
+  await addFiles(page, [fileURLToPath(new URL("../../../docs/contact-sheet.png", import.meta.url))]);
+  await page.waitForSelector("#layers li");
 });
 
 test("every control has a label", async (t) => {
-  const page = await openDemo(t, "");
-  const unlabelled = await page.$$eval("input, select, textarea, button, progress, canvas", (controls) =>
+  const page = await openDemo(t, "?device=cpu");
+  await ready(page);
+  const unlabelled = await page.$$eval("input, select, textarea, button, progress, canvas[role]", (controls) =>
     controls
       .filter((control) => !control.labels?.length && !control.ariaLabel && !control.textContent.trim())
       .map((control) => control.outerHTML),

@@ -29,8 +29,12 @@ const quiet = [
 // be taken for hung.
 const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--disable-gpu-watchdog"];
 
+const withoutWebGpu = "--disable-features=WebGPU";
+
 const gpuFlags = {
-  none: ["--disable-features=WebGPU"],
+  none: [withoutWebGpu],
+  // Pages are composited as on a GPU, in floating point. Without one, Chromium rounds to bytes at every operation.
+  compositing: [withoutWebGpu, "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"],
   software: softwareGpu,
   // So that an adapter says what it is.
   lavapipe: [...softwareGpu, "--enable-webgpu-developer-features"],
@@ -51,8 +55,8 @@ function lavapipeVariables(folder) {
 
 /**
  * Launches Chromium. `gpu` is "software" for emulated WebGPU, "lavapipe" for
- * Mesa's emulation, which is faster, "none" for no WebGPU, and "any" for what the
- * machine has. The profile is an empty one, unless that of an earlier browser is
+ * Mesa's emulation, which is faster, "none" for no WebGPU, "compositing" for none but
+ * pages that are composited by an emulated GPU, and "any" for what the machine has. The profile is an empty one, unless that of an earlier browser is
  * given; closing removes it.
  */
 export async function launch(gpu = "any", profile) {

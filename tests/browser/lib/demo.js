@@ -4,14 +4,17 @@ import { fileURLToPath } from "node:url";
 import { sharedBrowser } from "./shared-browser.js";
 import { serveFolder } from "./site.js";
 
-/** Opens the demo page for the length of one test. Under /pack/ is `pack`, as for the test page. */
-export async function openDemo(t, query, pack) {
+/**
+ * Opens the demo page for the length of one test. Under /pack/ is `pack`, as for the test page. With `withSite` it
+ * gives the page's site, too, for tests that end it. `gpu` is the browser's: see `launch`.
+ */
+export async function openDemo(t, query, pack, { withSite = false, gpu = "none" } = {}) {
   const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
   t.after(() => site.close());
-  const page = await (await sharedBrowser("none")).newPage();
-  t.after(() => page.close());
+  const page = await (await sharedBrowser(gpu)).newPage();
+  t.after(() => page.isClosed() || page.close());
   await page.goto(site.url + query);
-  return page;
+  return withSite ? { page, site } : page;
 }
 
 /** Opens the demo page with its panel of models unfolded. */

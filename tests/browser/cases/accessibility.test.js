@@ -1,0 +1,81 @@
+// axe-core looks at the demo page: light, dark and as wide as a phone, empty, at work, and with what opens over it.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { openDemo } from "../lib/demo.js";
+import { scratch } from "../lib/native.js";
+import { disc, slopes, writePng } from "../lib/pictures.js";
+import { addFiles, drawn } from "../lib/studio.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+
+/** What axe finds that is serious or worse. */
+async function findings(page) {
+  const violations = await page.evaluate(
+    async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations,
+  );
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`).join("; ")}`,
+    );
+}
+
+const looks = {
+  light: { width: 1440, height: 900, scheme: "light" },
+  dark: { width: 1440, height: 900, scheme: "dark" },
+  phone: { width: 390, height: 844, scheme: "light" },
+};
+
+for (const [name, { width, height, scheme }] of Object.entries(looks)) {
+  test(`nothing serious: ${name}`, async (t) => {
+    const page = await openDemo(t, "?device=cpu&steps=1");
+    await page.setViewport({ width, height });
+    await page.emulateMediaFeatures([
+      { name: "prefers-color-scheme", value: scheme },
+      { name: "prefers-reduced-motion", value: "reduce" },
+    ]);
+    await page.waitForSelector("#generate:not(:disabled)");
+    await page.evaluate(axe);
+    assert.deepEqual(await findings(page), [], "empty");
+
+    await page.click("#generate");
+    await page.waitForSelector("#layers li");
+    const folder = scratch(t);
+    await addFiles(page, [
+      writePng(folder, "ground.png", 120, 90, slopes(120, 90)),
+      writePng(folder, "disc.png", 60, 60, disc(60, 60, [40, 120, 230])),
+    ]);
+    await drawn(page, 3);
+    const wide = await page.evaluate(() => [
+      document.documentElement.scrollWidth,
+      document.documentElement.clientWidth,
+    ]);
+    assert.equal(wide[0], wide[1], "nothing is wider than the page");
+    if (name === "phone") await page.click("[aria-label='Layers and properties']");
+    await page.$eval("#layers li:last-child .name", (button) => button.click());
+    assert.deepEqual(await findings(page), [], "with layers");
+    if (name === "phone") await page.click("[aria-label='Layers and properties']");
+
+    for (const menu of ["#view", "#export", "#models"]) {
+      await page.click(`${menu} summary`);
+      assert.deepEqual(await findings(page), [], menu);
+      await page.keyboard.press("Escape");
+      assert.equal(await page.$(`${menu}[open]`), null);
+    }
+    await page.click("#more");
+    assert.deepEqual(await findings(page), [], "settings");
+    await page.click("#more");
+    await page.click("#scenes");
+    await page.waitForSelector("#gallery .card img");
+    assert.deepEqual(await findings(page), [], "scenes");
+    await page.keyboard.press("Escape");
+    await page.$eval("#stage", (stage) => stage.focus());
+    await page.keyboard.press("?");
+    await page.waitForSelector("#shortcuts[open] dt");
+    assert.deepEqual(await findings(page), [], "shortcuts");
+  });
+}

@@ -1,0 +1,80 @@
+// The demo page as a designer uses it: files in, pointer and keys on the canvas.
+
+/** Gives the page files as its picker does. */
+export async function addFiles(page, paths) {
+  await (await page.waitForSelector("#files")).uploadFile(...paths);
+}
+
+/** Waits until every layer that is there is drawn. */
+export async function drawn(page, count) {
+  await page.waitForFunction(
+    (count) => {
+      const canvases = [...document.querySelectorAll(".scene .layer canvas")];
+      return canvases.length === count && canvases.every(({ dataset }) => dataset.drawn);
+    },
+    {},
+    count,
+  );
+  // Two frames, so that the compositor has them.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
+/** The place of the scene on the screen, and its zoom. */
+export const sceneBox = (page) =>
+  page.$eval(".world", (world) => {
+    const { x, y, width, height } = world.getBoundingClientRect();
+    return { x, y, width, height, zoom: width / world.offsetWidth };
+  });
+
+/** Drags from one point of the scene to another, in its own pixels. */
+export async function dragInScene(page, from, to, { steps = 6 } = {}) {
+  const { x, y, zoom } = await sceneBox(page);
+  await page.mouse.move(x + from[0] * zoom, y + from[1] * zoom);
+  await page.mouse.down();
+  await page.mouse.move(x + to[0] * zoom, y + to[1] * zoom, { steps });
+  await page.mouse.up();
+}
+
+export async function clickInScene(page, [left, top], options) {
+  const { x, y, zoom } = await sceneBox(page);
+  await page.mouse.click(x + left * zoom, y + top * zoom, options);
+}
+
+/** The names of the layers in the list, the topmost first, those of groups after the group. */
+export const layerNames = (page) =>
+  page.$$eval("#layers .name strong", (names) => names.map(({ textContent }) => textContent));
+
+/** The values of the fields that place what is selected. */
+export const placement = (page) =>
+  page.evaluate(() =>
+    Object.fromEntries(
+      ["x", "y", "scale", "rotate"].map((name) => [
+        name,
+        document.querySelector(`.inspector [name=${name}]`).valueAsNumber,
+      ]),
+    ),
+  );
+
+/** Sets a control of the page as a visitor does. */
+export const choose = (page, name, value) =>
+  page.$eval(
+    `[name=${name}]`,
+    (control, value) => {
+      control.value = value;
+      for (const type of ["input", "change"]) control.dispatchEvent(new Event(type, { bubbles: true }));
+    },
+    value,
+  );
+
+/** Types a prompt in the place of the one that is there. */
+export async function setPrompt(page, prompt) {
+  await page.$eval("[name=prompt]", (field) => field.select());
+  await page.type("[name=prompt]", prompt);
+}
+
+/** Holds a key down while something else is done. */
+export async function holding(page, key, act) {
+  await page.keyboard.down(key);
+  await act();
+  await page.keyboard.up(key);
+}

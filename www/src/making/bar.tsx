@@ -1,0 +1,394 @@
+// The prompt bar: what to make, how, and where.
+
+import { effect, signal, untracked } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { type EngineInfo, type Mode, modes } from "glassine";
+import { Icon } from "../panels/icons.tsx";
+import { urlOf } from "../state/pictures.ts";
+import { box, covered, selection, tool } from "../state/studio.ts";
+import { Foretold } from "./foretold.tsx";
+import { engine, failed, info, lackingFor, loadModel, modeNames, status } from "./model.ts";
+import { cancelRunning, enqueue, jobs } from "./queue.ts";
+import { QueueList } from "./queue-list.tsx";
+import { changing, changingId, optionsOf, randomSeed } from "./redo.ts";
+import { manyFrames, read, settings, sizeFollows, sizes, toWish } from "./settings.ts";
+
+const parameters = new URLSearchParams(location.search);
+const open = signal(false);
+/** Whether something was asked for before there was a model: it is made once there is one. */
+const isAwaited = signal(false);
+
+export function Bar() {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    const { current } = form;
+    if (!current) return;
+    const refresh = (): void => void (settings.value = read(current));
+    const stops = [
+      effect(() => {
+        const node = changingId.value === undefined ? undefined : untracked(() => changing.value);
+        if (node) untracked(() => fill(current, { prompt: node.recipe?.prompt ?? "", ...optionsOf(node.recipe) }));
+        refresh();
+      }),
+      // It is changed as long as it is selected, again and again.
+      effect(() => {
+        if (changingId.value !== undefined && !selection.value.includes(changingId.value)) changingId.value = undefined;
+      }),
+      measure(current),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, []);
+  const model = info.value;
+  // Once what it offers is there to be chosen.
+  useEffect(() => {
+    if (!form.current || !model) return;
+    offer(form.current, model);
+    if (isAwaited.value) form.current.requestSubmit();
+    isAwaited.value = false;
+  }, [model]);
+  const lacking = settings.value && !changing.value ? lackingFor(settings.value.mode) : undefined;
+  return (
+    <form
+      id="form"
+      ref={form}
+      class="bar"
+      autocomplete="off"
+      aria-label="Make something"
+      onInput={({ currentTarget }) => (settings.value = read(currentTarget))}
+      onChange={({ currentTarget }) => (settings.value = read(currentTarget))}
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit(event.currentTarget);
+      }}
+    >
+      <QueueList />
+      <div class="bar-card">
+        <div class="bar-head">
+          <Status />
+          <Foretold />
+        </div>
+        <Target />
+        <div class="bar-prompt">
+          <textarea
+            name="prompt"
+            rows={1}
+            required
+            maxLength={2000}
+            aria-label="Prompt"
+            placeholder="A red apple, a glass bottle, a paper boat…"
+            defaultValue={parameters.get("prompt") ?? "a red apple"}
+            onKeyDown={(event) => {
+              // Back to the canvas.
+              if (event.key === "Escape") document.querySelector<HTMLElement>("#stage")?.focus();
+              if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+              event.preventDefault();
+              event.currentTarget.form?.requestSubmit();
+            }}
+          />
+        </div>
+        <div class="bar-row">
+          <ModeSelect />
+          <button
+            type="button"
+            class="tool"
+            aria-label="Draw a box to make it in"
+            title="Draw a box to make it in (B)"
+            aria-pressed={tool.value === "box"}
+            onClick={() => (tool.value = tool.value === "box" ? "move" : "box")}
+          >
+            <Icon name="box" />
+          </button>
+          <button
+            type="button"
+            class="tool"
+            id="more"
+            aria-label="Settings"
+            title="Settings"
+            aria-expanded={open.value}
+            aria-controls="settings"
+            onClick={() => (open.value = !open.value)}
+          >
+            <Icon name="sliders" />
+          </button>
+          <label class="count" hidden={isJoint()} title="How many to choose from">
+            <span class="unseen">Variations</span>
+            <select name="count">
+              {[1, 2, 3, 4, 6, 8].map((count) => (
+                <option key={count} value={count}>
+                  {count === 1 ? "1 picture" : `${count} to choose from`}
+                </option>
+              ))}
+            </select>
+          </label>
+          <i class="gap" />
+          <Submit lacks={lacking !== undefined} />
+        </div>
+        {lacking && (
+          <p id="lacking" class="lacking">
+            {lacking}{" "}
+            <button type="button" class="link" onClick={showModels}>
+              Open Models
+            </button>
+          </p>
+        )}
+        <More />
+      </div>
+    </form>
+  );
+}
+
+/** Whether the next pictures belong together, so that there cannot be other ones for each. */
+function isJoint(): boolean {
+  return settings.value?.mode === "joint" && !changing.value;
+}
+
+function Submit({ lacks }: { lacks: boolean }) {
+  const busy = jobs.value.some(({ state }) => state === "running");
+  return (
+    <>
+      {failed.value && (
+        <button type="button" id="retry" onClick={() => void loadModel().catch(() => {})}>
+          Load the model again
+        </button>
+      )}
+      <button
+        type="button"
+        id="cancel"
+        hidden={!busy}
+        onClick={() => {
+          document.querySelector<HTMLElement>("#generate")?.focus();
+          cancelRunning();
+        }}
+      >
+        Cancel
+      </button>
+      <button type="submit" id="generate" class="primary" disabled={!engine.value || lacks}>
+        {changing.value ? "Change" : "Generate"}
+      </button>
+    </>
+  );
+}
+
+/** How far the model, or what it makes, is. */
+function Status() {
+  const { text, share } = status.value;
+  return (
+    <div class={`status ${share > 0 && share < 1 ? "busy" : ""}`} role="status">
+      <progress id="progress" max={1} value={share} aria-label="Progress" />
+      <p id="status">{isAwaited.value ? `${text}. Then it is made.` : text}</p>
+    </div>
+  );
+}
+
+/** What it is for, if it is not simply something new: a box, or a layer that it changes. */
+function Target() {
+  const node = changing.value;
+  const target = box.value;
+  if (!node && !target) return null;
+  return (
+    <div class="target-row">
+      {node && (
+        <span class="chip">
+          <img class="checker" src={urlOf(node.picture)} alt="" />
+          Changing {node.name}
+          <button
+            type="button"
+            class="ghost"
+            aria-label="Make something new instead"
+            title="Make something new instead"
+            onClick={() => (changingId.value = undefined)}
+          >
+            <Icon name="close" />
+          </button>
+        </span>
+      )}
+      {node && (
+        <label class="strength" for="strength">
+          <span>How much of it to give up</span>
+          <input type="range" name="strength" id="strength" min="0.05" max="1" step="0.05" defaultValue="0.6" />
+          <output>{settings.value?.strength}</output>
+        </label>
+      )}
+      {!node && target && (
+        <span class="chip">
+          In a box of {Math.round(target.width)} × {Math.round(target.height)}
+          <button
+            type="button"
+            class="ghost"
+            aria-label="Without the box"
+            title="Without the box"
+            onClick={() => (box.value = undefined)}
+          >
+            <Icon name="close" />
+          </button>
+        </span>
+      )}
+    </div>
+  );
+}
+
+function ModeSelect() {
+  const model = info.value;
+  const order: readonly Mode[] = ["single", "bg2fg", "fg2bg", "joint", "opaque"];
+  const known = [...modes].sort((a, b) => order.indexOf(a) - order.indexOf(b));
+  const offered = model?.modes ?? ["single"];
+  return (
+    <label class="mode" hidden={changing.value !== undefined}>
+      <span class="unseen">What to make</span>
+      <select name="mode" aria-describedby="lacking">
+        {known
+          .filter((mode) => offered.includes(mode))
+          .map((mode) => (
+            <option key={mode} value={mode}>
+              {modeNames[mode]}
+            </option>
+          ))}
+        {model && (
+          <optgroup label="With a model that has more">
+            {known
+              .filter((mode) => !offered.includes(mode))
+              .map((mode) => (
+                <option key={mode} value={mode}>
+                  {modeNames[mode]}
+                </option>
+              ))}
+          </optgroup>
+        )}
+      </select>
+    </label>
+  );
+}
+
+/** The settings that most pictures do without. */
+function More() {
+  const model = info.value;
+  const mode = settings.value?.mode;
+  const frames = mode !== undefined && manyFrames.includes(mode) && !changing.value;
+  const words = (name: string, label: string, of: readonly Mode[]) => {
+    const shown = frames && of.includes(mode);
+    return (
+      <label class="field" data-modes={of.join(" ")} hidden={!shown}>
+        <span>{label}</span>
+        <input type="text" name={name} maxLength={500} disabled={!shown} />
+      </label>
+    );
+  };
+  return (
+    <div id="settings" class="more" hidden={!open.value}>
+      <label class="field wide">
+        <span>Keep away from</span>
+        <input type="text" name="negativePrompt" maxLength={500} placeholder="blurry, text" />
+      </label>
+      {words("foregroundPrompt", "Foreground, in more words", ["joint", "bg2fg"])}
+      {words("backgroundPrompt", "Background, in more words", ["joint", "fg2bg"])}
+      {words("blendedPrompt", "Both together, in more words", ["joint", "fg2bg", "bg2fg"])}
+      <div class="field">
+        <label for="seed">Seed</label>
+        <span class="with-button">
+          <input
+            type="number"
+            id="seed"
+            name="seed"
+            min="0"
+            max="4294967295"
+            step="1"
+            required
+            inputMode="numeric"
+            defaultValue={parameters.get("seed") ?? "7"}
+          />
+          <button
+            type="button"
+            class="tool"
+            id="dice"
+            aria-label="Choose a seed at random"
+            title="Choose a seed at random"
+            onClick={({ currentTarget }) => currentTarget.form && fill(currentTarget.form, { seed: randomSeed() })}
+          >
+            <Icon name="dice" />
+          </button>
+        </span>
+        <label class="check">
+          <input type="checkbox" name="newSeed" defaultChecked /> Another one for each
+        </label>
+      </div>
+      <label class="field">
+        <span>Size</span>
+        <select name="size" title={sizeFollows.value ? "It follows from where the picture is to stand" : ""}>
+          {model &&
+            sizes(model).map(({ width, height }) => (
+              <option key={`${width}x${height}`} value={`${width}x${height}`}>
+                {width} × {height}
+              </option>
+            ))}
+        </select>
+        {sizeFollows.value && <small>It follows from where the picture is to stand.</small>}
+      </label>
+      <label class="field range" for="steps">
+        <span>
+          Steps <output name="stepsShown">{settings.value?.steps}</output>
+        </span>
+        <input
+          type="range"
+          name="steps"
+          id="steps"
+          min="1"
+          max={Math.max(50, model?.defaults.steps ?? 0)}
+          defaultValue={parameters.get("steps") ?? "20"}
+        />
+      </label>
+      <label class="field range" for="guidance">
+        <span>
+          Guidance <output name="guidanceShown">{settings.value?.guidance}</output>
+        </span>
+        <input type="range" name="guidance" id="guidance" min="1" max="15" step="0.5" defaultValue="7" />
+      </label>
+    </div>
+  );
+}
+
+/** Fills the form with what the model does by itself. */
+function offer(form: HTMLFormElement, { defaults, modes }: EngineInfo): void {
+  const [mode] = modes;
+  fill(form, { steps: parameters.get("steps") ?? defaults.steps, guidance: defaults.guidance, ...(mode && { mode }) });
+}
+
+function fill(form: HTMLFormElement, values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    const control = form.elements.namedItem(name);
+    if (control && "value" in control && value !== undefined) control.value = String(value);
+  }
+  settings.value = read(form);
+}
+
+/** Makes what the form says. */
+function submit(form: HTMLFormElement): void {
+  const { value: model } = info;
+  if (!model || !engine.value) return void (isAwaited.value = true);
+  const now = read(form);
+  enqueue(toWish(now, model), isJoint() ? 1 : now.count);
+  const newSeed = form.elements.namedItem("newSeed");
+  if (newSeed instanceof HTMLInputElement && newSeed.checked) fill(form, { seed: randomSeed() });
+}
+
+function showModels(): void {
+  const panel = document.querySelector<HTMLDetailsElement>("#models");
+  if (!panel) return;
+  panel.open = true;
+  panel.querySelector("summary")?.focus();
+}
+
+/** Room around the prompt and its buttons, in pixels. */
+const headroom = 64;
+
+/** Says how much of the canvas the bar covers; not what comes and goes in it, which must not move the scene. */
+function measure(form: HTMLFormElement): () => void {
+  const observer = new ResizeObserver(() => {
+    const box = (selector: string) => document.querySelector(selector)?.getBoundingClientRect();
+    const [stage, card, prompt, row] = [box("#stage"), box(".bar-card"), box(".bar-prompt"), box(".bar-row")];
+    const isOver = stage && card && card.top < stage.bottom;
+    covered.value = isOver && prompt && row ? stage.bottom - card.bottom + row.bottom - prompt.top + headroom : 0;
+  });
+  observer.observe(form);
+  observer.observe(document.documentElement);
+  return () => observer.disconnect();
+}

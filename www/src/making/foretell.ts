@@ -1,0 +1,75 @@
+// How long a picture will take and how much memory: by what pictures have taken here before, and by the model.
+
+import { signal } from "@preact/signals";
+import type { Mode } from "glassine";
+import { models } from "glassine/models";
+import type { Size } from "../state/geometry.ts";
+import { info, modelName } from "./model.ts";
+
+/** Milliseconds that one pixel takes: in a step of denoising, and to be decoded. */
+interface Rates {
+  readonly step: number;
+  readonly decode: number;
+}
+
+const rates = signal<Rates | undefined>(undefined);
+
+/** What a request will take, as far as it is known. */
+export interface Work extends Size {
+  readonly mode: Mode;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly count: number;
+}
+
+/** How many pictures a mode makes together, each with a seed of its own. */
+export const frames: Record<Mode, number> = { single: 1, opaque: 1, joint: 3, fg2bg: 2, bg2fg: 2 };
+
+const stepPixels = ({ width, height, mode, steps, guidance }: Work): number =>
+  width * height * frames[mode] * steps * (guidance === 1 ? 1 : 2);
+
+const storageKey = (): string => `glassine-rates ${info.value?.sha256} ${info.value?.device}`;
+
+/** Learns from a picture that was made. */
+export function learn(work: Work, { denoising = 0, decoding = 0 }: Readonly<Record<string, number>>): void {
+  rates.value = {
+    step: denoising / stepPixels(work),
+    decode: decoding / (work.width * work.height * frames[work.mode]),
+  };
+  try {
+    localStorage.setItem(storageKey(), JSON.stringify(rates.value));
+  } catch {
+    // It is learnt anew at the next visit.
+  }
+}
+
+/** Remembers what this device took at an earlier visit. */
+export function recall(): void {
+  try {
+    const text = localStorage.getItem(storageKey());
+    if (text) rates.value = JSON.parse(text) as Rates;
+  } catch {
+    // Nothing is known then.
+  }
+}
+
+/** Seconds, or undefined before a first picture was made. */
+export function secondsFor(work: Work): number | undefined {
+  if (!rates.value) return undefined;
+  const { step, decode } = rates.value;
+  return (work.count * (step * stepPixels(work) + decode * work.width * work.height * frames[work.mode])) / 1000;
+}
+
+/** Seconds as people say them. */
+export function inWords(seconds: number): string {
+  if (seconds < 1) return "less than a second";
+  if (seconds < 90) return `about ${Math.round(seconds)} s`;
+  if (seconds < 5400) return `about ${Math.round(seconds / 60)} min`;
+  return `about ${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** Megabytes of memory that a picture takes at most. */
+export async function memoryFor({ mode, width, height }: Work, signal: AbortSignal): Promise<string> {
+  const { gpuMemory } = await models.estimate(modelName, { mode, width, height, signal });
+  return `up to ${Math.ceil(gpuMemory.allLoaded / 1e6)} MB of memory`;
+}

@@ -1,0 +1,9 @@
+// Which dialog is open.
+
+import { signal } from "@preact/signals";
+
+export type DialogName = "gallery" | "shortcuts";
+
+export const dialog = signal<DialogName | undefined>(undefined);
+/** Whether the panel of layers and properties is open, where the page is too narrow to have it beside the canvas. */
+export const panelOpen = signal(false);

@@ -1,0 +1,257 @@
+// The bar at the top: the scene's name and files, undo, how the canvas is looked at.
+
+import { useEffect, useRef } from "preact/hooks";
+import { commands } from "../commands.ts";
+import { copyPicture, exportScene, type Format, pickFiles } from "../files.ts";
+import { kept } from "../keep/autosave.ts";
+import { camera, type Channels, channels, crisp, isEmpty, paper, sceneName, unnamed } from "../state/studio.ts";
+import { CommandButton } from "./button.tsx";
+import { dialog, panelOpen } from "./dialogs.ts";
+import { Icon } from "./icons.tsx";
+import { attempt } from "./notices.tsx";
+
+export function Top() {
+  return (
+    <>
+      <div class="brand">
+        <svg viewBox="0 0 32 32" aria-hidden="true">
+          <rect x="3" y="3" width="19" height="19" rx="5" />
+          <rect x="10" y="10" width="19" height="19" rx="5" />
+        </svg>
+        <h1>Glassine</h1>
+      </div>
+      <button
+        type="button"
+        id="scenes"
+        class="quiet-button"
+        onClick={() => (dialog.value = "gallery")}
+        title="All scenes"
+      >
+        <Icon name="gallery" /> <span>Scenes</span>
+      </button>
+      <input
+        class="scene-name"
+        aria-label="Name of the scene"
+        value={sceneName.value}
+        maxLength={120}
+        onChange={({ currentTarget }) => (sceneName.value = currentTarget.value.trim() || unnamed)}
+      />
+      <span class="kept" role="status" data-state={kept.value}>
+        {{ kept: "", keeping: "", "not kept": "Not stored" }[kept.value]}
+      </span>
+      <i class="gap" />
+      <div class="tools">
+        <CommandButton command="undo" icon="undo" />
+        <CommandButton command="redo" icon="redo" />
+      </div>
+      <View />
+      <button type="button" class="quiet-button wide-only" onClick={pickFiles} title={commands.open.title}>
+        <Icon name="open" /> <span>Open</span>
+      </button>
+      <Export />
+      <button
+        type="button"
+        class="tool wide-only"
+        aria-label="All shortcuts"
+        title="All shortcuts (?)"
+        onClick={() => (dialog.value = "shortcuts")}
+      >
+        <Icon name="help" />
+      </button>
+      <button
+        type="button"
+        class="tool narrow-only"
+        aria-label="Layers and properties"
+        aria-expanded={panelOpen.value}
+        onClick={() => (panelOpen.value = !panelOpen.value)}
+      >
+        <Icon name="layers" />
+      </button>
+    </>
+  );
+}
+
+/** A button with a panel below it, which closes with a click elsewhere, or Escape. */
+function Menu({
+  id,
+  label,
+  icon,
+  children,
+}: {
+  id: string;
+  label: string;
+  icon: "download" | "eye";
+  children: preact.ComponentChildren;
+}) {
+  const details = useRef<HTMLDetailsElement>(null);
+  useEffect(() => closeElsewhere(details.current!), []);
+  return (
+    <details class="menu" id={id} ref={details}>
+      <summary title={label}>
+        <Icon name={icon} /> <span>{label}</span>
+      </summary>
+      <div class="sheet">{children}</div>
+    </details>
+  );
+}
+
+/** Has an open panel close with a click outside of it, and with Escape. */
+export function closeElsewhere(details: HTMLDetailsElement): () => void {
+  const outside = ({ target }: Event): void => {
+    if (details.open && target instanceof Node && !details.contains(target)) details.open = false;
+  };
+  const escape = (event: KeyboardEvent): void => {
+    if (event.key !== "Escape" || !details.open) return;
+    event.stopPropagation();
+    details.open = false;
+    details.querySelector("summary")?.focus();
+  };
+  addEventListener("pointerdown", outside);
+  details.addEventListener("keydown", escape);
+  return () => {
+    removeEventListener("pointerdown", outside);
+    details.removeEventListener("keydown", escape);
+  };
+}
+
+const formats: readonly [Format, string, string][] = [
+  ["png", "PNG", "the scene in one picture"],
+  ["ora", "OpenRaster", "with its layers, for Krita, GIMP and others"],
+  ["psd", "PSD", "with its layers, for Photoshop, Photopea and others"],
+  ["json", "Scene file", "scene.json, with its pictures beside it"],
+];
+
+function Export() {
+  const empty = isEmpty.value;
+  return (
+    <Menu id="export" label="Export" icon="download">
+      {formats.map(([format, name, what]) => (
+        <button
+          key={format}
+          type="button"
+          class="item"
+          id={`scene-${format}`}
+          disabled={empty}
+          onClick={() => void attempt(`Writing ${name}`, (signal) => exportScene(format, signal))}
+        >
+          <b>{name}</b> <small>{what}</small>
+        </button>
+      ))}
+      <button
+        type="button"
+        class="item"
+        id="scene-copy"
+        disabled={empty}
+        onClick={() => void attempt("Copying the scene", () => copyPicture([]))}
+      >
+        <b>Copy</b> <small>the scene, to the clipboard</small>
+      </button>
+    </Menu>
+  );
+}
+
+const papers: readonly [string, string][] = [
+  ["checker", "Checkerboard"],
+  ["#ffffff", "White"],
+  ["#808080", "Grey"],
+  ["#000000", "Black"],
+];
+
+const shows: readonly [Channels, string][] = [
+  ["rgba", "All"],
+  ["rgb", "Colour"],
+  ["alpha", "Alpha"],
+];
+
+function View() {
+  const isOwn = !papers.some(([value]) => value === paper.value);
+  return (
+    <>
+      <div class="tools zoom">
+        <CommandButton command="zoomOut" icon="minus" />
+        <button
+          type="button"
+          class="percent"
+          title="One pixel to a pixel (1)"
+          aria-label={`Zoom is ${Math.round(camera.value.zoom * 100)} %. One pixel to a pixel`}
+          onClick={commands.actualSize.run}
+        >
+          {Math.round(camera.value.zoom * 100)} %
+        </button>
+        <CommandButton command="zoomIn" icon="plus" />
+        <CommandButton command="fit" icon="fit" />
+      </div>
+      <Menu id="view" label="View" icon="eye">
+        <fieldset id="paper">
+          <legend>Behind the scene</legend>
+          <div class="swatches">
+            {papers.map(([value, name]) => (
+              <label key={value} class="swatch" title={name}>
+                <input
+                  type="radio"
+                  name="paper"
+                  value={value}
+                  checked={paper.value === value}
+                  onChange={() => (paper.value = value)}
+                />
+                <span
+                  class={value === "checker" ? "checker" : ""}
+                  style={{ backgroundColor: value === "checker" ? "" : value }}
+                />
+                <b class="unseen">{name}</b>
+              </label>
+            ))}
+            <input
+              type="color"
+              id="colour"
+              class={isOwn ? "chosen" : ""}
+              aria-label="A colour of your own"
+              title="A colour of your own"
+              value={isOwn ? paper.value : "#4a8fe0"}
+              onInput={({ currentTarget }) => (paper.value = currentTarget.value)}
+            />
+          </div>
+        </fieldset>
+        <fieldset id="channels">
+          <legend>Channels</legend>
+          <div class="segments">
+            {shows.map(([value, name]) => (
+              <label key={value}>
+                <input
+                  type="radio"
+                  name="channels"
+                  value={value}
+                  checked={channels.value === value}
+                  onChange={() => (channels.value = value)}
+                />
+                <span>{name}</span>
+              </label>
+            ))}
+          </div>
+        </fieldset>
+        <fieldset id="scaling">
+          <legend>Enlarged pixels</legend>
+          <div class="segments">
+            {(
+              [
+                [false, "Smooth"],
+                [true, "Crisp"],
+              ] as const
+            ).map(([value, name]) => (
+              <label key={name}>
+                <input
+                  type="radio"
+                  name="scaling"
+                  value={name.toLowerCase()}
+                  checked={crisp.value === value}
+                  onChange={() => (crisp.value = value)}
+                />
+                <span>{name}</span>
+              </label>
+            ))}
+          </div>
+        </fieldset>
+      </Menu>
+    </>
+  );
+}
