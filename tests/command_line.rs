@@ -318,11 +318,12 @@ fn a_pack_has_a_clip_skip_of_its_own() {
 fn a_picture_says_how_it_was_made() {
     let folder = model::scratch().join("recipes");
     std::fs::create_dir_all(&folder).unwrap();
+    let pack = packed();
     let run = |out: &Path, more: &[&str]| {
         let all = [
             "generate",
             "--model",
-            text(&packed()),
+            text(&pack),
             "--prompt",
             "an apple: red, ripe",
             "--mode",
@@ -355,7 +356,7 @@ fn a_picture_says_how_it_was_made() {
         "2",
     ];
     let made = run(&png, &negative);
-    let manifest = std::fs::read(packed().join("manifest.json")).unwrap();
+    let manifest = std::fs::read(pack.join("manifest.json")).unwrap();
     let hash: String = Sha256::digest(manifest)
         .iter()
         .map(|byte| format!("{byte:02x}"))

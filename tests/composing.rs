@@ -264,7 +264,7 @@ fn layers_become_a_sprite_sheet() {
 fn files_that_are_no_scenes_are_refused_by_name() {
     let folder = folder("refused");
     let out = folder.join("out.png");
-    let mut refused = |name: &str, bytes: &[u8], words: &[&str]| {
+    let refused = |name: &str, bytes: &[u8], words: &[&str]| {
         let file = folder.join(name);
         std::fs::write(&file, bytes).unwrap();
         assert_fails(
