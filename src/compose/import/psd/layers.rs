@@ -143,7 +143,7 @@ impl Reader {
                 self.warn(name, &format!("is left out: {reason}"));
                 return Ok(None);
             }
-            Err(Unread::OutOfMemory(error)) => return Err(error),
+            Err(Unread::Failed(error)) => return Err(error),
         };
         if let Some(note) = note {
             self.warn(name, note);

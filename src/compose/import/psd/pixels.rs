@@ -1,13 +1,14 @@
 //! The pictures of layers, and that of the whole.
 
 use super::super::super::scene::MAX_SIDE;
+use super::super::bad_image;
 use super::channels::{Shape, Unread, samples};
 use super::colors::Colors;
 use super::damaged;
 use super::document::Document;
 use super::record::{ALPHA, MASK, Mask, Record, size};
+use crate::Result;
 use crate::image::Picture;
-use crate::{Error, ErrorCode, Result};
 
 /// The most bytes that all pictures of a file together take in memory.
 const MAX_BYTES: usize = 1 << 30;
@@ -73,9 +74,9 @@ impl Pixels {
     fn make_room(&mut self, width: usize, height: usize) -> Result<()> {
         let bytes = 4 * width * height;
         self.room = self.room.checked_sub(bytes).ok_or_else(|| {
-            Error::new(
-                ErrorCode::OutOfMemory,
-                format!("its layers take more than {} MiB", MAX_BYTES >> 20),
+            let most = MAX_BYTES >> 20;
+            bad_image(
+                format!("its layers take more than {most} MiB"),
                 "merge some of them",
             )
         })?;
@@ -142,7 +143,7 @@ impl Pixels {
         let wanted = self.merged_channels(document);
         let unread = |unread| match unread {
             Unread::Damaged(reason) => damaged(&format!("of its merged picture {reason}")),
-            Unread::OutOfMemory(error) => error,
+            Unread::Failed(error) => error,
         };
         if document.channels < wanted {
             return Err(damaged("its merged picture has too few channels"));
