@@ -318,6 +318,7 @@ fn a_pack_has_a_clip_skip_of_its_own() {
 fn a_picture_says_how_it_was_made() {
     let (pack, folder) = (packed(), model::scratch().join("recipes"));
     std::fs::create_dir_all(&folder).unwrap();
+    let pack = packed();
     let run = |out: &Path, more: &[&str]| {
         let all = [
             "generate",
@@ -343,7 +344,6 @@ fn a_picture_says_how_it_was_made() {
         let output = glassine(&[&all[..], &size, more].concat());
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{message}");
-        std::fs::read(out).unwrap()
     };
     let png = folder.join("o.png");
     let negative = [
@@ -354,8 +354,9 @@ fn a_picture_says_how_it_was_made() {
         "--clip-skip",
         "2",
     ];
-    let made = run(&png, &negative);
-    let manifest = std::fs::read(packed().join("manifest.json")).unwrap();
+    run(&png, &negative);
+    let made = std::fs::read(&png).unwrap();
+    let manifest = std::fs::read(pack.join("manifest.json")).unwrap();
     let hash: String = Sha256::digest(manifest)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -386,7 +387,8 @@ fn a_picture_says_how_it_was_made() {
     assert_eq!(recipe, all);
     // WebP has the same pixels, and the numbers as one writes them.
     let webp = folder.join("o.WebP");
-    let made = run(&webp, &negative);
+    run(&webp, &negative);
+    let made = std::fs::read(&webp).unwrap();
     assert_eq!(&made[8..16], b"WEBPVP8X");
     assert_eq!(pixels(&webp), pixels(&png));
     run(&folder.join("several.webp"), &["--count", "2"]);

@@ -93,8 +93,8 @@ fn a_place_that_cannot_be_written_is_refused_before_any_work() {
         &["o.jpg", "name a .png or .webp file"],
     );
     refused(
-        &["--out", &path("o.webp")],
-        &["o.webp", "name a .png or .webp file"],
+        &["--out", &path("o.gif")],
+        &["o.gif", "name a .png or .webp file"],
     );
     refused(&["--out", &path("o")], &["name a .png or .webp file"]);
     refused(&["--out", "/dev/null"], &["/dev/null", ".png"]);

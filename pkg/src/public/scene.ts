@@ -107,7 +107,7 @@ export class Scene {
    * @example
    * ```ts
    * const scene = await Scene.open(input.files[0]);
-   * if (scene.warnings.length > 0) showNote(scene.warnings.join("\\n"));
+   * if (scene.warnings.length > 0) showNote(scene.warnings.join("\n"));
    * ```
    *
    * @throws GlassineError `bad_image` for a file that cannot be read, `bad_option` for a scene that cannot be,

@@ -44,7 +44,12 @@ fn stem(name: &str) -> String {
     const MAX_WORDS: usize = 8;
     const MAX_LETTERS: usize = 60;
     let lower = name.to_lowercase();
-    let words = lower.split(|letter: char| !letter.is_alphanumeric());
+    // A layer without a name of its own is called after its picture's file.
+    let endings = [".png", ".jpg", ".jpeg", ".webp"];
+    let bare = endings.iter().find_map(|ending| lower.strip_suffix(ending));
+    let words = bare
+        .unwrap_or(&lower)
+        .split(|letter: char| !letter.is_alphanumeric());
     let words: Vec<&str> = words
         .filter(|word| !word.is_empty())
         .take(MAX_WORDS)
@@ -73,6 +78,7 @@ mod tests {
         let mut add = |name: &str, file: &[u8]| pictures.add(name, SceneImage::File(file.into()));
         assert_eq!(add("Äpfel & Birnen!", b"\x89PNG"), "äpfel-birnen.png");
         assert_eq!(add("äpfel birnen", b"\x89PNG"), "äpfel-birnen-2.png");
+        assert_eq!(add("apple.v2.PNG", b"\xff\xd8\xff"), "apple-v2.jpg");
         assert_eq!(add("../..", b"\xff\xd8\xff"), "layer.jpg");
         assert_eq!(add("🍐", b"RIFF"), "layer.webp");
         assert!(add(&"x".repeat(400), b"").len() < 70);

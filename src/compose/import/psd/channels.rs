@@ -34,12 +34,13 @@ impl Shape {
 pub(super) enum Unread {
     /// Its bytes are not what they should be, in words.
     Damaged(&'static str),
-    OutOfMemory(Error),
+    /// What ends the reading of the whole file.
+    Failed(Error),
 }
 
 impl From<Error> for Unread {
     fn from(error: Error) -> Self {
-        Self::OutOfMemory(error)
+        Self::Failed(error)
     }
 }
 

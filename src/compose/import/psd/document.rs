@@ -51,7 +51,7 @@ impl<'a> Document<'a> {
     }
 
     fn header(bytes: &mut Bytes) -> Result<Self> {
-        let header = || -> Option<_> {
+        let mut header = || -> Option<_> {
             bytes.take(4)?;
             let version = bytes.u16()?;
             bytes.take(6)?;
@@ -59,7 +59,6 @@ impl<'a> Document<'a> {
             let [height, width] = [bytes.u32()?, bytes.u32()?];
             Some((version, channels, width, height, bytes.u16()?, bytes.u16()?))
         };
-        let mut header = header;
         let (version, channels, width, height, bits, mode) =
             header().ok_or_else(|| damaged("it is cut short"))?;
         if ![1, 2].contains(&version) {

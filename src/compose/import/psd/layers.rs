@@ -2,29 +2,18 @@
 
 use super::super::super::blend::BlendMode;
 use super::super::super::operator::Operator;
-use super::super::super::scene::{Layer, MAX_SIDE};
+use super::super::super::scene::Layer;
 use super::super::super::scene_image::SceneImage;
 use super::super::{PASSES_THROUGH, Pictures, any_mixes};
-use super::channels::{Shape, Unread, samples};
-use super::colors::Colors;
-use super::damaged;
+use super::channels::Unread;
 use super::document::Document;
-use super::record::{ALPHA, Kind, MASK, Mask, Record, Section, size};
-use crate::image::Picture;
-use crate::{Error, ErrorCode, Result};
+use super::pixels::Pixels;
+use super::record::{Kind, Record, Section};
+use crate::Result;
 
-/// The most bytes that all pictures of a file together take in memory.
-const MAX_BYTES: usize = 1 << 30;
-
-/// What a layer's pixels are, or why there are none.
-type Pixels<T> = std::result::Result<T, Unread>;
-
+/// What makes layers of records.
 pub(super) struct Reader {
-    large: bool,
-    depth: usize,
-    colors: Colors,
-    /// How many bytes of pictures may still be.
-    room: usize,
+    pub(super) pixels: Pixels,
     pub(super) pictures: Pictures,
     pub(super) warnings: Vec<String>,
 }
@@ -38,10 +27,7 @@ struct Item {
 impl Reader {
     pub(super) fn new(document: &Document) -> Self {
         Self {
-            large: document.large,
-            depth: document.depth,
-            colors: Colors::of(document),
-            room: MAX_BYTES,
+            pixels: Pixels::of(document),
             pictures: Pictures::default(),
             warnings: Vec::new(),
         }
@@ -151,14 +137,17 @@ impl Reader {
             }
             None => {}
         }
-        let picture = match self.picture(record) {
-            Ok(picture) => picture,
+        let (picture, note) = match self.pixels.picture(record) {
+            Ok(read) => read,
             Err(Unread::Damaged(reason)) => {
                 self.warn(name, &format!("is left out: {reason}"));
                 return Ok(None);
             }
-            Err(Unread::OutOfMemory(error)) => return Err(error),
+            Err(Unread::Failed(error)) => return Err(error),
         };
+        if let Some(note) = note {
+            self.warn(name, note);
+        }
         let path = self.pictures.add(name, SceneImage::Pixels(picture));
         let [top, left, ..] = record.area;
         let layer = Layer {
@@ -167,136 +156,6 @@ impl Reader {
             ..Layer::picture(path)
         };
         Ok(Some(self.settings(record, record.blend, layer)))
-    }
-
-    fn picture(&mut self, record: &Record) -> Pixels<Picture> {
-        let Some([width, height]) = sides(record.size())? else {
-            // One that nobody has painted on.
-            return Ok(Picture {
-                width: 1,
-                height: 1,
-                rgba: vec![0; 4],
-            });
-        };
-        self.make_room(width, height)?;
-        let mut planes = Vec::new();
-        for id in 0..self.colors.count as i16 {
-            let plane = self.plane(record, id, [width, height])?;
-            planes.push(plane.ok_or(Unread::Damaged("a channel of its colours is missing"))?);
-        }
-        let alpha = self.plane(record, ALPHA, [width, height])?;
-        let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
-        let mut rgba = self.colors.rgba(&planes, alpha.as_deref())?;
-        if let Some(mask) = record.mask() {
-            self.apply(record, mask, width, &mut rgba)?;
-        }
-        Ok(Picture {
-            width,
-            height,
-            rgba,
-        })
-    }
-
-    fn make_room(&mut self, width: usize, height: usize) -> Result<()> {
-        let bytes = 4 * width * height;
-        self.room = self.room.checked_sub(bytes).ok_or_else(|| {
-            Error::new(
-                ErrorCode::OutOfMemory,
-                format!("its layers take more than {} MiB", MAX_BYTES >> 20),
-                "merge some of them",
-            )
-        })?;
-        Ok(())
-    }
-
-    /// The samples of a layer's channel; `None` if it has none of this kind.
-    fn plane(
-        &self,
-        record: &Record,
-        id: i16,
-        [width, height]: [usize; 2],
-    ) -> Pixels<Option<Vec<u8>>> {
-        let channel = record.channels.iter().find(|(other, _)| *other == id);
-        let shape = self.shape(width, height);
-        channel
-            .map(|(_, bytes)| samples(bytes, shape, 1, 1))
-            .transpose()
-    }
-
-    fn shape(&self, width: usize, height: usize) -> Shape {
-        Shape {
-            width,
-            height,
-            depth: self.depth,
-            large: self.large,
-        }
-    }
-
-    /// Makes a layer's mask part of its alpha.
-    fn apply(&mut self, record: &Record, mask: Mask, width: usize, rgba: &mut [u8]) -> Pixels<()> {
-        let name = &record.name;
-        if mask.disabled {
-            self.warn(name, "has a mask that is switched off; it is left out");
-            return Ok(());
-        }
-        let sides = sides(size(&mask.area))?;
-        let plane = match sides {
-            Some(sides) => self.plane(record, MASK, sides)?,
-            None => None,
-        };
-        let plane = plane.map(|plane| self.colors.bytes(plane));
-        let columns = sides.map_or(0, |[columns, _]| columns as i64);
-        let [mask_top, mask_left, ..] = mask.area.map(i64::from);
-        let [top, left, ..] = record.area.map(i64::from);
-        let (pixels, _) = rgba.as_chunks_mut::<4>();
-        for (index, pixel) in pixels.iter_mut().enumerate() {
-            let x = left + (index % width) as i64 - mask_left;
-            let y = top + (index / width) as i64 - mask_top;
-            let place = (0..columns).contains(&x).then(|| y * columns + x);
-            let inside = place.and_then(|place| plane.as_ref()?.get(usize::try_from(place).ok()?));
-            let value = inside.copied().unwrap_or(mask.outside);
-            let value = u32::from(if mask.inverted { 255 - value } else { value });
-            pixel[3] = ((u32::from(pixel[3]) * value + 127) / 255) as u8;
-        }
-        self.warn(name, "has a mask, which is made part of its alpha");
-        Ok(())
-    }
-
-    /// The merged picture, whose colours lie on white by their alpha.
-    pub(super) fn merged(&mut self, document: &Document) -> Result<Picture> {
-        let Document { width, height, .. } = *document;
-        let shape = self.shape(width, height);
-        let colors = self.colors.count;
-        let wanted = colors + usize::from(document.merged_alpha);
-        let unread = |unread| match unread {
-            Unread::Damaged(reason) => damaged(&format!("of its merged picture {reason}")),
-            Unread::OutOfMemory(error) => error,
-        };
-        if document.channels < wanted {
-            return Err(damaged("its merged picture has too few channels"));
-        }
-        let samples = samples(document.merged, shape, document.channels, wanted).map_err(unread)?;
-        let planes: Vec<&[u8]> = samples.chunks_exact(shape.bytes()).collect();
-        let (planes, alpha) = planes.split_at(colors);
-        let mut rgba = self.colors.rgba(planes, alpha.first().copied())?;
-        for pixel in rgba.as_chunks_mut::<4>().0 {
-            let alpha = i32::from(pixel[3]);
-            if (1..255).contains(&alpha) {
-                for value in &mut pixel[..3] {
-                    let above_white = (i32::from(*value) + alpha - 255) * 255;
-                    *value = ((above_white + alpha / 2) / alpha).clamp(0, 255) as u8;
-                }
-            }
-        }
-        if document.channels > wanted {
-            self.warnings
-                .push("it has channels beside its colours, which are left out".into());
-        }
-        Ok(Picture {
-            width,
-            height,
-            rgba,
-        })
     }
 
     /// A stack in which what is clipped is `source-atop` of what it is clipped to. Unless that is the lowest
@@ -352,17 +211,6 @@ fn clipping_group(base: Layer, clipped: Vec<Layer>) -> Layer {
     Layer {
         layers: Some([vec![base], clipped].concat()),
         ..group
-    }
-}
-
-/// The sides of an area as a picture has them; `None` if it is empty.
-fn sides([width, height]: [i64; 2]) -> Pixels<Option<[usize; 2]>> {
-    if width <= 0 || height <= 0 {
-        return Ok(None);
-    }
-    match width.max(height) <= MAX_SIDE as i64 {
-        true => Ok(Some([width as usize, height as usize])),
-        false => Err(Unread::Damaged("it is more than 16384 pixels long")),
     }
 }
 

@@ -6,6 +6,7 @@ mod channels;
 mod colors;
 mod document;
 mod layers;
+mod pixels;
 mod record;
 
 use document::Document;
@@ -32,7 +33,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<OpenedScene> {
     }
     if reader.pictures.is_empty() {
         let is_flat = document.records.as_ref().is_some_and(Vec::is_empty);
-        let picture = reader.merged(&document)?;
+        let picture = reader.pixels.merged(&document)?;
+        if document.channels > reader.pixels.merged_channels(&document) {
+            let left_out = "it has channels beside its colours, which are left out";
+            reader.warnings.push(left_out.into());
+        }
         let name = if is_flat { "Background" } else { "merged" };
         if !is_flat {
             reader.warnings.push(ONLY_MERGED.into());
