@@ -1,6 +1,6 @@
 // Files in and out: the one place that knows their kinds.
 
-import { GlassineError, Scene, type SceneFile, type SceneLayer } from "glassine";
+import { GlassineError, type Picture, type Pixels, Scene, type SceneFile, type SceneLayer } from "glassine";
 import { flatten, toScene } from "./compose.ts";
 import { opened, openNew } from "./keep/autosave.ts";
 import { attempt, note } from "./panels/notices.tsx";
@@ -9,8 +9,8 @@ import { fit, type Point, type Size } from "./state/geometry.ts";
 import { addPicture, blobOf } from "./state/pictures.ts";
 import { doc, edit, sceneName, select, titleOf } from "./state/studio.ts";
 
-/** What can be opened: pictures become layers, a scene file with its pictures becomes a scene. */
-export const accepted = "image/png,image/jpeg,image/webp,.json";
+/** What can be opened: pictures become layers; files of layers, and a scene file with its pictures, become a scene. */
+export const accepted = "image/png,image/jpeg,image/webp,.json,.zip,.ora,.psd,.psb";
 
 const pictureTypes = ["image/png", "image/jpeg", "image/webp"];
 
@@ -23,7 +23,7 @@ export function pickFiles(): void {
 export async function takeFiles(files: readonly File[], at?: Point): Promise<void> {
   await attempt("Opening the files", async (signal) => {
     await opened;
-    const sceneFile = files.find(({ name }) => name.endsWith(".json"));
+    const sceneFile = files.find(({ name }) => /\.(json|zip|ora|psd|psb)$/i.test(name));
     await (sceneFile ? openScene(sceneFile, files, signal) : addPictures(files, at, signal));
   });
 }
@@ -72,9 +72,11 @@ function placeFor(picture: Size, scene: Size, at: Point | undefined) {
 }
 
 async function openScene(file: File, files: readonly File[], signal: AbortSignal): Promise<void> {
-  const images = new Map(files.filter((each) => each !== file).map((each) => [each.name, each]));
+  const isText = /\.json$/i.test(file.name);
+  const beside = new Map(files.filter((each) => each !== file).map((each) => [each.name, each]));
   // The package checks what the file says.
-  const scene = Scene.fromJSON(await file.text(), images);
+  const scene = isText ? Scene.fromJSON(await file.text(), beside) : await Scene.open(file, { signal });
+  const images = isText ? beside : await blobs(scene.images);
   const {
     layers: _,
     glassine: __,
@@ -84,16 +86,32 @@ async function openScene(file: File, files: readonly File[], signal: AbortSignal
     space = "srgb",
     ...other
   } = scene.toJSON() as SceneFile;
-  const layers = await toNodes(scene.layers, images);
+  const layers = await toNodes(scene.layers, (path) => images.get(path) ?? images.get(path.split("/").at(-1) ?? ""));
+  if (scene.warnings.length > 0) {
+    note({ kind: "warning", title: `Of ${file.name}, not all could be taken over`, text: scene.warnings.join(" ") });
+  }
   scene.dispose();
   if (signal.aborted) return;
   await openNew(
     { ...newDoc({ width, height }), background, space, sized: true, layers, other },
-    file.name.replace(/\.json$/, ""),
+    file.name.replace(/(\.glassine)?\.\w+$/, ""),
   );
 }
 
-async function toNodes(layers: readonly SceneLayer[], images: ReadonlyMap<string, Blob>): Promise<Node[]> {
+/** The pictures as files. */
+async function blobs(images: ReadonlyMap<string, Picture>): Promise<Map<string, Blob>> {
+  const files = new Map<string, Blob>();
+  for (const [path, picture] of images) {
+    // What the package has opened is a file, or has pixels.
+    if (picture instanceof Blob) files.set(path, picture);
+    else files.set(path, await (picture as Pixels).toBlob());
+  }
+  return files;
+}
+
+type FindImage = (path: string) => Blob | undefined;
+
+async function toNodes(layers: readonly SceneLayer[], find: FindImage): Promise<Node[]> {
   const nodes: Node[] = [];
   for (const layer of layers) {
     const {
@@ -116,10 +134,10 @@ async function toNodes(layers: readonly SceneLayer[], images: ReadonlyMap<string
     const { locked, ...other } = more as Record<string, unknown>;
     const settings = { x, y, scale, rotate, flip, opacity, blend, operator, visible, locked: locked === true, other };
     if (layers) {
-      nodes.push(newGroup(name, await toNodes(layers, images), settings));
+      nodes.push(newGroup(name, await toNodes(layers, find), settings));
       continue;
     }
-    const file = images.get(image?.split("/").at(-1) ?? "");
+    const file = find(image ?? "");
     if (!file) {
       throw new GlassineError("bad_image", `the scene needs the picture ${image}`, {
         hint: "Choose or drop it together with the scene file, and all others that it names.",
@@ -132,7 +150,7 @@ async function toNodes(layers: readonly SceneLayer[], images: ReadonlyMap<string
 
 // Out
 
-export type Format = "png" | "ora" | "psd" | "json";
+export type Format = "png" | "webp" | "ora" | "psd" | "zip" | "json";
 
 /** Saves the scene as a file; a scene file has its pictures beside it. */
 export async function exportScene(format: Format, signal?: AbortSignal): Promise<void> {
@@ -147,10 +165,12 @@ export async function exportScene(format: Format, signal?: AbortSignal): Promise
   }
   const make = {
     png: async () => (await scene.flatten(options)).toBlob(),
+    webp: async () => (await scene.flatten(options)).toWebp(),
+    zip: () => scene.toFile(options),
     ora: () => scene.toOra(options),
     psd: () => scene.toPsd(options),
   };
-  download(await make[format](), `${name}.${format}`);
+  download(await make[format](), `${name}.${format === "zip" ? "glassine.zip" : format}`);
 }
 
 /** A layer alone, as it is seen in the scene. */

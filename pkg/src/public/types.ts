@@ -252,7 +252,7 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
 }
 
 /** What a larger picture is made by, beside what says how it grows. */
-type GrowOptions = Omit<
+export type GrowOptions = Omit<
   GenerateOptions,
   "prompt" | "enlarge" | "extend" | "init" | "mask" | "hires" | "count" | "foreground" | "background" | "fit"
 > & {
@@ -486,7 +486,7 @@ export interface SpriteSheetJson {
     /** `"RGBA8888"`. */
     format: string;
     /** Of the sheet, in pixels. */
-    size: { w: number; h: number };
+    size: SpriteSize;
     /** `"1"`. */
     scale: string;
   };
@@ -495,15 +495,31 @@ export interface SpriteSheetJson {
 /** Where a picture of a sprite sheet is. */
 export interface SpriteFrame {
   /** On the sheet, in pixels. */
-  frame: { x: number; y: number; w: number; h: number };
+  frame: SpriteBox;
   /** False: no picture is turned. */
   rotated: boolean;
   /** Whether transparent edges were cut off. */
   trimmed: boolean;
   /** Where what is on the sheet lies in the whole picture. */
-  spriteSourceSize: { x: number; y: number; w: number; h: number };
+  spriteSourceSize: SpriteBox;
   /** The size of the whole picture. */
-  sourceSize: { w: number; h: number };
+  sourceSize: SpriteSize;
+}
+
+/** A size of a sprite or a sheet, in pixels. */
+export interface SpriteSize {
+  /** Width. */
+  w: number;
+  /** Height. */
+  h: number;
+}
+
+/** A part of a sheet or a picture, in pixels. */
+export interface SpriteBox extends SpriteSize {
+  /** Of the left edge. */
+  x: number;
+  /** Of the upper edge. */
+  y: number;
 }
 
 /** The options of `scene.toOra`, `scene.toPsd` and `scene.toFile`. */

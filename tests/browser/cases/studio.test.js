@@ -449,6 +449,33 @@ test("a scene is saved with its pictures, and opened from them", async (t) => {
   assert.deepEqual([rotate, await page.$eval(".inspector [name=blend]", ({ value }) => value)], [30, "screen"]);
 });
 
+test("a scene is saved in one file, for other programs too, and opened again", async (t) => {
+  const page = await openWith(t, { ground, tile });
+  await page.keyboard.press("Escape");
+  await page.click("#layers li:nth-child(1) .name");
+  await choose(page, "blend", "screen");
+  await choose(page, "opacity", "50");
+  const download = await downloadsTo(page, scratch(t));
+  for (const [format, name] of [
+    ["zip", "untitled.glassine.zip"],
+    ["ora", "untitled.ora"],
+    ["psd", "untitled.psd"],
+  ]) {
+    await page.click("#export summary");
+    const file = await download(`#scene-${format}`, name);
+    await page.keyboard.press("Escape");
+    await addFiles(page, [file]);
+    await page.waitForFunction(() => document.querySelector(".scene-name").value === "untitled");
+    await drawn(page, 2);
+    assert.deepEqual(await layerNames(page), ["tile", "ground"], format);
+    await page.click("#layers li:nth-child(1) .name");
+    assert.equal(await page.$eval(".inspector [name=blend]", ({ value }) => value), "screen", format);
+  }
+  await page.click("#export summary");
+  const flat = readFileSync(await download("#scene-webp", "untitled.webp"));
+  assert.equal(flat.toString("latin1", 8, 16), "WEBPVP8L");
+});
+
 test("the scene is copied to the clipboard as a PNG", async (t) => {
   const page = await openWith(t, { ground, tile });
   await page

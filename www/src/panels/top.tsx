@@ -116,8 +116,10 @@ export function closeElsewhere(details: HTMLDetailsElement): () => void {
 
 const formats: readonly [Format, string, string][] = [
   ["png", "PNG", "the scene in one picture"],
+  ["webp", "WebP", "the same, lossless and smaller"],
   ["ora", "OpenRaster", "with its layers, for Krita, GIMP and others"],
   ["psd", "PSD", "with its layers, for Photoshop, Photopea and others"],
+  ["zip", "Scene", "all in one file, which opens here again"],
   ["json", "Scene file", "scene.json, with its pictures beside it"],
 ];
 
