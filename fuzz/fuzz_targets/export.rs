@@ -69,22 +69,101 @@ fn check_ora(ora: &[u8], flat: &Picture) {
     );
 }
 
+/// Walks through a PSD file to its end, all lengths and compressed rows checked.
 fn check_psd(psd: &[u8], scene: &Scene) {
-    let about = rawpsd::parse_psd_metadata(psd).expect("a PSD file");
-    let (width, height) = (about.width as usize, about.height as usize);
+    let mut file = Reader(psd);
+    assert_eq!(file.take(14), b"8BPS\0\x01\0\0\0\0\0\0\0\x04");
+    let [height, width] = [file.number::<4>(), file.number::<4>()];
     assert_eq!((width, height), (scene.width, scene.height));
-    for layer in rawpsd::parse_layer_records(psd).expect("layers") {
-        let size = 4 * layer.w as usize * layer.h as usize;
-        assert!(layer.image_data_rgba.len() == size && layer.name.encode_utf16().count() <= 255);
+    assert_eq!(file.take(4), [0, 8, 0, 3]);
+    assert!(file.sized().is_empty() && file.sized().is_empty());
+    let mut section = Reader(file.sized());
+    let mut layers = Reader(section.sized());
+    assert!(section.sized().is_empty() && section.0.is_empty());
+    let count = i16::from_be_bytes([layers.0[0], layers.0[1]]).unsigned_abs();
+    layers.take(2);
+    let records: Vec<_> = (0..count).map(|_| record(&mut layers)).collect();
+    for ([width, height], lengths) in records {
+        for length in lengths {
+            let mut channel = Reader(layers.take(length));
+            match channel.number::<2>() {
+                0 => assert_eq!((width * height, channel.0.len()), (0, 0)),
+                1 => check_rows(&mut channel, width, height),
+                other => panic!("compression {other}"),
+            }
+            assert!(channel.0.is_empty());
+        }
     }
-    // Palette, resources and layers, each with its length in front.
-    let start = (0..3).fold(26, |at, _| {
-        let length = psd[at..].first_chunk().expect("a length");
-        at + 4 + u32::from_be_bytes(*length) as usize
-    });
-    let rest = &psd[start..];
-    let mut planes = vec![0; 4 * width * height];
-    // Also fails if anything follows.
-    let merged = rawpsd::copy_img_data(rest, &mut planes, 1, rest.len() as u64, 4 * height as u64);
-    merged.expect("a merged picture");
+    assert!(layers.0.len() < 2);
+    assert_eq!(file.number::<2>(), 1);
+    check_rows(&mut file, width, 4 * height);
+    assert!(file.0.is_empty());
+}
+
+/// The record of a layer: its width and height, and the lengths of its channels.
+fn record(layers: &mut Reader) -> ([usize; 2], Vec<usize>) {
+    let edges: [i64; 4] = std::array::from_fn(|_| layers.number::<4>() as u32 as i32 as i64);
+    let side = |from: usize, to: usize| usize::try_from(edges[to] - edges[from]).expect("a size");
+    let channels = layers.number::<2>();
+    let length = |_| {
+        layers.take(2);
+        layers.number::<4>()
+    };
+    let lengths = (0..channels).map(length).collect();
+    assert_eq!(layers.take(4), b"8BIM");
+    layers.take(8);
+    let mut extra = Reader(layers.sized());
+    assert!(extra.sized().is_empty() && extra.sized().is_empty());
+    let name = extra.number::<1>();
+    extra.take((name + 1).next_multiple_of(4) - 1);
+    while !extra.0.is_empty() {
+        assert_eq!(extra.take(4), b"8BIM");
+        let key = extra.take(4);
+        let block = extra.sized();
+        assert!(block.len().is_multiple_of(4));
+        assert!(key != b"luni" || Reader(block).number::<4>() <= 255);
+    }
+    ([side(1, 3), side(0, 2)], lengths)
+}
+
+/// Rows in PackBits, their lengths in front.
+fn check_rows(bytes: &mut Reader, width: usize, count: usize) {
+    let lengths: Vec<_> = (0..count).map(|_| bytes.number::<2>()).collect();
+    for length in lengths {
+        let mut row = Reader(bytes.take(length));
+        let mut pixels = 0;
+        while !row.0.is_empty() {
+            match row.number::<1>() {
+                literal @ 0..128 => pixels += row.take(literal + 1).len(),
+                128 => {}
+                run => {
+                    row.take(1);
+                    pixels += 257 - run;
+                }
+            }
+        }
+        assert_eq!(pixels, width);
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken
+    }
+
+    /// A number of so many bytes, the highest first.
+    fn number<const N: usize>(&mut self) -> usize {
+        let bytes = self.take(N).iter();
+        bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
+    }
+
+    /// What has its length in front.
+    fn sized(&mut self) -> &'a [u8] {
+        let length = self.number::<4>();
+        self.take(length)
+    }
 }
