@@ -5,8 +5,10 @@ import { defineConfig } from "vite";
 import { guide, guidePages } from "./build/guide.js";
 
 const pages = ["index.html", "bench.html", ...guidePages];
+/** The files beside the page. The reference, a folder there, is not kept for offline use. */
+const beside = readdirSync(new URL("public", import.meta.url), { withFileTypes: true }).filter((entry) => entry.isFile());
 /** What keeps its name from version to version, unlike what is in the folder of assets. */
-const named = [...pages, ...readdirSync(new URL("public", import.meta.url)), "licences.txt"];
+const named = [...pages, ...beside.map(({ name }) => name), "licences.txt"];
 
 /** Writes the service worker beside the page, with a list of what the build has made. */
 function offline() {
