@@ -206,6 +206,7 @@ fn with_nan(path: &Path, name: &str, changed: &str) -> PathBuf {
     let nan = match dtype {
         Dtype::F32 => f32::NAN.to_le_bytes().to_vec(),
         Dtype::F16 => vec![0, 0x7e],
+        Dtype::BF16 => vec![0xc0, 0x7f],
         other => panic!("no NaN of {other:?}"),
     };
     let start = bytes.len() - nan.len();

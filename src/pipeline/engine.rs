@@ -6,7 +6,7 @@ use super::conditioning::Conditioning;
 use super::control::ControlNetRun;
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny, no_encoder};
-use super::extend::enlarged;
+use super::extend::{enlarged, extended};
 use super::hires::{Hires, PassObserver};
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
@@ -169,7 +169,7 @@ impl<S: PackSource> Engine<S> {
         let multiple = multiple_in(mode, self.size_multiple());
         Ok(match (request.enlarge, request.extend) {
             (None, None) => Cow::Borrowed(request),
-            (None, Some(margins)) => Cow::Owned(margins.apply(request, multiple)?),
+            (None, Some(margins)) => Cow::Owned(extended(request, margins, multiple)?),
             (Some(_), _) if manifest.unet()?.is_inpainting() => {
                 return Err(Error::new(
                     ErrorCode::BadOption,

@@ -1,71 +1,51 @@
 //! Pictures that grow: on their sides, where what is new is made as a masked part is repainted, or as a
 //! whole, enlarged, which is repainted everywhere.
 
-use serde::Deserialize;
-
 use super::hires::Hires;
+use super::margins::Margins;
 use super::request::{Init, MAX_SIDE, Request};
 use crate::image::Picture;
 use crate::{Error, ErrorCode, Result, memory};
 
-/// How far a picture grows on each side, in pixels.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Margins {
-    /// On the left.
-    pub left: usize,
-    /// On top.
-    pub top: usize,
-    /// On the right.
-    pub right: usize,
-    /// At the bottom.
-    pub bottom: usize,
+/// `request` with the larger picture and a mask of what is new.
+///
+/// # Errors
+/// `bad_option` without a picture, and for margins that are not possible.
+pub(super) fn extended(request: &Request, margins: Margins, multiple: usize) -> Result<Request> {
+    let sides = [margins.left, margins.top, margins.right, margins.bottom];
+    if sides.iter().all(|side| *side == 0) || sides.iter().any(|side| *side > MAX_SIDE) {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            format!("extending by {sides:?} pixels is not possible"),
+            format!("give left, top, right or bottom, up to {MAX_SIDE}"),
+        ));
+    }
+    let picture = given(request, "extend")?.extended(sides)?;
+    let mask = mask_around(margins, &picture)?;
+    grown(request, picture, mask, multiple)
 }
 
-impl Margins {
-    /// The soft edge that hides where a picture ended, in pixels.
-    pub const SOFTNESS: usize = 8;
-
-    /// `request` with the larger picture and a mask of what is new.
-    ///
-    /// # Errors
-    /// `bad_option` without a picture, and for margins that are not possible.
-    pub(super) fn apply(self, request: &Request, multiple: usize) -> Result<Request> {
-        let sides = [self.left, self.top, self.right, self.bottom];
-        if sides.iter().all(|side| *side == 0) || sides.iter().any(|side| *side > MAX_SIDE) {
-            return Err(Error::new(
-                ErrorCode::BadOption,
-                format!("extending by {sides:?} pixels is not possible"),
-                format!("give left, top, right or bottom, up to {MAX_SIDE}"),
-            ));
+/// White where the larger `picture` is new.
+fn mask_around(margins: Margins, picture: &Picture) -> Result<Picture> {
+    let (width, height) = (picture.width, picture.height);
+    let is_old = |index: usize| {
+        let (x, y) = (index % width, index / width);
+        (margins.left..width - margins.right).contains(&x)
+            && (margins.top..height - margins.bottom).contains(&y)
+    };
+    let pixel = |index| {
+        if is_old(index) {
+            [0, 0, 0, 255]
+        } else {
+            [255; 4]
         }
-        let picture = given(request, "extend")?.extended(sides)?;
-        let mask = self.mask(&picture)?;
-        grown(request, picture, mask, multiple)
-    }
-
-    /// White where the larger `picture` is new.
-    fn mask(self, picture: &Picture) -> Result<Picture> {
-        let (width, height) = (picture.width, picture.height);
-        let is_old = |index: usize| {
-            let (x, y) = (index % width, index / width);
-            (self.left..width - self.right).contains(&x)
-                && (self.top..height - self.bottom).contains(&y)
-        };
-        let pixel = |index| {
-            if is_old(index) {
-                [0, 0, 0, 255]
-            } else {
-                [255; 4]
-            }
-        };
-        let pixels = (0..width * height).flat_map(pixel);
-        Ok(Picture {
-            width,
-            height,
-            rgba: memory::collected(4 * width * height, pixels, "the mask")?,
-        })
-    }
+    };
+    let pixels = (0..width * height).flat_map(pixel);
+    Ok(Picture {
+        width,
+        height,
+        rgba: memory::collected(4 * width * height, pixels, "the mask")?,
+    })
 }
 
 /// `request` with its picture `scale` times as large, to be given up in part.

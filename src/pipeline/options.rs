@@ -5,8 +5,8 @@
 use serde::Deserialize;
 
 use super::control::Control;
-use super::extend::Margins;
 use super::hires::Hires;
+use super::margins::Margins;
 use super::request::{Init, Request, Variation};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;

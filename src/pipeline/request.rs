@@ -1,8 +1,8 @@
 use serde::Deserialize;
 
 use super::control::Control;
-use super::extend::Margins;
 use super::hires::Hires;
+use super::margins::Margins;
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
 use crate::pack::{Manifest, Mode, Role, check_decode_passes};
