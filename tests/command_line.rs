@@ -316,7 +316,7 @@ fn a_pack_has_a_clip_skip_of_its_own() {
 
 #[test]
 fn a_picture_says_how_it_was_made() {
-    let (pack, folder) = (packed(), model::scratch().join("recipes"));
+    let folder = model::scratch().join("recipes");
     std::fs::create_dir_all(&folder).unwrap();
     let pack = packed();
     let run = |out: &Path, more: &[&str]| {

@@ -76,7 +76,7 @@ impl<'a> Conditioning<'a> {
             Role::Image => Ok(String::new()),
         });
         let own: Vec<_> = own.collect::<Result<_>>()?;
-        let shown = [&[main.clone()], &own[..]].concat().join(" ");
+        let shown = [std::slice::from_ref(&main), &own].concat().join(" ");
         warnings.extend(unknown_warning(&shown, manifest, &request.embeddings));
         let divided = PromptPart::split(&main);
         warnings.extend(check_parts(&divided, plan)?);

@@ -18,7 +18,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Command {
     /// Turn a Stable Diffusion 1.5 checkpoint into a pack.
-    Pack(Pack),
+    Pack(Box<Pack>),
     /// Generate a picture from a prompt.
     Generate(Box<Generate>),
     /// Turn a picture into a latent.

@@ -22,7 +22,7 @@ use crate::scenes::compose;
 /// Runs what the command line asks for.
 pub async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
-        Command::Pack(arguments) => pack(arguments).await,
+        Command::Pack(arguments) => pack(*arguments).await,
         Command::Generate(arguments) => generate(*arguments).await,
         Command::Encode(arguments) => encode(arguments).await,
         Command::Decode(arguments) => decode(arguments).await,
