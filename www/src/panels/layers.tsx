@@ -46,6 +46,8 @@ function List({ id, layers, parent }: { id?: string; layers: readonly Node[]; pa
       delayOnTouchOnly: true,
       filter: "input",
       preventOnFilter: false,
+      // The browsers' own dragging differs from one to the other.
+      forceFallback: true,
       fallbackOnBody: true,
       swapThreshold: 0.6,
       ghostClass: "ghost-row",
