@@ -159,11 +159,8 @@ impl<'a> Conditioning<'a> {
 
 /// What is said of words that a model of few words does not know.
 fn unknown_warning(prompt: &str, manifest: &Manifest, embeddings: &[Embedding]) -> Option<String> {
-    let mut known = manifest.words.clone();
-    if !known.is_empty() {
-        known.extend(embeddings.iter().map(|embedding| embedding.name().into()));
-    }
-    let unknown = unknown_words(prompt, &known);
+    let names = embeddings.iter().map(Embedding::name);
+    let unknown = unknown_words(prompt, &manifest.words, names);
     (!unknown.is_empty()).then(|| {
         let unknown = unknown.join(", ");
         format!(

@@ -185,13 +185,10 @@ async function alone(node: Node): Promise<Blob> {
 
 /** The name of the file that a layer's own picture is saved as. */
 export function pictureFileName({ name, role, recipe, picture }: PictureNode): string {
-  const words = (recipe?.prompt ?? name ?? role ?? "")
-    .toLowerCase()
-    .match(/[\p{L}\p{N}]+/gu)
-    ?.slice(0, 6) ?? ["picture"];
+  const words = fileName(recipe?.prompt ?? name ?? role ?? "", 6, "picture");
   const seed = recipe?.seed === undefined ? [] : [recipe.seed];
   const ending = { "image/jpeg": "jpg", "image/webp": "webp" }[blobOf(picture).type] ?? "png";
-  return `${[...words, ...(role && role !== "foreground" && role !== "image" ? [role] : []), ...seed].join("-")}.${ending}`;
+  return `${[words, ...(role && role !== "foreground" && role !== "image" ? [role] : []), ...seed].join("-")}.${ending}`;
 }
 
 /** Puts what is selected, or all, on the clipboard as a PNG. */
@@ -206,14 +203,9 @@ export async function copyPicture(nodes: readonly Node[]): Promise<void> {
   });
 }
 
-function fileName(text: string): string {
-  return (
-    text
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu)
-      ?.slice(0, 8)
-      .join("-") ?? "scene"
-  );
+function fileName(text: string, count = 8, otherwise = "scene"): string {
+  const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu);
+  return words?.slice(0, count).join("-") ?? otherwise;
 }
 
 function download(file: Blob, name: string): void {

@@ -3,6 +3,7 @@ import { type CallOptions, WorkerClient } from "../internal/page/worker-client.j
 import { checkKind, checkKinds, checkOptions, type Kind, show } from "../internal/page/check-options.js";
 import type { StartWorker } from "../internal/page/assets.js";
 import { readLoras } from "../internal/page/loras.js";
+import { defined } from "../internal/page/defined.js";
 import { toPixels } from "../internal/page/pictures.js";
 import type { Calls, EngineRequest, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
@@ -343,11 +344,6 @@ function sum(timings: readonly Readonly<Record<string, number>>[]): Record<strin
   const total: Record<string, number> = {};
   for (const [phase, time] of timings.flatMap(Object.entries) as [string, number][]) total[phase] = (total[phase] ?? 0) + time;
   return total;
-}
-
-/** Without the fields that are undefined. */
-function defined<Fields extends object>(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
 }
 
 const requestOptions = ["signal", "onProgress"];

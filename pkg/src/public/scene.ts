@@ -2,6 +2,7 @@
 import { composeWorker } from "../internal/page/compose-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
 import { checkKinds, checkOptions, show } from "../internal/page/check-options.js";
+import { defined } from "../internal/page/defined.js";
 import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
 import { type GivenFile, isGivenFile, readGiven } from "../internal/page/given-file.js";
 import type { Calls, RawPicture, RawScene } from "../internal/shared/protocol.js";
@@ -377,11 +378,6 @@ function withDefaults(layer: Partial<SceneLayer>): SceneLayer {
   const filled: SceneLayer = { ...layerDefaults, ...layer };
   if (layer.layers) filled.layers = layer.layers.map(withDefaults);
   return filled;
-}
-
-/** Without the fields that are undefined. */
-function defined<Fields extends object>(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
 }
 
 /** A copy of a scene file, of whose layers it is known that they are layers. */
