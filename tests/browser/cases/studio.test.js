@@ -468,9 +468,14 @@ test("a scene is saved in one file, for other programs too, and opened again", a
     await page.click("#export summary");
     const file = await download(`#scene-${format}`, name);
     await page.keyboard.press("Escape");
+    // What comes is seen to be new.
+    await page.focus("#stage");
+    await holding(page, "Control", () => page.keyboard.press("a"));
+    await page.keyboard.press("Delete");
+    await page.waitForFunction(() => !document.querySelector("#layers li"));
     await addFiles(page, [file]);
-    await page.waitForFunction(() => document.querySelector(".scene-name").value === "untitled");
     await drawn(page, 2);
+    assert.equal(await page.$eval(".scene-name", ({ value }) => value), "untitled");
     assert.deepEqual(await layerNames(page), ["tile", "ground"], format);
     await page.click("#layers li:nth-child(1) .name");
     assert.equal(await page.$eval(".inspector [name=blend]", ({ value }) => value), "screen", format);
