@@ -7,8 +7,7 @@ import { checkKind, checkKinds, checkOptions } from "./internal/page/check-optio
 import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate, packUrl } from "./internal/page/model.js";
 import { withLock } from "./internal/shared/locks.js";
 import { undoPacking } from "./internal/shared/undo-packing.js";
-import { isComplete, ModelFolder } from "./internal/shared/store.js";
-import { GlassineError } from "./public/errors.js";
+import { ModelFolder } from "./internal/shared/store.js";
 import { modes } from "./public/generated.js";
 import type {
   EstimateOptions,
@@ -45,7 +44,7 @@ export const models = Object.freeze({
   async list(): Promise<StoredModel[]> {
     const mini = { name: "mini", bytes: miniBytes, builtIn: true, complete: true };
     // A folder can go while it is looked at: another tab removes it.
-    const stored = (await ModelFolder.all()).map((folder) => describe(folder).catch(() => []));
+    const stored = (await ModelFolder.all()).map((folder) => folder.describe().catch(() => []));
     return [mini, ...(await Promise.all(stored)).flat()];
   },
 
@@ -113,20 +112,17 @@ async function importModel(
 ): Promise<StoredModel> {
   if (options.name !== undefined) checkModelName(options.name);
   const byUrl = typeof from === "string" || from instanceof URL;
-  const name = await (byUrl ? importPack(from, options) : importFiles(from, options));
-  const folder = await ModelFolder.find(name);
-  if (!folder) throw new GlassineError("io", `the model "${name}" was removed as soon as it was stored`);
-  return describe(folder);
+  return byUrl ? importPack(from, options) : importFiles(from, options);
 }
 
-async function importPack(url: string | URL, options: ImportOptions): Promise<string> {
+async function importPack(url: string | URL, options: ImportOptions): Promise<StoredModel> {
   const { name, concurrency = 4, ...others } = checkOptions("models.import of a URL", options, importOptions);
   checkConcurrency(concurrency);
   askToPersist();
   return callOnce("import", { origin: packUrl(url).href, name, concurrency }, others);
 }
 
-async function importFiles(files: Blob | Iterable<File>, options: PackOptions): Promise<string> {
+async function importFiles(files: Blob | Iterable<File>, options: PackOptions): Promise<StoredModel> {
   const request = toPackRequest(files, options);
   askToPersist();
   try {
@@ -189,15 +185,4 @@ async function abortable<T>(signal: AbortSignal, promise: Promise<T>): Promise<T
   return promise.catch((error: unknown) => {
     throw signal.aborted ? abortError(signal.reason) : error;
   });
-}
-
-async function describe(folder: ModelFolder): Promise<StoredModel> {
-  const [record, sizes] = [await folder.record(), await folder.sizes()];
-  return {
-    name: folder.name,
-    bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
-    builtIn: false,
-    complete: isComplete(record),
-    origin: record?.origin,
-  };
 }

@@ -135,6 +135,20 @@ test("of two tabs that import a model, the second waits and finds it complete", 
   await assertTidy(other);
 });
 
+test("an import succeeds though another tab removes the model as soon as it is stored", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const other = await openTab(t, page.browser(), page.url());
+  for (let time = 0; time < times(5); time++) {
+    const go = await startImport(page, pack);
+    await other.evaluate(() => (window.removing = models.remove("apple")) && undefined);
+    await other.waitForFunction(async () => (await navigator.locks.query()).pending.length === 1);
+    go();
+    assert.equal((await page.evaluate(() => importing)).code, "none");
+    assert.equal(await other.evaluate(() => removing), true);
+  }
+});
+
 test("loading and removing in one tab wait for an import in another", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });

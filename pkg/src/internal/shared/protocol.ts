@@ -15,6 +15,7 @@ import type {
   Role,
   Sampler,
   StorageProgress,
+  StoredModel,
   Vae,
   Verification,
 } from "../../public/types.js";
@@ -180,10 +181,10 @@ export interface Calls {
   sprites: { request: RawSheetOptions & { pictures: Map<string, RawPicture> }; answer: RawSpriteSheet };
   /** Packs the layers of a scene into a sheet. */
   sceneSprites: { request: RawSheetOptions & RawScene; answer: RawSpriteSheet };
-  /** Stores the pack at `origin`; answers its name. */
-  import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: string };
-  /** Packs files and stores the pack; answers its name. */
-  pack: { request: PackRequest; answer: string };
+  /** Stores the pack at `origin`. */
+  import: { request: { origin: string; name: string | undefined; concurrency: number }; answer: StoredModel };
+  /** Packs files and stores the pack. */
+  pack: { request: PackRequest; answer: StoredModel };
   /** What a model takes, of storage and of a GPU's memory. */
   estimate: {
     request: { model: NamedLocation; mode: Mode | undefined; width: number | undefined; height: number | undefined };

@@ -12,6 +12,7 @@
 // still whole, and a half-written file gives itself away.
 
 import { GlassineError } from "../../public/errors.js";
+import type { StoredModel } from "../../public/types.js";
 import { sha256 } from "./sha256.js";
 
 /** What a model's folder says about itself. */
@@ -215,6 +216,18 @@ export class ModelFolder {
       if (handle.kind === "file") sizes.set(name, (await handle.getFile()).size);
     }
     return sizes;
+  }
+
+  /** The model, or what there is of it, as pages are told of it. */
+  async describe(): Promise<StoredModel> {
+    const [record, sizes] = [await this.record(), await this.sizes()];
+    return {
+      name: this.name,
+      bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+      builtIn: false,
+      complete: isComplete(record),
+      origin: record?.origin,
+    };
   }
 
   /** Removes the files that neither are the record nor among `wanted`. */

@@ -1,6 +1,7 @@
 // Storing the pack at a URL, in the worker.
 
 import { GlassineError } from "../../public/errors.js";
+import type { StoredModel } from "../../public/types.js";
 import { fetchBytes } from "../shared/fetch.js";
 import { downloadShards } from "./download.js";
 import { withLock } from "../shared/locks.js";
@@ -10,8 +11,8 @@ import { undoPackings } from "../shared/undo-packing.js";
 import { Staging } from "./staging.js";
 import { isModelName, modelNameOf } from "../shared/store.js";
 
-/** Stores a pack, and gives the name that it has from then on. */
-export async function importPack(request: Calls["import"]["request"], task: StorageTask): Promise<string> {
+/** Stores a pack. */
+export async function importPack(request: Calls["import"]["request"], task: StorageTask): Promise<StoredModel> {
   const { origin } = request;
   await undoPackings();
   const bytes = await fetchBytes(new URL(manifestFile, origin), { signal: task.signal, cache: "no-cache" });
@@ -23,12 +24,11 @@ export async function importPack(request: Calls["import"]["request"], task: Stor
     });
   }
   const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
-  await withLock(name, lock, async () => {
+  return withLock(name, lock, async () => {
     const staging = await Staging.open(name, origin);
     await addShards(staging, manifest, request, task);
-    await staging.commit(bytes);
+    return staging.commit(bytes);
   });
-  return name;
 }
 
 /** Brings in what an earlier import has not left here already. */

@@ -1,6 +1,7 @@
 // Storing the pack that is made of a page's own files, in the worker.
 
 import { GlassineError } from "../../public/errors.js";
+import type { StoredModel } from "../../public/types.js";
 import { pack_files } from "../../wasm/glassine.js";
 import type { PackRequest, StorageTask } from "../shared/protocol.js";
 import { yieldToEventLoop } from "./yield-to-event-loop.js";
@@ -10,12 +11,12 @@ import { sha256 } from "../shared/sha256.js";
 import { undoPackings } from "../shared/undo-packing.js";
 import { Staging } from "./staging.js";
 
-/** Packs files and stores the pack, whole or not at all. Gives its name. */
-export async function packFiles(request: PackRequest, task: StorageTask): Promise<string> {
+/** Packs files and stores the pack, whole or not at all. */
+export async function packFiles(request: PackRequest, task: StorageTask): Promise<StoredModel> {
   const { name, files, options } = request;
   await undoPackings();
   const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
-  await withLock(name, lock, async () => {
+  return withLock(name, lock, async () => {
     const staging = await Staging.open(name);
     try {
       await staging.checkRoom(estimateBytes(request));
@@ -27,14 +28,13 @@ export async function packFiles(request: PackRequest, task: StorageTask): Promis
         await yieldToEventLoop();
         return !task.signal.aborted;
       });
-      await staging.commit(store.manifest);
+      return await staging.commit(store.manifest);
     } catch (error) {
       // What went wrong first is what is told.
       await staging.discard().catch(() => {});
       throw error;
     }
   });
-  return name;
 }
 
 /** Where the packer writes and reads again, by file names of the pack. */

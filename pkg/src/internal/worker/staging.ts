@@ -1,6 +1,7 @@
 // From files that arrive one by one to a stored model, whole or not at all.
 
 import { GlassineError } from "../../public/errors.js";
+import type { StoredModel } from "../../public/types.js";
 import { parseManifest, type ShardEntry } from "../shared/manifest.js";
 import { sha256 } from "../shared/sha256.js";
 import { ModelFolder } from "../shared/store.js";
@@ -79,8 +80,8 @@ export class Staging {
     await this.#folder.undoPacking();
   }
 
-  /** Makes the model exist, and removes what is no part of it. */
-  async commit(manifest: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** Makes the model exist, and removes what is no part of it. Gives the model. */
+  async commit(manifest: Uint8Array<ArrayBuffer>): Promise<StoredModel> {
     const { shards } = parseManifest(manifest, this.#origin ?? this.#folder.name);
     const lacking = shards.find((shard) => !this.#intact.has(shard.sha256));
     if (lacking) throw new GlassineError("internal", `${lacking.file} was to be stored before its manifest`);
@@ -88,5 +89,6 @@ export class Staging {
     await this.#folder.write(name, manifest);
     await this.#folder.writeRecord({ origin: this.#origin, manifest: name });
     await this.#folder.removeOthers(new Set([name, ...this.#intact]));
+    return this.#folder.describe();
   }
 }

@@ -16,7 +16,7 @@ export async function storedName(
   const stored = await findByOrigin(origin, name);
   if (stored !== undefined) return stored;
   try {
-    return await importPack({ origin, name: name ?? (await freeName(origin, task)), concurrency }, task);
+    return (await importPack({ origin, name: name ?? (await freeName(origin, task)), concurrency }, task)).name;
   } catch (error) {
     if (error instanceof GlassineError && ["storage_unavailable", "quota_exceeded"].includes(error.code)) return undefined;
     throw error;
