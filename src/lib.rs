@@ -55,6 +55,7 @@ pub mod pack;
 pub mod pipeline;
 #[cfg(feature = "diffusion")]
 mod sampling;
+mod tags;
 #[cfg(feature = "diffusion")]
 mod text;
 #[cfg(feature = "diffusion")]

@@ -1,19 +1,13 @@
 //! Pictures as files: PNG and lossless WebP, both of straight alpha, and with colour kept under alpha 0.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 
-use super::recipe::{Recipe, parameters};
+use super::recipe::{OWN, OWN_CHUNK, PARAMETERS, Recipe, parameters};
 use super::{MemoryFile, Picture};
-use crate::{Error, ErrorCode, Result};
-
-/// The chunk by which the web UIs know how a picture was made.
-const PARAMETERS: &str = "parameters";
-
-/// The chunk with glassine's own recipe, as JSON.
-const RECIPE: &str = "glassine";
+use crate::{Error, ErrorCode, Result, memory};
 
 /// The longest side of a WebP that every program reads, in pixels.
 const MAX_WEBP_SIDE: usize = 16_383;
@@ -52,7 +46,7 @@ impl Picture {
         encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
         if let Some(recipe) = recipe {
             let own = serde_json::Value::from(recipe.clone()).to_string();
-            for (keyword, text) in [(PARAMETERS, parameters(recipe)), (RECIPE, own)] {
+            for (keyword, text) in [(PARAMETERS, parameters(recipe)), (OWN, own)] {
                 add_text(&mut encoder, keyword, text)?;
             }
         }
@@ -60,7 +54,7 @@ impl Picture {
     }
 
     /// The picture as a lossless WebP file, which has every pixel as it is, colour under alpha 0 included.
-    /// What made the picture is in its EXIF data, as the web UIs write it.
+    /// What made the picture is in its EXIF data, as the web UIs write it, and the recipe as JSON in a chunk `GLSN`.
     ///
     /// # Errors
     /// `bad_image` for more than 16383 pixels a side, `out_of_memory`.
@@ -76,41 +70,49 @@ impl Picture {
         let mut webp = MemoryFile::default();
         let mut encoder = WebPEncoder::new_lossless(&mut webp);
         if let Some(recipe) = recipe {
-            let exif = user_comment(&parameters(recipe));
+            let exif = user_comment(&parameters(recipe).replace('\0', ""));
             // This encoder takes all there is.
             let _ = encoder.set_exif_metadata(exif);
         }
         let (width, height) = (self.width as u32, self.height as u32);
         let written = encoder.write_image(&self.rgba, width, height, ExtendedColorType::Rgba8);
         written.map_err(|error| failed("WebP", error))?;
-        Ok(webp.into_bytes())
+        let mut webp = webp.into_bytes();
+        if let Some(recipe) = recipe {
+            let own = serde_json::Value::from(recipe.clone()).to_string();
+            add_chunk(&mut webp, OWN_CHUNK, own.as_bytes())?;
+        }
+        Ok(webp)
     }
 }
 
-/// The recipe that [`Picture::to_png_with`] has put into a PNG.
-pub(crate) fn recipe_in_png(png: &[u8]) -> Option<Recipe> {
-    let reader = png::Decoder::new(Cursor::new(png)).read_info().ok()?;
-    let info = reader.info();
-    let plain = &info.uncompressed_latin1_text;
-    let plain = plain.iter().find(|chunk| chunk.keyword == RECIPE);
-    let text = match plain {
-        Some(chunk) => chunk.text.clone(),
-        None => {
-            let chunk = info.utf8_text.iter().find(|one| one.keyword == RECIPE)?;
-            chunk.get_text().ok()?
-        }
-    };
-    serde_json::from_str(&text).ok()
+/// Puts a chunk behind all others of a WebP, where readers pass by what they do not know.
+fn add_chunk(webp: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) -> Result<()> {
+    memory::reserve(webp, data.len() + 9, "the WebP")?;
+    webp.extend(name);
+    webp.extend((data.len() as u32).to_le_bytes());
+    webp.extend(data);
+    // Chunks begin at even places.
+    webp.extend((data.len() % 2 == 1).then_some(0));
+    let length = webp.len() as u32 - 8;
+    webp[4..8].copy_from_slice(&length.to_le_bytes());
+    Ok(())
 }
 
-/// A chunk of text: of Latin-1 where that has all of its characters, as most readers know it, else of UTF-8.
+/// A chunk of text: of Latin-1 where that has all of its characters, as most readers know it, else of UTF-8; so also
+/// where the bytes of Latin-1 could be taken for UTF-8, as many programs write it there.
 fn add_text(
     encoder: &mut png::Encoder<&mut MemoryFile>,
     keyword: &str,
     text: String,
 ) -> std::result::Result<(), png::EncodingError> {
     let text = text.replace('\0', "");
-    match text.chars().all(|character| u32::from(character) < 256) {
+    let narrow: Option<Vec<u8>> = text
+        .chars()
+        .map(|letter| u8::try_from(letter).ok())
+        .collect();
+    let is_clear = |narrow: Vec<u8>| narrow.is_ascii() || std::str::from_utf8(&narrow).is_err();
+    match narrow.is_some_and(is_clear) {
         true => encoder.add_text_chunk(keyword.into(), text),
         false => encoder.add_itxt_chunk(keyword.into(), text),
     }
@@ -160,6 +162,7 @@ fn failed(format: &str, error: ImageError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::read_recipe;
 
     /// Every alpha with colours, also under alpha 0.
     fn picture() -> Picture {
@@ -195,7 +198,7 @@ mod tests {
         let names: Vec<_> = chunks(&plain).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, [b"IHDR", b"sRGB", b"IDAT", b"IEND"]);
         assert_eq!(chunks(&plain)[1].1, [0]);
-        assert!(recipe_in_png(&plain).is_none());
+        assert!(read_recipe(&plain).unwrap().is_none());
         for (prompt, kind) in [
             ("straße, \"x\"\nsecond: line", b"tEXt"),
             ("日本 🍐", b"iTXt"),
@@ -206,7 +209,7 @@ mod tests {
             let texts: Vec<_> = chunks.iter().filter(|(name, _)| name == kind).collect();
             assert!(texts[0].1.starts_with(b"parameters\0"));
             assert!(texts[1].1.starts_with(b"glassine\0"));
-            assert_eq!(recipe_in_png(&png), Some(made));
+            assert_eq!(read_recipe(&png).unwrap().unwrap().recipe, made);
             assert!(Picture::from_file(&png).unwrap() == picture());
         }
         // Latin-1 is one byte for each letter.
@@ -220,7 +223,7 @@ mod tests {
             .to_png_with(Some(&recipe("nul\0nul ö🍐")))
             .unwrap();
         assert_eq!(
-            recipe_in_png(&png).unwrap()["prompt"],
+            read_recipe(&png).unwrap().unwrap().recipe["prompt"],
             "nul\0nul ö🍐",
             "JSON escapes it"
         );
@@ -238,6 +241,13 @@ mod tests {
             .collect();
         let comment = [b"UNICODE\0", &utf16[..]].concat();
         assert!(webp.windows(comment.len()).any(|bytes| bytes == comment));
+        for prompt in ["日本", "even", "nul\0\nNegative prompt: Ã¼"] {
+            let made = recipe(prompt);
+            let webp = picture().to_webp(Some(&made)).unwrap();
+            assert_eq!(webp.len() % 2, 0);
+            assert_eq!(read_recipe(&webp).unwrap().unwrap().recipe, made);
+            assert!(Picture::from_file(&webp).unwrap() == picture());
+        }
         let long = Picture {
             width: 16_384,
             height: 1,

@@ -13,8 +13,7 @@ mod resize;
 
 pub(crate) use bytes::MemoryFile;
 pub(crate) use color::{Channels, ToSrgb};
-pub(crate) use encode::recipe_in_png;
 pub use mask::{Mask, Rect};
 pub use pad::padded_rgb;
 pub use picture::Picture;
-pub use recipe::{Recipe, parameters};
+pub use recipe::{ReadRecipe, Recipe, parameters, read_recipe};

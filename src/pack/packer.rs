@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::adapter::{Adapter, AdapterKind};
 use super::architecture::Flaw;
@@ -17,12 +16,12 @@ use super::manifest::{
     Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, check_clip_skip, check_decode_passes,
 };
 use super::precision_policy::stored_type;
-use super::reader::{LoadEvent, PackStore, SCALES, hex};
+use super::reader::{LoadEvent, PackStore, SCALES};
 use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
-use crate::weights::{Dtype, TensorFile, write_safetensors};
+use crate::weights::{Dtype, TensorFile, sha256, write_safetensors};
 use crate::weights::{HostTensor, StoredType, TensorEntry};
 use crate::weights::{Quantization, quantize};
 use crate::{Error, ErrorCode, Result};
@@ -425,7 +424,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         let shard = ShardEntry {
             file: format!("shard-{:05}.safetensors", self.shards.len() + 1),
             bytes: bytes.len() as u64,
-            sha256: hex(&Sha256::digest(&bytes)),
+            sha256: sha256(&bytes),
         };
         self.store.write(&shard.file, bytes).await?;
         self.shards.push(shard);

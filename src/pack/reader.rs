@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::architecture::{Architecture, Flaw};
 use super::lora::{FittedLora, Lora};
 use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
@@ -10,7 +8,7 @@ use crate::text::Tokenizer;
 use crate::weights::HostTensor;
 use crate::weights::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
 use crate::weights::weight::decode_part;
-use crate::weights::{RowChunk, Weights};
+use crate::weights::{RowChunk, Weights, sha256};
 use crate::weights::{StoredType, TensorEntry};
 use crate::{Error, ErrorCode, Result};
 
@@ -62,7 +60,7 @@ impl<S: PackSource> Pack<S> {
         let json = source.read(MANIFEST_FILE).await?;
         Ok(Self {
             manifest: Manifest::parse(&json)?,
-            sha256: hex(&Sha256::digest(&json)),
+            sha256: sha256(&json),
             source,
         })
     }
@@ -314,7 +312,7 @@ fn check(shard: &ShardEntry, bytes: &[u8]) -> Result<()> {
         let reason = format!("it has {} bytes instead of {}", bytes.len(), shard.bytes);
         return Err(damaged(shard, &reason));
     }
-    if hex(&Sha256::digest(bytes)) != shard.sha256 {
+    if sha256(bytes) != shard.sha256 {
         return Err(damaged(shard, "its SHA-256 does not match the manifest"));
     }
     Ok(())
@@ -326,8 +324,4 @@ fn damaged(shard: &ShardEntry, reason: &str) -> Error {
         format!("shard {} is damaged: {reason}", shard.file),
         "fetch or pack the model again",
     )
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

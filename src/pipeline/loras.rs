@@ -22,6 +22,7 @@ impl RequestLoras {
             loras: own.iter().chain(&request.loras).cloned().collect(),
             warnings: Vec::new(),
         };
+        found.choose();
         let mut strengths: BTreeMap<usize, LoraStrength> = BTreeMap::new();
         for (what, prompt) in prompts(request, roles) {
             for tag in take_tags(prompt).1 {
@@ -49,6 +50,41 @@ impl RequestLoras {
         let alone = alone.map(|lora| format!("{} changes the text encoder alone", lora.name()));
         found.warnings.extend(alone);
         found
+    }
+
+    /// Leaves out those that are another file than is wanted, where one of their name is that file; where none is, the
+    /// first stays.
+    fn choose(&mut self) {
+        let wanted: Vec<Option<(String, bool)>> = self
+            .loras
+            .iter()
+            .map(|lora| lora.wanted().map(|(hash, has)| (hash.into(), has)))
+            .collect();
+        let all = std::mem::take(&mut self.loras);
+        for (index, lora) in all.iter().enumerate() {
+            let Some((hash, false)) = &wanted[index] else {
+                self.loras.push(lora.clone());
+                continue;
+            };
+            let others = all.iter().zip(&wanted).enumerate();
+            let mut others = others.filter(|(_, (other, _))| has_name(other, lora.name()));
+            let stays = others.all(|(other, (_, wanted))| match wanted {
+                Some((_, has)) => !has && other >= index,
+                None => true,
+            });
+            let name = lora.name();
+            self.warnings.push(match stays {
+                true => format!(
+                    "no file of the LoRA {name} has the hash {hash}, so that another is used"
+                ),
+                false => {
+                    format!("a file of the LoRA {name} is left out, since its hash is not {hash}")
+                }
+            });
+            if stays {
+                self.loras.push(lora.clone());
+            }
+        }
     }
 
     /// Which LoRA a tag names, and how strong it is to be.

@@ -31,6 +31,7 @@ pub struct Embedding {
     /// What it is called in a prompt, as [`clean`] gives it.
     words: Vec<String>,
     vectors: Vec<Arc<[f32]>>,
+    hash: String,
 }
 
 impl Embedding {
@@ -56,6 +57,7 @@ impl Embedding {
         let (key, own) = own_key(path, &names)?;
         let tensor = file.read(&key)?;
         let vectors = vectors(path, &tensor)?;
+        let hash = file.sha256(true)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let given = name.unwrap_or(&stem);
         let also = own.filter(|_| name.is_none());
@@ -78,12 +80,18 @@ impl Embedding {
             name: given.trim().into(),
             words,
             vectors,
+            hash,
         })
     }
 
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The SHA-256 of its file in hexadecimal digits, by which the web UIs know it.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// What its name stands for, each a token's.

@@ -9,7 +9,6 @@ mod encoder;
 mod known_words;
 mod prompt;
 mod schedule;
-mod tags;
 mod tokenizer;
 mod words;
 
@@ -22,7 +21,8 @@ pub use encoder::{TextEncoder, TextEncoderConfig, Token};
 pub use known_words::unknown_words;
 pub use prompt::{Prompt, TextFeatures};
 pub use schedule::PromptSchedule;
-pub use tags::{Tag, take_tags};
 pub use tokenizer::Tokenizer;
+
+pub use crate::tags::{Tag, take_tags};
 
 pub mod clip_vocabulary;

@@ -134,7 +134,7 @@ pub fn latent_from_js(value: JsValue) -> Result<Latent> {
     })
 }
 
-/// A LoRA from `{file, bytes, name, strength, textEncoderStrength}`, with or without a name.
+/// A LoRA from `{file, bytes, name, hash, strength, textEncoderStrength}`, with or without a name and a hash.
 pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
     let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
     let number = |name: &str| property(name).as_f64().unwrap_or(1.0) as f32;
@@ -144,14 +144,21 @@ pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
         unet: number("strength"),
         text_encoder: number("textEncoderStrength"),
     });
-    Ok(match property("name").as_string() {
+    let lora = match property("name").as_string() {
         Some(name) => lora.with_name(name),
+        None => lora,
+    };
+    Ok(match property("hash").as_string() {
+        Some(hash) => lora.wanting(&hash),
         None => lora,
     })
 }
 
-/// LoRAs as `{name, strength, textEncoderStrength}`, the last where it is not the first's.
-pub fn loras_to_js(loras: &[Lora]) -> JsValue {
+/// LoRAs as `{name, strength, textEncoderStrength, hash}`, the third where it is not the second.
+///
+/// # Errors
+/// As [`Lora::hash`].
+pub fn loras_to_js(loras: &[Lora]) -> Result<JsValue> {
     let array = Array::new();
     for lora in loras {
         let LoraStrength { unet, text_encoder } = lora.strength();
@@ -162,9 +169,10 @@ pub fn loras_to_js(loras: &[Lora]) -> JsValue {
         if text_encoder != unet {
             set(&value, "textEncoderStrength", shortest(text_encoder).into());
         }
+        set(&value, "hash", lora.hash()?.into());
         array.push(&value);
     }
-    array.into()
+    Ok(array.into())
 }
 
 /// The number that is written with the fewest digits and is read as `value`.
@@ -178,6 +186,17 @@ fn embedding_from_js(value: &JsValue) -> Result<Embedding> {
     let file = property("file").as_string().unwrap_or_default();
     let bytes = bytes_from_js(&file, property("bytes"))?;
     Embedding::from_bytes(&file, bytes, property("name").as_string().as_deref())
+}
+
+/// Those of the embeddings that are called so, as `{name, hash}`.
+pub fn embeddings_to_js(names: &[String], embeddings: &[Embedding]) -> JsValue {
+    let array = Array::new();
+    for name in names {
+        let own = embeddings.iter().find(|one| one.name() == name);
+        let hash = own.map_or(JsValue::UNDEFINED, |one| one.hash().into());
+        array.push(&object([("name", name.into()), ("hash", hash)]));
+    }
+    array.into()
 }
 
 /// The texts as an array.

@@ -4,8 +4,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{
-    bytes_from_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, lora_from_js,
-    loras_to_js, request_from_js, texts_to_js, with_latent,
+    bytes_from_js, embeddings_to_js, event_to_js, latent_from_js, latent_to_js, layers_to_js,
+    lora_from_js, loras_to_js, request_from_js, texts_to_js, with_latent,
 };
 use super::thrown::Thrown;
 use super::values::{JsResult, error_to_js, object, picture_from_js};
@@ -197,8 +197,11 @@ impl WasmEngine {
             return Ok(object([
                 ("layers", layers_to_js(&generated.layers)),
                 ("latent", latent_to_js(&generated.latent)),
-                ("embeddings", texts_to_js(&generated.embeddings)),
-                ("loras", loras_to_js(&generated.loras)),
+                (
+                    "embeddings",
+                    embeddings_to_js(&generated.embeddings, &request.embeddings),
+                ),
+                ("loras", loras_to_js(&generated.loras).map_err(error_to_js)?),
                 ("warnings", texts_to_js(&generated.warnings)),
                 ("timings", timings),
             ]));
@@ -226,8 +229,11 @@ impl WasmEngine {
         Ok(object([
             ("layers", layers),
             ("latent", latent_to_js(&latent)),
-            ("embeddings", texts_to_js(&sampled.embeddings)),
-            ("loras", loras_to_js(&sampled.loras)),
+            (
+                "embeddings",
+                embeddings_to_js(&sampled.embeddings, &request.embeddings),
+            ),
+            ("loras", loras_to_js(&sampled.loras).map_err(error_to_js)?),
             ("warnings", texts_to_js(&sampled.warnings)),
             (
                 "timings",

@@ -19,6 +19,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use super::HostTensor;
 use super::disguise::{self, BEGINNING};
 use super::files::{self, Disk, Files, ReadAt};
+use super::hash::sha256_from;
 use crate::{Error, ErrorCode, Result, memory};
 
 /// The reference implementation's cap on the header, which keeps a forged length from allocating.
@@ -309,6 +310,14 @@ impl SafetensorsFile {
     /// What the file says of itself, by name.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.header.metadata
+    }
+
+    /// The SHA-256 of all tensors' bytes as they stand in the file, in hexadecimal digits; with the `whole` file, of
+    /// the header, too.
+    pub fn sha256(&mut self, whole: bool) -> Result<String> {
+        let start = if whole { 0 } else { self.header.data_start };
+        let hash = sha256_from(self.file.as_mut(), start);
+        hash.map_err(|error| damaged(&self.path, &error.to_string()))
     }
 
     /// Bytes of all tensors together.

@@ -93,6 +93,18 @@ impl TensorFile {
         }
     }
 
+    /// The SHA-256 by which the web UIs know the file, in hexadecimal digits: of a safetensors file's tensors as they
+    /// stand there, without its header, or of the `whole` file, as is always that of one of PyTorch's.
+    ///
+    /// # Errors
+    /// `model_damaged` if it cannot be read to its end.
+    pub fn sha256(&mut self, whole: bool) -> Result<String> {
+        match &mut self.source {
+            Source::Safetensors(file) => file.sha256(whole),
+            Source::Torch { file, .. } => file.sha256(),
+        }
+    }
+
     /// Bytes of all tensors together.
     pub fn tensor_bytes(&self) -> u64 {
         self.tensors().values().map(TensorInfo::byte_len).sum()

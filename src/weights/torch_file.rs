@@ -12,6 +12,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::HostTensor;
 use super::files::{self, Files, ReadAt};
+use super::hash::sha256_from;
 use super::pickle::{Pickle, RawTensor, Refusal, Value};
 use super::safetensors::{Dtype, check_room, decode_f32};
 use crate::{Error, ErrorCode, Result, memory};
@@ -72,6 +73,12 @@ impl TorchFile {
             file,
             tensors,
         })
+    }
+
+    /// The SHA-256 of the file, in hexadecimal digits.
+    pub fn sha256(&mut self) -> Result<String> {
+        let hash = sha256_from(self.file.as_mut(), 0);
+        hash.map_err(|error| refused(&self.path, Refusal::Damaged(error.to_string())))
     }
 
     /// Where the file is.

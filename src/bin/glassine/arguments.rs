@@ -28,9 +28,9 @@ pub enum Command {
     /// Turn a scene of layers into a picture, a file of layers for other programs, or a sprite sheet, and such
     /// files into a scene.
     Compose(Compose),
-    /// Say what a checkpoint, another file of a model or a pack holds.
+    /// Say what a checkpoint, another file of a model or a pack holds, or how a picture was made.
     Inspect {
-        /// A diffusers folder, a .safetensors file or a pack.
+        /// A diffusers folder, a .safetensors file, a pack, or a PNG, JPEG or WebP file.
         path: PathBuf,
     },
 }
@@ -123,6 +123,10 @@ pub struct Generate {
     /// A pack.
     #[arg(long)]
     pub model: PathBuf,
+    /// How it is to be made, where no other option says it: a picture that says how it was made, or a recipe as a
+    /// .json file. Files that it names are given as options.
+    #[arg(long, value_name = "PICTURE|FILE")]
+    pub recipe: Option<PathBuf>,
     /// A LoRA, a file or its folder, to apply, at a strength of 1 where none is given; may be given several times.
     #[arg(long = "lora", value_name = "FILE[:STRENGTH]")]
     pub loras: Vec<String>,
@@ -131,23 +135,23 @@ pub struct Generate {
     pub embeddings: Vec<String>,
     /// What the picture shows; (word:1.2) or (word) count more, [word] counts less, [one:other:0.5]
     /// changes at half of the steps, [one|other] at each, BREAK and AND divide.
-    #[arg(long)]
-    pub prompt: String,
+    #[arg(long, required_unless_present = "recipe")]
+    pub prompt: Option<String>,
     /// What it is to keep away from.
-    #[arg(long, default_value = "")]
-    pub negative: String,
+    #[arg(long)]
+    pub negative: Option<String>,
     /// single, opaque, joint, fg2bg or bg2fg.
     #[arg(long)]
     pub mode: Option<Mode>,
     /// What the foreground shows, in front of the prompt.
-    #[arg(long, default_value = "")]
-    pub fg_prompt: String,
+    #[arg(long)]
+    pub fg_prompt: Option<String>,
     /// What the background shows, in front of the prompt.
-    #[arg(long, default_value = "")]
-    pub bg_prompt: String,
+    #[arg(long)]
+    pub bg_prompt: Option<String>,
     /// What the blended picture shows, in front of the prompt.
-    #[arg(long, default_value = "")]
-    pub blended_prompt: String,
+    #[arg(long)]
+    pub blended_prompt: Option<String>,
     /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
     #[arg(long)]
     pub clip_skip: Option<usize>,
@@ -215,18 +219,18 @@ pub struct Generate {
     #[arg(long)]
     pub guidance: Option<f32>,
     /// How much of the contrast that guidance adds is taken back, 0 to 1; 0.7 is usual for models with
-    /// zero terminal SNR.
-    #[arg(long, default_value_t = 0.0, value_name = "PHI")]
-    pub guidance_rescale: f32,
+    /// zero terminal SNR; 0 if left out.
+    #[arg(long, value_name = "PHI")]
+    pub guidance_rescale: Option<f32>,
     /// dpmpp-2m-karras, euler, euler-a, ddim, unipc, unipc-karras, lcm or tcd.
     #[arg(long)]
     pub sampler: Option<SamplerName>,
     /// k-diffusion, diffusers or layerdiffuse.
     #[arg(long)]
     pub convention: Option<Convention>,
-    /// Seed of the noise.
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64>)]
-    pub seed: u64,
+    /// Seed of the noise; 0 if left out.
+    #[arg(long, value_parser = whole::<u64>)]
+    pub seed: Option<u64>,
     /// Mix the noise of another seed in, from 0, nothing of it, to 1.
     #[arg(long, value_name = "SEED:AMOUNT")]
     pub variation: Option<String>,
@@ -242,9 +246,9 @@ pub struct Generate {
     /// Unit normal noise to use instead, as tensor `noise`.
     #[arg(long)]
     pub noise: Option<PathBuf>,
-    /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture.
-    #[arg(long, default_value_t)]
-    pub vae: VaeKind,
+    /// full, or tiny: TAESD, faster and less exact, for modes without a transparent picture; full if left out.
+    #[arg(long)]
+    pub vae: Option<VaeKind>,
     /// Passes of the transparency decoder, 1 or 8; if left out, what suits the model.
     #[arg(long, value_parser = whole::<usize>)]
     pub decode_passes: Option<usize>,
@@ -355,19 +359,12 @@ mod tests {
             height: 1,
             rgba: vec![0; 4],
         });
-        let defaults = [
+        let command = generate();
+        // They say it themselves, since a recipe's value comes in between.
+        let said = [
             ("guidance_rescale", request.guidance_rescale.to_string()),
             ("seed", request.seed.to_string()),
             ("vae", request.vae.to_string()),
-        ];
-        let command = generate();
-        for (name, expected) in defaults {
-            let flag = command.get_arguments().find(|one| one.get_id() == name);
-            let values = flag.unwrap().get_default_values();
-            assert_eq!(values, [expected.as_str()], "--{name}");
-        }
-        // Those that need another option say it themselves.
-        let said = [
             ("offset_gain", request.offset_gain.to_string()),
             ("control_scale", control.scale.to_string()),
             ("control_start", control.start.to_string()),

@@ -16,6 +16,7 @@ use glassine::{Error, ErrorCode, Result};
 
 use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
 use crate::files;
+use crate::from_recipe;
 use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::recipe::recipe;
@@ -30,8 +31,12 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Decode(arguments) => decode(arguments).await,
         Command::Compose(arguments) => compose(&arguments),
         Command::Inspect { path } => {
+            let text = match from_recipe::describe(&path) {
+                Some(text) => text,
+                None => inspect(&path)?,
+            };
             // Whoever reads may have seen enough.
-            let _ = write!(std::io::stdout(), "{}", inspect(&path)?);
+            let _ = write!(std::io::stdout(), "{text}");
             Ok(())
         }
     }
@@ -60,7 +65,10 @@ async fn pack(arguments: Pack) -> Result<()> {
     options.taesd_decoder = arguments.taesd_decoder;
     options.taesd_encoder = arguments.taesd_encoder;
     options.adapters = adapters;
-    let loras = arguments.loras.iter().map(|lora| split_lora(lora));
+    let loras = arguments.loras.iter().map(|lora| {
+        let (file, strength) = split_lora(lora)?;
+        Ok((file, strength.unwrap_or(1.0)))
+    });
     options.loras = loras.collect::<Result<_>>()?;
     options.native_transparency = arguments.native_transparency;
     options.precision = arguments.quantize;
@@ -82,16 +90,16 @@ async fn pack(arguments: Pack) -> Result<()> {
     Ok(())
 }
 
-/// `FILE` or `FILE:STRENGTH`. A file whose name has a colon is taken as it is, if it is there.
-fn split_lora(lora: &str) -> Result<(PathBuf, f32)> {
+/// `FILE` or `FILE:STRENGTH`, the latter `None` where it is not said. A file whose name has a colon is taken as it is, if it is there.
+fn split_lora(lora: &str) -> Result<(PathBuf, Option<f32>)> {
     let split = lora.rsplit_once(':').filter(|_| !Path::new(lora).exists());
     let Some((file, strength)) = split else {
-        return Ok((lora.into(), 1.0));
+        return Ok((lora.into(), None));
     };
     match strength.parse() {
-        Ok(number) if LoraStrength::both(number).is_possible() => Ok((file.into(), number)),
+        Ok(number) if LoraStrength::both(number).is_possible() => Ok((file.into(), Some(number))),
         // Neither is a number, nor a file: what cannot be opened is all of it.
-        Err(_) if !Path::new(file).exists() => Ok((lora.into(), 1.0)),
+        Err(_) if !Path::new(file).exists() => Ok((lora.into(), None)),
         _ => Err(Error::new(
             ErrorCode::BadOption,
             format!("the strength {strength:?} of {file} is not possible"),
@@ -112,8 +120,16 @@ fn open_embedding(embedding: &str) -> Result<Embedding> {
     }
 }
 
-async fn generate(arguments: Generate) -> Result<()> {
+async fn generate(mut arguments: Generate) -> Result<()> {
     let mut progress = Progress::new();
+    let read = arguments
+        .recipe
+        .as_deref()
+        .map(from_recipe::read)
+        .transpose()?;
+    let read = read.unwrap_or_default();
+    let mut notes = read.warnings;
+    notes.extend(from_recipe::fill(&mut arguments, &read.recipe)?);
     check_used(&arguments)?;
     let loras = arguments.loras.iter().map(|lora| split_lora(lora));
     let loras = loras.collect::<Result<Vec<_>>>()?;
@@ -121,18 +137,27 @@ async fn generate(arguments: Generate) -> Result<()> {
     let mut request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
-    let loras = loras
-        .into_iter()
-        .map(|(file, strength)| Lora::open(&file, strength));
-    request.loras = loras.collect::<Result<_>>()?;
+    let loras = loras.into_iter().map(|(file, strength)| {
+        let lora = Lora::open(&file, strength.unwrap_or(1.0))?;
+        Ok((lora, strength))
+    });
+    let (loras, missing) = from_recipe::loras(loras.collect::<Result<_>>()?, &read.recipe);
+    request.loras = loras;
+    notes.extend(missing);
+    let given: Vec<_> = request.embeddings.iter().map(Embedding::name).collect();
+    notes.extend(from_recipe::missing_embeddings(&given, &read.recipe));
     let mut engine = Engine::open(source, device, LoadOptions::default()).await?;
+    notes.extend(from_recipe::other_model(engine.sha256(), &read.recipe));
+    for note in notes {
+        eprintln!("warning: {note}");
+    }
     let mut contents = Vec::new();
     for index in 0..arguments.count.unwrap_or(1) {
         let mut generation = engine.generate(&request, &mut progress).await?;
         if index == 0 {
             tell(&generation);
         }
-        let made = recipe(&arguments, &engine, &request, &generation);
+        let made = recipe(&arguments, &engine, &request, &generation)?;
         for layer in &generation.layers {
             contents.push(encoded(&layer.picture, &arguments.out, Some(&made))?);
         }
@@ -197,7 +222,7 @@ const MAX_COUNT: usize = 1000;
 
 /// What is to be written: one layer to FILE itself, several to FILE.ROLE.png beside it, then the dump;
 /// of several pictures each with its number in front of the name's ending.
-fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
+fn outputs(arguments: &Generate, loras: &[(PathBuf, Option<f32>)]) -> Result<Outputs> {
     let out = &arguments.out;
     let kind = out.extension().unwrap_or_default().to_string_lossy();
     let mut outputs = Outputs::default();
@@ -243,6 +268,7 @@ fn outputs(arguments: &Generate, loras: &[(PathBuf, f32)]) -> Result<Outputs> {
         &arguments.mask,
         &arguments.control,
         &arguments.noise,
+        &arguments.recipe,
     ];
     let given = pictures.into_iter().chain(others).flatten();
     let loras = loras.iter().map(|(file, _)| file);
@@ -295,11 +321,12 @@ fn request(arguments: &Generate) -> Result<Request> {
         .as_deref()
         .map(|path| files::read_tensor(path, &["noise"]));
     Ok({
-        let mut request = Request::new(arguments.prompt.clone());
-        request.negative_prompt = arguments.negative.clone();
-        request.foreground_prompt = arguments.fg_prompt.clone();
-        request.background_prompt = arguments.bg_prompt.clone();
-        request.blended_prompt = arguments.blended_prompt.clone();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let mut request = Request::new(text(&arguments.prompt));
+        request.negative_prompt = text(&arguments.negative);
+        request.foreground_prompt = text(&arguments.fg_prompt);
+        request.background_prompt = text(&arguments.bg_prompt);
+        request.blended_prompt = text(&arguments.blended_prompt);
         request.embeddings = arguments
             .embeddings
             .iter()
@@ -344,10 +371,10 @@ fn request(arguments: &Generate) -> Result<Request> {
         request.height = arguments.height;
         request.steps = arguments.steps;
         request.guidance = arguments.guidance;
-        request.guidance_rescale = arguments.guidance_rescale;
+        request.guidance_rescale = arguments.guidance_rescale.unwrap_or_default();
         request.sampler = arguments.sampler;
         request.convention = arguments.convention;
-        request.seed = arguments.seed;
+        request.seed = arguments.seed.unwrap_or_default();
         request.variation = arguments.variation.as_deref().map(variation).transpose()?;
         request.hires = arguments.hires.map(|scale| {
             let default = Hires::new(scale);
@@ -357,7 +384,7 @@ fn request(arguments: &Generate) -> Result<Request> {
             }
         });
         request.noise = noise.transpose()?;
-        request.vae = arguments.vae;
+        request.vae = arguments.vae.unwrap_or_default();
         request.decode_passes = arguments.decode_passes;
         request.preview_every = None;
         request.dump = arguments.dump.is_some();

@@ -6,6 +6,7 @@
 mod arguments;
 mod commands;
 mod files;
+mod from_recipe;
 mod outputs;
 mod progress;
 mod recipe;

@@ -1,5 +1,6 @@
 //! What is written into a picture of how it was made, as the npm package has it.
 
+use glassine::Result;
 use glassine::image::Recipe;
 use glassine::pack::FolderSource;
 use glassine::pipeline::{Engine, Generation, Lora, LoraStrength, Request};
@@ -14,10 +15,10 @@ pub fn recipe(
     engine: &Engine<FolderSource>,
     request: &Request,
     generation: &Generation,
-) -> Recipe {
+) -> Result<Recipe> {
     let defaults = &engine.manifest().defaults;
     let [.., height, width] = generation.latent.values.shape[..] else {
-        return Recipe::new();
+        return Ok(Recipe::new());
     };
     let mut recipe = Recipe::new();
     let mut add = |name: &str, value: Value| {
@@ -88,16 +89,20 @@ pub fn recipe(
     add("decodePasses", json!(request.decode_passes));
     add("model", json!(format!("sha256:{}", engine.sha256())));
     if !generation.embeddings.is_empty() {
-        let names = generation
-            .embeddings
-            .iter()
-            .map(|name| json!({"name": name}));
-        add("embeddings", names.collect());
+        let used = request.embeddings.iter();
+        let used = used.filter(|one| generation.embeddings.iter().any(|name| name == one.name()));
+        let used = used.map(|one| json!({"name": one.name(), "hash": one.hash()}));
+        add("embeddings", used.collect());
     }
-    if !generation.loras.is_empty() {
-        add("loras", generation.loras.iter().map(lora).collect());
+    let loras = generation
+        .loras
+        .iter()
+        .map(lora)
+        .collect::<Result<Vec<_>>>()?;
+    if !loras.is_empty() {
+        add("loras", loras.into());
     }
-    recipe
+    Ok(recipe)
 }
 
 /// As it was written, and not as the nearest f64.
@@ -105,11 +110,12 @@ fn short(value: f32) -> Value {
     serde_json::from_str(&value.to_string()).unwrap_or_default()
 }
 
-fn lora(lora: &Lora) -> Value {
+fn lora(lora: &Lora) -> Result<Value> {
     let LoraStrength { unet, text_encoder } = lora.strength();
     let mut recipe = json!({"name": lora.name(), "strength": short(unet)});
     if text_encoder != unet {
         recipe["textEncoderStrength"] = short(text_encoder);
     }
-    recipe
+    recipe["hash"] = lora.hash()?.into();
+    Ok(recipe)
 }

@@ -17,7 +17,7 @@ use pictures::Pictures;
 
 use super::scene::{Layer, MAX_SIDE, Scene};
 use super::scene_image::SceneImage;
-use crate::image::recipe_in_png;
+use crate::image::{Recipe, read_recipe};
 use crate::{Error, ErrorCode, Result};
 
 /// A scene that was read from a file.
@@ -106,7 +106,7 @@ fn read_picture(bytes: &[u8], name: &str) -> Result<OpenedScene> {
     let path = pictures.add(stem, image);
     let layer = Layer {
         name: Some(stem.into()),
-        recipe: recipe_in_png(bytes),
+        recipe: recipe_in(bytes),
         ..Layer::picture(path)
     };
     let [width, height] = size;
@@ -118,6 +118,12 @@ fn read_picture(bytes: &[u8], name: &str) -> Result<OpenedScene> {
         images: pictures.into_images(),
         warnings: Vec::new(),
     })
+}
+
+/// What the file of a picture says of how it was made, as far as it is understood.
+fn recipe_in(file: &[u8]) -> Option<Recipe> {
+    let read = read_recipe(file).ok().flatten()?;
+    Some(read.recipe).filter(|recipe| !recipe.is_empty())
 }
 
 /// A scene of the size that a file states.

@@ -11,9 +11,8 @@ use super::super::operator::Operator;
 use super::super::scene::{Layer, MAX_DEPTH};
 use super::super::scene_image::SceneImage;
 use super::archive::Archive;
-use super::{OpenedScene, Pictures, bad_image, scene_of_size};
+use super::{OpenedScene, Pictures, bad_image, recipe_in, scene_of_size};
 use crate::Result;
-use crate::image::recipe_in_png;
 
 const STACK: &str = "stack.xml";
 
@@ -136,7 +135,7 @@ impl Reader<'_, '_> {
             .read(&source_path)
             .map_err(|error| error.message)?;
         let file = file.ok_or_else(missing)?;
-        let recipe = recipe_in_png(&file);
+        let recipe = recipe_in(&file);
         if let Some(path) = self.paths.get(&source_path) {
             return Ok((path.clone(), recipe));
         }

@@ -31,6 +31,8 @@ pub struct Lora {
     name: String,
     opened: Rc<OpenedLora>,
     strength: LoraStrength,
+    /// The beginning of the hash that its file is to have.
+    wanted: Option<String>,
 }
 
 /// How strongly a LoRA changes each part of a model: 1 as it was trained, 0 not at all.
@@ -109,6 +111,7 @@ impl Lora {
             name: name.unwrap_or_default().to_string_lossy().into_owned(),
             opened: Rc::new(OpenedLora::open(files, path)?),
             strength: LoraStrength::both(strength),
+            wanted: None,
         })
     }
 
@@ -126,6 +129,21 @@ impl Lora {
             name,
             ..self.clone()
         }
+    }
+
+    /// The same LoRA, whose file is to have a hash that begins with these digits, as a recipe says it. Of several LoRAs
+    /// of one name in a request, the one that has it is used; another file than is wanted is told.
+    pub fn wanting(&self, hash: &str) -> Self {
+        Self {
+            wanted: Some(hash.to_ascii_lowercase()),
+            ..self.clone()
+        }
+    }
+
+    /// The beginning of the hash that is [wanted](Lora::wanting), and whether the file has it.
+    pub(crate) fn wanted(&self) -> Option<(&str, bool)> {
+        let wanted = self.wanted.as_deref()?;
+        Some((wanted, self.has_hash(wanted).unwrap_or_default()))
     }
 
     /// How strongly it is applied.
@@ -147,6 +165,24 @@ impl Lora {
     /// What prompts call it: the file's name without its ending, or the folder's.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The SHA-256 by which the web UIs know the file, in hexadecimal digits: of its tensors' bytes, so that what a file
+    /// says of itself may change; of the whole file, if that is one of PyTorch's.
+    ///
+    /// # Errors
+    /// `model_damaged` if the file cannot be read any more.
+    pub fn hash(&self) -> Result<&str> {
+        self.opened.hash()
+    }
+
+    /// Whether the file's hash begins with these digits in small letters: the one of its tensors, or that of all of it, as other
+    /// programs say it.
+    ///
+    /// # Errors
+    /// As [`Lora::hash`].
+    pub fn has_hash(&self, digits: &str) -> Result<bool> {
+        Ok(self.hash()?.starts_with(digits) || self.opened.file_hash()?.starts_with(digits))
     }
 
     /// Matches the LoRA to the layers of a model whose tensors have these names, with the component

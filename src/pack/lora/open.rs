@@ -1,6 +1,6 @@
 //! Opening a LoRA: finding its file, its layers, what each changes and by how much.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,7 @@ pub struct OpenedLora {
     /// By the tensor's name.
     shapes: BTreeMap<String, Vec<usize>>,
     layers: Vec<Layer>,
+    hash: OnceCell<String>,
 }
 
 /// Tensors of a layer by what they are to it.
@@ -79,7 +80,22 @@ impl OpenedLora {
             shapes: shapes.collect(),
             file: RefCell::new(file),
             layers,
+            hash: OnceCell::new(),
         })
+    }
+
+    /// The hash by which the web UIs know the file, which is read for it once.
+    pub fn hash(&self) -> Result<&str> {
+        if let Some(hash) = self.hash.get() {
+            return Ok(hash);
+        }
+        let hash = self.file.borrow_mut().sha256(false)?;
+        Ok(self.hash.get_or_init(|| hash))
+    }
+
+    /// The hash of the whole file.
+    pub fn file_hash(&self) -> Result<String> {
+        self.file.borrow_mut().sha256(true)
     }
 
     /// Where the file is.

@@ -1,25 +1,12 @@
-//! How a picture was made, as a text that other programs read.
+//! The text by which the web UIs know how a picture was made.
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-/// How a picture was made: the options of its request by the names that they have in JavaScript, such as
-/// `negativePrompt`, its `seed`, and its `model`.
-pub type Recipe = Map<String, Value>;
-
-/// What a sampler is called in the web UIs. The noise schedule is part of the name, as all their versions
-/// read it.
-const SAMPLERS: [(&str, &str); 8] = [
-    ("dpmpp-2m-karras", "DPM++ 2M Karras"),
-    ("euler", "Euler"),
-    ("euler-a", "Euler a"),
-    ("ddim", "DDIM"),
-    ("unipc", "UniPC"),
-    ("unipc-karras", "UniPC Karras"),
-    ("lcm", "LCM"),
-    ("tcd", "TCD"),
-];
+use super::Recipe;
+use super::infotext::{NAMED, Split, field_of};
+use super::samplers::in_web_uis;
 
 /// The fields of a recipe that have a place of their own in the text.
 const WRITTEN: [&str; 14] = [
@@ -43,29 +30,54 @@ const WRITTEN: [&str; 14] = [
 /// prompt, the negative prompt, and one line of settings. Their PNG files have it as `parameters`.
 ///
 /// LoRAs that were given beside the prompt are tags at its end. What those programs have no name for
-/// follows under glassine's own.
+/// follows under glassine's own, as far as it is a word, a number or a switch. A prompt that this form would
+/// not give back as it is, such as one with a line `Negative prompt:`, is repeated in quotes among the settings.
 pub fn parameters(recipe: &Recipe) -> String {
-    let mut text = prompt(recipe);
-    if let Some(negative) = words(recipe, "negativePrompt") {
+    let prompt = prompt(recipe);
+    let negative = words(recipe, "negativePrompt").unwrap_or_default();
+    let text = written(recipe, &prompt, negative, false);
+    // Other programs take line ends and NUL for what they like.
+    let survives = !prompt.contains(['\0', '\r']) && !negative.contains(['\0', '\r']);
+    let read = Split::of(&text);
+    match survives && read.prompt == prompt && read.negative == negative {
+        true => text,
+        false => written(recipe, &prompt, negative, true),
+    }
+}
+
+fn written(recipe: &Recipe, prompt: &str, negative: &str, repeated: bool) -> String {
+    let mut text = prompt.to_string();
+    if !negative.is_empty() {
         text += &format!("\nNegative prompt: {negative}");
     }
-    let settings = Settings::of(recipe).0;
-    format!("{text}\n{settings}").trim().to_string()
+    let mut settings = Settings::of(recipe);
+    if repeated {
+        settings.push("Prompt", &Value::from(prompt).to_string());
+        settings.push("Negative prompt", &Value::from(negative).to_string());
+    }
+    let version = concat!("glassine ", env!("CARGO_PKG_VERSION"));
+    settings.push("Version", version);
+    format!("{text}\n{}", settings.0).trim().to_string()
 }
 
 /// The prompt, and a tag for each LoRA that it does not name.
 fn prompt(recipe: &Recipe) -> String {
     let mut prompt = words(recipe, "prompt").unwrap_or_default().to_string();
-    let loras = recipe.get("loras").and_then(Value::as_array);
-    for lora in loras.into_iter().flatten() {
-        let Some(name) = lora.get("name").and_then(Value::as_str) else {
+    for lora in listed(recipe, "loras") {
+        let Some(name) = words(lora, "name") else {
             continue;
         };
         let tag = format!("<lora:{name}:");
-        if !prompt.to_lowercase().contains(&tag.to_lowercase()) {
-            let strength = lora.get("strength").and_then(Value::as_f64);
-            prompt += &format!(" {tag}{}>", strength.unwrap_or(1.0));
+        if prompt.to_lowercase().contains(&tag.to_lowercase()) {
+            continue;
         }
+        let number = |field: &str| lora.get(field).and_then(Value::as_f64);
+        let strength = number("strength").unwrap_or(1.0);
+        prompt += &match number("textEncoderStrength").filter(|own| *own != strength) {
+            // With names, since programs do not agree which of two numbers is which.
+            Some(own) => format!(" {tag}te={own}:unet={strength}>"),
+            None => format!(" {tag}{strength}>"),
+        };
     }
     prompt
 }
@@ -73,6 +85,12 @@ fn prompt(recipe: &Recipe) -> String {
 /// A text of the recipe, unless it is empty.
 fn words<'a>(recipe: &'a Recipe, field: &str) -> Option<&'a str> {
     recipe.get(field)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The objects of a list.
+fn listed<'a>(recipe: &'a Recipe, field: &str) -> impl Iterator<Item = &'a Recipe> {
+    let list = recipe.get(field).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_object)
 }
 
 /// The line of settings: `name: value` with commas between.
@@ -103,23 +121,41 @@ impl Settings {
         settings.add("Clip skip", clip_skip.filter(|layer| **layer != 1));
         settings.add("Hires upscale", inside("hires", "scale"));
         settings.add("Mask blur", recipe.get("maskSoftness"));
+        settings.add("Lora hashes", hashes(recipe, "loras").as_ref());
+        settings.add("TI hashes", hashes(recipe, "embeddings").as_ref());
         for (field, value) in recipe {
-            if !WRITTEN.contains(&field.as_str()) {
-                settings.add(&spaced(field), Some(value));
+            let name = spaced(field);
+            // Nothing is written that would be read as something else.
+            let is_own = !WRITTEN.contains(&field.as_str()) && !NAMED.contains(&name.as_str());
+            if is_own && field_of(&name).as_deref() == Some(field) {
+                settings.add_own(&name, value);
             }
         }
-        let version = concat!("glassine ", env!("CARGO_PKG_VERSION"));
-        settings.add("Version", Some(&version.into()));
         settings
     }
 
     /// One more setting, if it is there and is a word, a number or a switch.
     fn add(&mut self, name: &str, value: Option<&Value>) {
-        let value = match value {
-            Some(Value::String(text)) if !text.is_empty() => quoted(text),
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
-            _ => return,
-        };
+        match value {
+            Some(Value::String(text)) if !text.is_empty() => self.push(name, &quoted(text)),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => {
+                self.push(name, &value.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// As [`Settings::add`], of a setting of glassine's own: a text that looks like a number is still one.
+    fn add_own(&mut self, name: &str, value: &Value) {
+        match value.as_str() {
+            Some(text) if serde_json::from_str::<Value>(text).is_ok() => {
+                self.push(name, &value.to_string());
+            }
+            _ => self.add(name, Some(value)),
+        }
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
         let comma = if self.0.is_empty() { "" } else { ", " };
         // Writing to a string cannot fail.
         let _ = write!(self.0, "{comma}{name}: {value}");
@@ -128,8 +164,7 @@ impl Settings {
 
 fn sampler(recipe: &Recipe) -> Option<Value> {
     let own = words(recipe, "sampler")?;
-    let known = SAMPLERS.iter().find(|(name, _)| *name == own);
-    Some(known.map_or(own, |(_, name)| name).into())
+    Some(in_web_uis(own).unwrap_or(own).into())
 }
 
 /// The first ten digits of the model's hash, as the web UIs shorten it.
@@ -138,9 +173,21 @@ fn model_hash(recipe: &Recipe) -> Option<Value> {
     Some(hash.get(..10)?.into())
 }
 
-/// A text as the value of a setting: in quotes if it could be taken for several.
+/// `name: hash` of the files of a list, the hashes' first twelve digits as the web UIs shorten them.
+fn hashes(recipe: &Recipe, list: &str) -> Option<Value> {
+    let files = listed(recipe, list).filter_map(|file| {
+        let (name, hash) = (words(file, "name")?, words(file, "hash")?);
+        let name = name.replace([':', ','], "");
+        Some(format!("{name}: {}", hash.get(..12).unwrap_or(hash)))
+    });
+    let files: Vec<_> = files.collect();
+    (!files.is_empty()).then(|| files.join(", ").into())
+}
+
+/// A text as the value of a setting: in quotes if it could be taken for several, or for something else.
 fn quoted(text: &str) -> String {
-    match text.contains([',', ':', '\n']) {
+    let opens = text.starts_with(['"', '{', '[']);
+    match opens || text.trim() != text || text.contains([',', ':', '\n', '\r', '\0']) {
         true => Value::from(text).to_string(),
         false => text.into(),
     }
@@ -210,5 +257,23 @@ mod tests {
             "loras": [{"name": "ink", "strength": 0.8}],
         });
         assert_eq!(text(recipe), format!("x <lora:INK:2>\n{version}"));
+    }
+
+    #[test]
+    fn files_are_named_by_the_web_uis_hashes() {
+        let hash = "0123456789abcdef".repeat(4);
+        let recipe = serde_json::json!({
+            "prompt": "a cat",
+            "loras": [
+                {"name": "ink: fine", "strength": 0.8, "textEncoderStrength": 0.5, "hash": hash},
+                {"name": "plain", "strength": 1},
+                {"name": "short", "strength": 1, "hash": "0a1b2c3d"},
+            ],
+            "embeddings": [{"name": "style", "hash": hash}],
+        });
+        let text = text(recipe);
+        let expected = "a cat <lora:ink: fine:te=0.5:unet=0.8> <lora:plain:1> <lora:short:1>\n\
+            Lora hashes: \"ink fine: 0123456789ab, short: 0a1b2c3d\", TI hashes: \"style: 0123456789ab\", Version: ";
+        assert!(text.starts_with(expected), "{text}");
     }
 }

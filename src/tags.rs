@@ -74,10 +74,13 @@ pub fn take_tags(prompt: &str) -> (String, Vec<Tag>) {
     (text + rest, tags)
 }
 
+/// The longest tag, in bytes: a prompt of opening brackets alone must not be looked through once for each.
+const MAX_TAG: usize = 1000;
+
 /// The tag that `text` begins with, and its length.
 fn tag_at(text: &str) -> Option<(Tag, usize)> {
-    let (inner, _) = text.strip_prefix('<')?.split_once('>')?;
-    let (kind, argument) = inner.split_once(':')?;
+    let end = text.bytes().take(MAX_TAG).position(|byte| byte == b'>')?;
+    let (kind, argument) = text.get(1..end)?.split_once(':')?;
     let is_kind = |character: char| character.is_alphanumeric() || character == '_';
     if kind.is_empty() || argument.is_empty() || !kind.chars().all(is_kind) {
         return None;
@@ -86,7 +89,7 @@ fn tag_at(text: &str) -> Option<(Tag, usize)> {
         kind: kind.into(),
         argument: argument.into(),
     };
-    Some((tag, inner.len() + 2))
+    Some((tag, end + 1))
 }
 
 #[cfg(test)]
