@@ -7,7 +7,7 @@ use crate::compose::{
     Scene, SceneImage, Sprite, SpriteSheetOptions, flatten, open_scene, scene_sprites, to_ora,
     to_psd, to_sprite_sheet, to_zip,
 };
-use crate::image::{Picture, Recipe};
+use crate::image::{self, Picture, Recipe};
 use crate::{Error, ErrorCode, Result};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -63,6 +63,35 @@ pub fn decode_picture(bytes: &Uint8Array) -> JsResult {
     picture
         .map(|picture| picture_to_js(&picture))
         .map_err(error_to_js)
+}
+
+/// What a picture's file says of how the picture was made, as JSON `{recipe, others, warnings}`, or `undefined`.
+#[wasm_bindgen]
+pub fn read_recipe(bytes: &Uint8Array) -> JsResult<Option<String>> {
+    let read = copied(bytes).and_then(|bytes| image::read_recipe(&bytes));
+    let read = read.map_err(error_to_js)?.map(|mut read| {
+        keep_large_seed(&mut read);
+        let image::ReadRecipe {
+            recipe,
+            others,
+            warnings,
+            ..
+        } = read;
+        serde_json::json!({"recipe": recipe, "others": others, "warnings": warnings}).to_string()
+    });
+    Ok(read)
+}
+
+/// A seed that JavaScript's numbers cannot hold is no option of a request there.
+fn keep_large_seed(read: &mut image::ReadRecipe) {
+    const MOST: u64 = (1 << 53) - 1;
+    let seed = read.recipe.get("seed").and_then(serde_json::Value::as_u64);
+    if let Some(seed) = seed.filter(|seed| *seed > MOST) {
+        read.recipe.remove("seed");
+        read.others.push(("Seed".into(), seed.to_string()));
+        let warning = format!("its seed {seed} is larger than seeds are here");
+        read.warnings.push(warning);
+    }
 }
 
 /// A picture: the bytes of a file, or pixels.

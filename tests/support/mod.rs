@@ -13,6 +13,7 @@ pub mod model;
 pub mod psd;
 pub mod scenes;
 pub mod single_file;
+pub mod texts;
 pub mod torch;
 pub mod zips;
 
