@@ -4,8 +4,10 @@ import {
   checkSupport,
   createEngine,
   type Engine,
+  type GenerateOptions,
   GlassineError,
   type Layer,
+  readRecipe,
   Scene,
 } from "glassine";
 import { models } from "glassine/models";
@@ -250,6 +252,16 @@ async function again(engine: Engine, layer: Layer): Promise<Layer> {
   const { layers } = await engine.generate({ prompt: "", ...request });
   // #endregion
   return layers[0];
+}
+
+async function howItWasMade(picture: File): Promise<GenerateOptions | undefined> {
+  // #region read-recipe
+  const read = await readRecipe(picture);
+  if (!read) return undefined; // it does not say
+  const { prompt = "", negativePrompt, seed, steps } = read.recipe as Partial<GenerateOptions>;
+  console.log(read.warnings, read.others["Model"]);
+  return { prompt, negativePrompt, seed, steps };
+  // #endregion
 }
 
 onSubmit(async (fields) => {

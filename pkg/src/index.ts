@@ -18,6 +18,7 @@ export {
 } from "./public/generated.js";
 export type { Hires, Margins, Variation } from "./public/option-fields.js";
 export type { Raster, Trimmed } from "./public/raster.js";
+export { readRecipe, type ReadRecipe, type ReadRecipeOptions } from "./public/read-recipe.js";
 export { Scene } from "./public/scene.js";
 export { toSpriteSheet, type SpriteSheet } from "./public/sprite-sheet.js";
 export { checkSupport, type Support } from "./public/support.js";

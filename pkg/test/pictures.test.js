@@ -42,7 +42,7 @@ class FakeWorker {
 
 mock.timers.enable({ apis: ["setTimeout"] });
 Object.assign(globalThis, { ImageData: FakeImageData, Worker: FakeWorker });
-const { Scene, toSpriteSheet } = await import("../dist/index.js");
+const { readRecipe, Scene, toSpriteSheet } = await import("../dist/index.js");
 const { toRawPicture } = await import("../dist/internal/page/pictures.js");
 const { Layer } = await import("../dist/public/layer.js");
 const { Raster } = await import("../dist/public/raster.js");
@@ -297,4 +297,32 @@ test("groups are at most as deep as a scene file's", () => {
   assert.doesNotThrow(() => scene.toJSON());
   group.layers.push({ ...group, layers: [] });
   assert.throws(() => scene.toJSON(), { code: "bad_option", message: /more than 32 deep/ });
+});
+
+test("how a picture was made is read in the worker that needs no engine", async (t) => {
+  const { fetch } = globalThis;
+  t.after(() => (globalThis.fetch = fetch));
+  globalThis.fetch = async () => new Response(pixels());
+  const json = '{"recipe":{"prompt":"a cat","__proto__":1},"others":[["Model","x"],["__proto__","y"]],"warnings":["w"]}';
+  for (const file of [new Blob([pixels()]), pixels(), new URL("https://site.example/a.png"), "https://site.example/a.png"]) {
+    const read = readRecipe(file);
+    await turn();
+    await turn();
+    const worker = FakeWorker.all.at(-1);
+    assert.deepEqual(worker.calls.at(-1), { type: "recipe", file: pixels() });
+    worker.answers(json);
+    const { recipe, others, warnings } = await read;
+    assert.deepEqual([recipe.prompt, others.Model, warnings], ["a cat", "x", ["w"]]);
+    assert.deepEqual(Object.keys(others), ["Model", "__proto__"], "names are a stranger's");
+    assert.equal(Object.getPrototypeOf(others), Object.prototype);
+  }
+  const nothing = readRecipe(pixels());
+  await turn();
+  FakeWorker.all.at(-1).answers(undefined);
+  assert.equal(await nothing, undefined);
+  for (const file of [undefined, null, 7, {}, "apple.png", imageData()]) {
+    await assert.rejects(readRecipe(file), { code: "bad_image", message: /^readRecipe takes a picture's file/ });
+  }
+  await assert.rejects(readRecipe(pixels(), { signal: AbortSignal.abort() }), { code: "aborted" });
+  await assert.rejects(readRecipe(pixels(), { fast: true }), { code: "bad_option" });
 });

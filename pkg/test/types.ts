@@ -14,6 +14,9 @@ import {
   type ModelSource,
   operators,
   type Progress,
+  readRecipe,
+  type ReadRecipe,
+  type RecipeFile,
   type Raster,
   type Recipe,
   Scene,
@@ -92,6 +95,15 @@ async function collage(layer: Layer, photo: File, signal: AbortSignal): Promise<
   const flat: Raster = await copy.flatten({ signal, background: "#00000000" });
   copy.dispose();
   return flat.toBlob();
+}
+
+async function howItWasMade(picture: File, signal: AbortSignal): Promise<string | undefined> {
+  const read: ReadRecipe | undefined = await readRecipe(picture, { signal });
+  const files = (read?.recipe["loras"] ?? []) as readonly RecipeFile[];
+  const lora: LoraOption = { file: picture, name: files[0]?.name, hash: files[0]?.hash };
+  // @ts-expect-error not a picture's file
+  await readRecipe(7);
+  return read?.recipe.prompt ?? read?.others["Model"] ?? read?.warnings.join() ?? lora.hash;
 }
 
 async function iterate(engine: Engine, scene: Scene, signal: AbortSignal): Promise<void> {

@@ -63,7 +63,11 @@ pub fn exif(comment: &[u8], little_endian: bool) -> Vec<u8> {
         true => value.to_le_bytes(),
         false => value.to_be_bytes(),
     };
-    let mut data = if little_endian { b"II".to_vec() } else { b"MM".to_vec() };
+    let mut data = if little_endian {
+        b"II".to_vec()
+    } else {
+        b"MM".to_vec()
+    };
     data.extend(short(42));
     data.extend(long(8));
     for (tag, kind, count) in [(0x8769, 4, 1), (0x9286, 7, comment.len() as u32)] {

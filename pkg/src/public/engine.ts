@@ -226,7 +226,7 @@ export class Engine {
       layers: [first, ...others],
       latent: answer.latent,
       latents: answers.map(({ latent }) => latent),
-      embeddings,
+      embeddings: embeddings.map(({ name }) => name),
       loras,
       warnings,
       timings: sum(answers.map(({ timings }) => timings)),
@@ -336,7 +336,7 @@ export class Engine {
       ...size,
       ...(options.noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
-      ...(embeddings.length > 0 && { embeddings: embeddings.map((name) => ({ name })) }),
+      ...(embeddings.length > 0 && { embeddings }),
       ...(loras.length > 0 && { loras }),
     };
   }

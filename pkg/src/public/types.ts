@@ -178,6 +178,11 @@ export interface LoraOption {
   /** What stands for it in prompts, as in `<lora:name:0.8>`; the file's name without its ending if left out. */
   name?: string | undefined;
   /**
+   * The beginning of the hash that the file is to have, as a recipe says it. Of several files of one name the one that
+   * has it is used; if none has, the first is, and `warnings` say so.
+   */
+  hash?: string | undefined;
+  /**
    * The factor on what it changes, -100 to 100; 1, as it was trained, if left out. A tag in the prompt counts instead.
    */
   strength?: number | undefined;
@@ -193,6 +198,11 @@ export interface UsedLora {
   readonly strength: number;
   /** How strongly the text encoder was changed, if that was another strength. */
   readonly textEncoderStrength?: number;
+  /**
+   * The SHA-256 of its file in hexadecimal digits: of a `.safetensors` file's tensors, without what it says of itself,
+   * as the web UIs have it; of the whole file, if that is one of PyTorch's.
+   */
+  readonly hash: string;
 }
 
 /** A textual inversion for `engine.generate`. */
@@ -374,8 +384,23 @@ export interface Recipe {
   seed?: number | undefined;
   /** `sha256:` and the hash of the model's manifest. */
   model?: string | undefined;
-  /** The other options of the request by their names, and fields of one's own. */
+  /**
+   * The other options of the request by their names, and fields of one's own. `loras` and `embeddings` are lists of
+   * {@link RecipeFile}, of which a request wants the files.
+   */
   [field: string]: unknown;
+}
+
+/** A LoRA or an embedding in a {@link Recipe}. */
+export interface RecipeFile {
+  /** What prompts call it. */
+  readonly name: string;
+  /** The SHA-256 as {@link UsedLora} has it, or of an embedding's whole file: all digits, or the first ones; not there if it is not known. */
+  readonly hash?: string | undefined;
+  /** Of a LoRA, how strongly the UNet was changed, and the text encoder if it has no strength of its own. */
+  readonly strength?: number | undefined;
+  /** Of a LoRA, how strongly the text encoder was changed, if that was another strength. */
+  readonly textEncoderStrength?: number | undefined;
 }
 
 /** Where a layer of a scene is, how it is mixed and what is known of it. */

@@ -3,11 +3,11 @@
 import { GlassineError } from "../../public/errors.js";
 import type { LoraOption } from "../../public/types.js";
 import type { RawLora } from "../shared/protocol.js";
-import { checkOptions } from "./check-options.js";
+import { checkOptions, show } from "./check-options.js";
 import { abortError } from "../shared/abort-error.js";
 import { isGivenFile, readGiven } from "./given-file.js";
 
-const loraOptions = ["file", "name", "strength", "textEncoderStrength"];
+const loraOptions = ["file", "name", "hash", "strength", "textEncoderStrength"];
 
 /** The largest strength, in either direction. */
 const maxStrength = 100;
@@ -29,7 +29,7 @@ export async function readLoras(
 const loraHint = `Give objects { file, strength }: a Blob, a Uint8Array or a URL, and a number from -${maxStrength} to ${maxStrength}.`;
 
 function checkLora(lora: LoraOption, index: number): void {
-  const { file, name, strength, textEncoderStrength } = checkOptions(`loras[${index}]`, lora, loraOptions);
+  const { file, name, hash, strength, textEncoderStrength } = checkOptions(`loras[${index}]`, lora, loraOptions);
   if (!isGivenFile(file)) {
     throw new GlassineError("bad_option", `loras[${index}] has no usable file`, { hint: loraHint });
   }
@@ -38,13 +38,18 @@ function checkLora(lora: LoraOption, index: number): void {
       throw new GlassineError("bad_option", `loras[${index}] has the strength ${String(given)}`, { hint: loraHint });
     }
   }
+  if (hash !== undefined && !/^[\da-f]{4,64}$/i.test(hash)) {
+    throw new GlassineError("bad_option", `loras[${index}] has the hash ${show(hash)}`, {
+      hint: "Give 4 to 64 hexadecimal digits, as a recipe has them, or leave it out.",
+    });
+  }
   if (name !== undefined && typeof name !== "string") {
     throw new GlassineError("bad_option", `loras[${index}] has the name ${String(name)}`, { hint: "Give a string, or leave it out." });
   }
 }
 
 async function readLora(lora: LoraOption, index: number, signal: AbortSignal): Promise<RawLora> {
-  const { file, name, strength = 1, textEncoderStrength = strength } = lora;
+  const { file, name, hash, strength = 1, textEncoderStrength = strength } = lora;
   const given = await readGiven(file, `loras[${index}]`, signal);
-  return { file: given.name, bytes: given.bytes, name, strength, textEncoderStrength };
+  return { file: given.name, bytes: given.bytes, name, hash, strength, textEncoderStrength };
 }

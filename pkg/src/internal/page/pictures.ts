@@ -57,7 +57,7 @@ function isImageData(image: unknown): image is ImageData {
 }
 
 /** A text that could as well be a file's name or a mistake is no URL. */
-function isUrl(image: unknown): image is string | URL {
+export function isUrl(image: unknown): image is string | URL {
   return (typeof image === "string" && /^([a-z][a-z\d+.-]*:|\.{0,2}\/)/i.test(image)) || image instanceof URL;
 }
 

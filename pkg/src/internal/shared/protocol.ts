@@ -38,8 +38,8 @@ export type RawLatent = Latent;
 export interface RawGenerated {
   layers: RawLayer[];
   latent: RawLatent;
-  /** The names of the embeddings that the prompts name. */
-  embeddings: string[];
+  /** The embeddings that the prompts name, with the hashes of their files. */
+  embeddings: { name: string; hash: string }[];
   /** The LoRAs that it was made with, as strong as they were. */
   loras: UsedLora[];
   /** What the request says that has no effect. */
@@ -51,11 +51,15 @@ export interface RawGenerated {
 /** A picture on its way to the module that composites: a file's bytes, or pixels. The engine takes pixels alone. */
 export type RawPicture = Uint8Array<ArrayBuffer> | RawRaster;
 
-/** The bytes of a LoRA's file, what it is called in messages, and in prompts if not after its file, and its strengths. */
+/**
+ * The bytes of a LoRA's file, what it is called in messages, and in prompts if not after its file, the beginning of the
+ * hash that it is to have, if that is said, and its strengths.
+ */
 export interface RawLora {
   file: string;
   bytes: Uint8Array<ArrayBuffer>;
   name: string | undefined;
+  hash: string | undefined;
   strength: number;
   textEncoderStrength: number;
 }
@@ -175,6 +179,8 @@ export interface Calls {
   flatten: { request: RawScene; answer: RawRaster };
   /** Reads a picture's file. */
   picture: { request: { file: Uint8Array<ArrayBuffer> }; answer: RawRaster };
+  /** Reads how a picture was made: JSON, if its file says it. */
+  recipe: { request: { file: Uint8Array<ArrayBuffer> }; answer: string | undefined };
   /** Encodes a picture. */
   png: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   webp: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
@@ -215,7 +221,7 @@ export type EngineCall = Extract<Call, { type: "load" | "generate" | "encode" | 
 export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" }>;
 
 /** Calls for the worker that needs no model. */
-export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "picture" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
+export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "picture" | "recipe" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
 
 /** The answer to `read`. */
 export type ReadAnswer =

@@ -1,7 +1,7 @@
 // The worker for what needs no model: it flattens, opens and exports scenes and encodes pictures, one call at a
 // time. Its module is a small part of the engine's.
 
-import init, { decode_picture, encode_png, encode_webp, open_file, sprite_sheet, WasmScene } from "../../wasm/compose.js";
+import init, { decode_picture, encode_png, encode_webp, open_file, read_recipe, sprite_sheet, WasmScene } from "../../wasm/compose.js";
 import { assetUrl, setAssets } from "./assets.js";
 import { startingOnce } from "./compile-module.js";
 import { toRawError } from "./raw-error.js";
@@ -45,6 +45,8 @@ function answerTo(call: ComposeCall): Calls[ComposeCall["type"]]["answer"] {
       return withScene(call, (scene) => scene.sprites(call.image, call.trim, call.padding, call.maxSide));
     case "picture":
       return decode_picture(call.file);
+    case "recipe":
+      return read_recipe(call.file);
     case "png":
       return encode_png(call.width, call.height, call.rgba, call.recipe);
     case "webp":
@@ -54,6 +56,7 @@ function answerTo(call: ComposeCall): Calls[ComposeCall["type"]]["answer"] {
 
 /** The memory of an answer's bytes, which goes to the page with it. */
 function buffersIn(answer: Calls[ComposeCall["type"]]["answer"]): ArrayBuffer[] {
+  if (answer === undefined || typeof answer === "string") return [];
   if (answer instanceof Uint8Array) return [answer.buffer];
   if ("rgba" in answer) return [answer.rgba.buffer];
   if ("picture" in answer) return [answer.picture.rgba.buffer];
