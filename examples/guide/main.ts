@@ -272,6 +272,8 @@ onSubmit(async (fields) => {
   } = await engine.generate({ prompt: "a blue glass ball", seed: 3 });
   pictures.push(...(await transparency(layer)), ...(await scenes(layer)));
   const same = await again(engine, layer);
+  const said = await howItWasMade(new File([await layer.toBlob()], "ball.png"));
+  if (said?.seed !== 3) throw new Error("the picture does not say its seed");
   const text = [
     await cancelling(engine),
     (await failing(engine)) ?? "refused",
