@@ -11,7 +11,7 @@ mod config;
 mod kinds;
 mod names;
 mod open;
-mod refusals;
+pub(super) mod refusals;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -195,11 +195,6 @@ impl Lora {
             updates,
         })
     }
-}
-
-/// Whether files with tensors of these names are of a kind that is applied, for Stable Diffusion 1.5.
-pub(super) fn is_applied<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
-    refusals::kind(names.clone()).is_none() && refusals::family(names).is_none()
 }
 
 /// Along which axis DoRA's magnitudes lie.
