@@ -272,9 +272,20 @@ fn a_lora_that_is_not_finite_is_refused_before_anything_is_packed_or_loaded() {
 
 #[test]
 fn what_is_no_lora_for_the_model_is_refused() {
-    let no_lora = golden("layerdiffuse/weights/layer_sd15_joint.safetensors");
-    let error = Lora::open(&no_lora, 1.0).expect_err("a refusal");
-    assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
+    for (file, words) in [
+        (
+            "layerdiffuse/weights/layer_sd15_joint",
+            "attention-sharing adapter",
+        ),
+        ("controlnet/model/diffusion_pytorch_model", "a ControlNet"),
+        ("sd-tiny/model/unet/diffusion_pytorch_model", "a checkpoint"),
+        ("community/tiny-style", "textual inversion"),
+    ] {
+        let no_lora = golden(&format!("{file}.safetensors"));
+        let error = Lora::open(&no_lora, 1.0).expect_err("a refusal");
+        assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
+        assert!(error.message.contains(words), "{error}");
+    }
 
     let stray = model::scratch().join("stray.safetensors");
     let factor = |name: &str, shape: [usize; 2]| {

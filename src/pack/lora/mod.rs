@@ -11,7 +11,7 @@ mod config;
 mod kinds;
 mod names;
 mod open;
-mod refusals;
+pub(super) mod refusals;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -233,11 +233,6 @@ impl Lora {
     }
 }
 
-/// Whether files with tensors of these names are of a kind that is applied, for Stable Diffusion 1.5.
-pub(super) fn is_applied<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
-    refusals::kind(names.clone()).is_none() && refusals::family(names).is_none()
-}
-
 /// Along which axis DoRA's magnitudes lie.
 #[derive(Debug, Clone, Copy)]
 enum MagnitudeAxis {
@@ -304,6 +299,15 @@ impl FittedLora {
     /// The tensors that it changes.
     pub fn tensors(&self) -> impl Iterator<Item = &str> {
         self.updates.keys().map(String::as_str)
+    }
+
+    /// About how many bytes of a device's memory it takes.
+    pub fn device_bytes(&self) -> u64 {
+        let counts = self.updates.values().map(|update| match update.magnitudes {
+            None => update.change.count(),
+            Some(_) => update.change.rows.saturating_mul(update.change.columns),
+        });
+        counts.map(|count| (count as u64).saturating_mul(4)).sum()
     }
 
     /// Whether it adds something to tensor `name` that depends on what is there.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::component::Component;
+use super::super::kind;
+use super::super::single_file::Layout;
 use super::config::{Config, Configs};
 use super::kinds::{Change, LayerTensors};
 use super::names::{Part, component_and_path, split};
@@ -202,9 +204,24 @@ fn group(file: &TensorFile) -> Result<BTreeMap<String, Parts>> {
         return refuse(format!("it is for {family}"));
     }
     match unknown {
-        _ if layers.is_empty() => refuse("it holds no LoRA".into()),
+        _ if layers.is_empty() => refuse(what_else(file)),
         Some(name) => refuse(format!("{name} is not understood")),
         None => Ok(layers),
+    }
+}
+
+/// What a file is that holds no LoRA.
+fn what_else(file: &TensorFile) -> String {
+    if let Some(kind) = kind::of(file.tensors()) {
+        return format!("it is no LoRA but a {}", kind.name);
+    }
+    let is_part = Layout::recognise(file.tensors())
+        .components()
+        .next()
+        .is_some();
+    match is_part {
+        true => "it is no LoRA but a checkpoint, or a part of one".into(),
+        false => "it holds no LoRA".into(),
     }
 }
 
