@@ -13,6 +13,7 @@ use glassine::pipeline::{
     Convention, Embedding, Engine, Generation, Mode, NoProgress, Request, SamplerName,
 };
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use support::{Case, Tolerance, assert_close, golden, golden_bytes, model, values_of};
 
 /// Tokens that the encoder sees at a time.
@@ -396,6 +397,15 @@ fn embedding_file(key: &str, shape: Vec<usize>, first: f32) -> Vec<u8> {
     let values = (0..count).map(|index| first + index as f32 * 0.01);
     let bytes = values.flat_map(f32::to_le_bytes).collect();
     write_safetensors(&[(key.into(), Dtype::F32, shape, bytes)])
+}
+
+#[test]
+fn an_embedding_is_known_by_the_hash_of_its_file() {
+    let file = embedding_file("emb_params", vec![1, 32], 0.1);
+    let hash = Sha256::digest(&file);
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let embedding = Embedding::from_bytes("style.safetensors", file, None);
+    assert_eq!(embedding.unwrap().hash(), hash);
 }
 
 /// What `prompt` names of embeddings called so, and what of it is left as words.

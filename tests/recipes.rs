@@ -146,6 +146,9 @@ fn texts_come_in_many_shapes() {
     assert_eq!(line.recipe["prompt"], "a robot, Steps: 3, walking");
     assert_eq!(line.recipe["negativePrompt"], "bad, worse");
     assert_eq!(line.recipe["steps"], 20);
+    let sign = of_text("a sign: Negative prompt: none\nSteps: 20, Sampler: Euler, Seed: 1");
+    assert_eq!(sign.recipe["prompt"], "a sign: Negative prompt: none");
+    assert!(!sign.recipe.contains_key("negativePrompt"));
     // Settings alone, line breaks of Windows, what has no value, JSON as it is, and notes behind it all.
     let odd = of_text(
         "a cat\r\nNegative prompt: dog\r\nSteps: 4, Tiled, Sampler: Heun, Seed: x, Size: big, Clip skip: 2, \

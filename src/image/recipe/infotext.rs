@@ -66,15 +66,17 @@ impl Split {
     /// Takes a text apart; one without settings is all prompt.
     pub fn of(text: &str) -> Self {
         let text = text.trim();
-        let (head, settings, notes) = by_lines(text)
-            .or_else(|| in_one_line(text))
-            .unwrap_or_else(|| (text.into(), Vec::new(), Vec::new()));
-        let (prompt, negative) = prompts(&head, head.len() < text.len());
+        let parts = by_lines(text).or_else(|| in_one_line(text));
+        let parts = parts.unwrap_or_else(|| Parts {
+            head: text.into(),
+            ..Parts::default()
+        });
+        let (prompt, negative) = prompts(&parts.head, parts.is_one_line);
         let mut split = Self {
             prompt,
             negative,
-            settings,
-            notes,
+            settings: parts.settings,
+            notes: parts.notes,
         };
         for (name, prompt) in [
             ("Prompt", &mut split.prompt),
@@ -100,7 +102,15 @@ impl Split {
     }
 }
 
-type Parts = (String, Vec<Setting>, Vec<String>);
+/// Prompts, and what is behind them.
+#[derive(Default)]
+struct Parts {
+    head: String,
+    settings: Vec<Setting>,
+    notes: Vec<String>,
+    /// Whether the text has lost its line breaks.
+    is_one_line: bool,
+}
 
 /// Settings that have a line, or several, of their own.
 fn by_lines(text: &str) -> Option<Parts> {
@@ -110,7 +120,8 @@ fn by_lines(text: &str) -> Option<Parts> {
         .find(|index| are_settings(&settings(lines[*index])))?;
     let last = first;
     // A line that was broken ends with a comma. This program's own are not.
-    while !is_own(&settings(lines[last]))
+    let may_be_broken = !is_own(&settings(lines[last]));
+    while may_be_broken
         && let Some(before) = first.checked_sub(1)
         && lines[before].trim_end().ends_with(',')
         && are_settings(&settings(lines[before]))
@@ -126,7 +137,12 @@ fn by_lines(text: &str) -> Option<Parts> {
             false => notes.push(line.trim().to_string()),
         }
     }
-    Some((lines[..first].join("\n"), found, notes))
+    Some(Parts {
+        head: lines[..first].join("\n"),
+        settings: found,
+        notes,
+        is_one_line: false,
+    })
 }
 
 /// Settings behind the prompts, in one line with them.
@@ -145,11 +161,16 @@ fn in_one_line(text: &str) -> Option<Parts> {
         quotes % 2 == 0 && are_settings(&settings(rest))
     })?;
     let head = text[..place].trim_end().trim_end_matches(',');
-    Some((head.trim_end().into(), settings(&text[place..]), Vec::new()))
+    Some(Parts {
+        head: head.trim_end().into(),
+        settings: settings(&text[place..]),
+        notes: Vec::new(),
+        is_one_line: !head.contains('\n'),
+    })
 }
 
-/// Prompt and negative prompt; `cut` if settings were behind them.
-fn prompts(head: &str, cut: bool) -> (String, String) {
+/// Prompt and negative prompt, of a text in lines or in one.
+fn prompts(head: &str, is_one_line: bool) -> (String, String) {
     let mut at = 0;
     for line in head.split_inclusive('\n') {
         if line.trim_start().starts_with(NEGATIVE) {
@@ -164,9 +185,8 @@ fn prompts(head: &str, cut: bool) -> (String, String) {
         }
         at += line.len();
     }
-    // A text that has lost its line breaks.
     match head.rfind(&format!(" {NEGATIVE}")) {
-        Some(at) if cut && !head.contains('\n') => (
+        Some(at) if is_one_line => (
             head[..at].trim_end().into(),
             head[at..].trim_start()[NEGATIVE.len()..]
                 .trim_start()

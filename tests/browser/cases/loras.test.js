@@ -1,6 +1,7 @@
 // LoRAs of an engine, and of a request.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { open } from "../lib/open.js";
 import { PackServer } from "../lib/pack.js";
@@ -13,6 +14,14 @@ function loraFile() {
   const tensors = { [`${layer}.lora_down.weight`]: ones([1, 128]), [`${layer}.lora_up.weight`]: ones([160, 1]) };
   return Array.from(writeSafetensors(new Map(Object.entries(tensors))));
 }
+
+/** As the web UIs know the file: of what follows its header. */
+function hashOf(bytes) {
+  const file = Buffer.from(bytes);
+  return createHash("sha256").update(file.subarray(8 + Number(file.readBigUInt64LE(0)))).digest("hex");
+}
+
+const hash = hashOf(loraFile());
 
 test("a LoRA changes the picture by its strength, also when the engine is rebuilt", async (t) => {
   const page = await open(t, { pack: new PackServer(), before: ["wasm-faults"] });
@@ -37,7 +46,7 @@ test("a LoRA changes the picture by its strength, also when the engine is rebuil
   assert.deepEqual((await pictureWith([0])).rgba, plain.rgba);
   const changed = await pictureWith([0.5]);
   assert.notDeepEqual(changed.rgba, plain.rgba);
-  assert.deepEqual(changed.recipe.loras, [{ name: "plain", strength: 0.5 }]);
+  assert.deepEqual(changed.recipe.loras, [{ name: "plain", strength: 0.5, hash }]);
   assert.deepEqual((await pictureWith([0.25, 0.25])).recipe.loras.length, 2);
 
   const { code, rebuilt } = await page.evaluate(async () => {
@@ -69,23 +78,34 @@ test("a request has LoRAs of its own, whose strength changes without anything be
     return expected;
   }, loraFile());
   const read = pack.requests.length;
-  const { before, half, tagged, none, after } = await page.evaluate(async () => {
+  const { before, half, tagged, none, chosen, right, after } = await page.evaluate(async () => {
     const before = await picture(engine, {});
     const half = await picture(engine, { loras: [{ file, strength: 0.5 }] });
     const tagged = await picture(engine, { prompt: "a red apple<lora:plain:0.5>", loras: [{ file }] });
     const named = { file: bytes, name: "mine", strength: 0, textEncoderStrength: 1 };
     const none = await picture(engine, { prompt: "a red apple<lora:plain:1>", loras: [named] });
-    return { before, half, tagged, none, after: await picture(engine, {}) };
+    const other = { file: new Uint8Array(bytes), name: "Plain", strength: 0.5, hash: "00000000" };
+    other.file[other.file.length - 1] ^= 1;
+    const chosen = await picture(engine, { loras: [other, { file, strength: 0.5, hash: other.hash.replaceAll("0", "f") }] });
+    const [{ hash }] = half.loras;
+    const right = await picture(engine, { loras: [{ ...other, hash }, { file, strength: 0.5, hash: hash.slice(0, 12) }] });
+    return { before, half, tagged, none, chosen, right, after: await picture(engine, {}) };
   });
   assert.equal(pack.requests.length, read);
   assert.notDeepEqual(half.rgba, before.rgba);
   assert.deepEqual(half.rgba, expected.rgba);
   assert.deepEqual(tagged.rgba, expected.rgba);
-  assert.deepEqual(half.recipe.loras, [{ name: "Plain", strength: 0.5 }]);
+  assert.deepEqual(half.recipe.loras, [{ name: "Plain", strength: 0.5, hash }]);
   assert.deepEqual(tagged.loras, half.loras);
   assert.deepEqual(none.rgba, before.rgba);
-  assert.deepEqual(none.loras, [{ name: "mine", strength: 0, textEncoderStrength: 1 }]);
+  assert.deepEqual(none.loras, [{ name: "mine", strength: 0, textEncoderStrength: 1, hash }]);
   assert.match(none.warnings[0], /<lora:plain:1>.*mine/);
+  // Of two files of one name the hash decides; where none has it, the first is used.
+  assert.equal(chosen.loras.length, 1);
+  assert.match(chosen.warnings.join(), /no file of the LoRA Plain has the hash 00000000/);
+  assert.deepEqual(right.rgba, half.rgba);
+  assert.deepEqual(right.loras, half.loras);
+  assert.match(right.warnings.join(), /a file of the LoRA Plain is left out/);
   assert.deepEqual(after.rgba, before.rgba);
 });
 
