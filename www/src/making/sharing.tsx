@@ -87,7 +87,7 @@ export async function openLink(): Promise<boolean> {
     const link = fromFragment(location.hash);
     return link ? await ask(link) : false;
   } catch (error) {
-    note({ kind: "error", title: `The link cannot be used: ${(error as Error).message}` });
+    note({ kind: "warning", title: `The link cannot be used: ${(error as Error).message}` });
     return false;
   } finally {
     // What is answered is not asked again when the page is loaded anew.
@@ -151,12 +151,12 @@ function close(): void {
 export function LinkDialog() {
   return (
     <Dialog name="link" title="Open what a link brings?" onClose={close}>
-      {offer.value && <Question {...offer.value} />}
+      {offer.value && <Question asked={offer.value} />}
     </Dialog>
   );
 }
 
-function Question(asked: Offer) {
+function Question({ asked }: { asked: Offer }) {
   const { link, storedAs, bytes, remark } = asked;
   const { prompt, mode, ...others } = link.recipe;
   const { from } = link;

@@ -75,10 +75,10 @@ async function importChoices(): Promise<void> {
   const [chosen, how] = [choices.value, settings.value];
   const { checkpoint, options: parts } = toImport(chosen, how);
   await forget().catch(console.warn);
-  const isDone = await store(checkpoint, how.name || undefined, (name, options) =>
+  const isStored = await store(checkpoint, how.name || undefined, (name, options) =>
     noted(chosen, { ...how, name }, handles, () => models.import(checkpoint, { ...parts, ...options, name })),
   );
-  if (!isDone) return;
+  if (!isStored) return;
   batch(() => {
     repeated.value = undefined;
     set(initial);

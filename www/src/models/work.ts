@@ -20,21 +20,19 @@ export function cancelWork(): void {
   controller?.abort();
 }
 
-/** Does one thing at a time, shows how far it is, and what came of it. Gives whether it was done. */
-async function run(task: (options: Required<StorageOptions> & { signal: AbortSignal }) => Promise<string>): Promise<boolean> {
-  if (controller) return false;
+/** Does one thing at a time, shows how far it is, and what came of it. */
+async function run(task: (options: StorageOptions & { signal: AbortSignal }) => Promise<string>): Promise<void> {
+  if (controller) return;
   controller = new AbortController();
   batch(() => {
     isBusy.value = true;
     failure.value = undefined;
     progress.value = { text: "Starting", share: 0 };
   });
-  let isDone = false;
   try {
     const { signal } = controller;
     const text = await task({ signal, onProgress: (event) => (progress.value = describe(event)) });
     progress.value = { text, share: 0 };
-    isDone = true;
   } catch (error) {
     const aborted = error instanceof GlassineError && error.code === "aborted";
     progress.value = { text: aborted ? "Cancelled" : "", share: 0 };
@@ -44,7 +42,6 @@ async function run(task: (options: Required<StorageOptions> & { signal: AbortSig
     isBusy.value = false;
     await refresh();
   }
-  return isDone;
 }
 
 export function say(error: unknown): void {
@@ -53,20 +50,23 @@ export function say(error: unknown): void {
 
 /**
  * Imports a model in one way or another, once it is known whether it may take the place of one that is there. `name` is
- * what the visitor calls it, `from` what it is made of.
+ * what the visitor calls it, `from` what it is made of. Gives whether it is stored.
  */
 export async function store(
   from: Parameters<typeof models.nameOf>[0],
   name: string | undefined,
   importModel: (name: string, options: StorageOptions) => Promise<StoredModel>,
 ): Promise<boolean> {
-  return run(async (options) => {
+  let isStored = false;
+  await run(async (options) => {
     const wanted = name ?? (await models.nameOf(from, { signal: options.signal }));
     const chosen = await freeName(wanted);
     if (chosen === undefined) return `${wanted} is as it was`;
     const made = await importModel(chosen, options);
+    isStored = true;
     return `${made.name} is stored: it works without a network`;
   });
+  return isStored;
 }
 
 /** The name itself, if no whole model has it; else what the visitor wants, which may be nothing. */
