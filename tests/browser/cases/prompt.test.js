@@ -119,7 +119,7 @@ async function make(page) {
   await page.click("#generate");
   await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, {}, count).catch(async (e) => {
     console.log(await page.evaluate(() => document.body.innerText), await page.$eval("#generate", (b) => b.outerHTML));
-    await page.screenshot({ path: "/tmp/h/mp.png" });
+
     throw e;
   });
   return ownPixels(page);

@@ -26,14 +26,3 @@ export function setStrength(id: string, strength: number): void {
 export function removeLora(id: string): void {
   loras.value = loras.value.filter((lora) => lora.id !== id);
 }
-
-/** Whether two lists change a model in the same way. */
-export function areSame(one: readonly Lora[], other: readonly Lora[]): boolean {
-  const [a, b] = [acting(one), acting(other)];
-  return a.length === b.length && a.every(({ file, strength }, index) => file === b[index]?.file && strength === b[index].strength);
-}
-
-/** Those that change something. */
-export function acting(all: readonly Lora[]): Lora[] {
-  return all.filter(({ strength }) => strength !== 0);
-}

@@ -14,7 +14,6 @@ import {
 } from "glassine";
 import { megabytes } from "../megabytes.ts";
 import { clearErrors, fail, isAbort } from "../panels/notices.tsx";
-import { areSame, type Lora } from "./loras.ts";
 
 const parameters = new URLSearchParams(location.search);
 
@@ -49,7 +48,6 @@ interface Made {
   readonly engine: Engine;
   readonly model: string;
   readonly device: DeviceChoice;
-  readonly loras: readonly Lora[];
 }
 
 let made: Made | undefined;
@@ -61,7 +59,7 @@ export async function loadModel(): Promise<Engine> {
   clearErrors();
   info.value = undefined;
   try {
-    const loaded = await load([]);
+    const loaded = await load();
     status.value = { text: `Ready, on the ${deviceName(loaded.info)}`, share: 0 };
     return loaded;
   } catch (error) {
@@ -73,17 +71,16 @@ export async function loadModel(): Promise<Engine> {
   }
 }
 
-/** The engine as it is to be now, with these LoRAs: the one that is there, or one that is made anew for it. */
-export async function engineWith(loras: readonly Lora[], signal: AbortSignal): Promise<Engine> {
-  const isAsWanted = made?.model === modelName.value && made.device === device.value && areSame(made.loras, loras);
-  if (made && isAsWanted) return made.engine;
-  const loading = load(loras);
+/** The engine as it is to be now: the one that is there, or one that is made anew, on another device. */
+export async function engineNow(signal: AbortSignal): Promise<Engine> {
+  if (made?.model === modelName.value && made.device === device.value) return made.engine;
+  const loading = load();
   const abort = (): void => controller?.abort();
   signal.addEventListener("abort", abort);
   return loading.finally(() => signal.removeEventListener("abort", abort));
 }
 
-async function load(loras: readonly Lora[]): Promise<Engine> {
+async function load(): Promise<Engine> {
   controller?.abort();
   const own = (controller = new AbortController());
   const before = made;
@@ -100,11 +97,10 @@ async function load(loras: readonly Lora[]): Promise<Engine> {
   const wanted = { model: modelName.value, device: device.value };
   const loaded = await createEngine({
     ...wanted,
-    loras: loras.map(({ file, strength }) => ({ file, strength })),
     signal: own.signal,
     onProgress: (event) => (status.value = describe(event)),
   });
-  made = { ...wanted, engine: loaded, loras };
+  made = { ...wanted, engine: loaded };
   batch(() => {
     engine.value = loaded;
     info.value = loaded.info;

@@ -22,8 +22,8 @@ import { addPicture, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
 import { type Control, control } from "./control.ts";
 import { frames, hasControlNet, learn } from "./foretell.ts";
-import { acting, type Lora, loras } from "./loras.ts";
-import { describe, engineWith, info, type Status, status } from "./model.ts";
+import { type Lora, loras } from "./loras.ts";
+import { describe, engineNow, info, type Status, status } from "./model.ts";
 
 /** What is asked for. */
 export interface Wish {
@@ -79,7 +79,7 @@ let running = false;
 export function enqueue(wish: Wish, count = 1): void {
   clearErrors();
   const series: Series = {};
-  const steering = { loras: acting(loras.value), control: hasControlNet.value ? control.value : undefined };
+  const steering = { loras: loras.value, control: hasControlNet.value ? control.value : undefined };
   const added = Array.from({ length: count }, (_, index): Job => {
     const id = newId();
     seriesOf.set(id, series);
@@ -158,7 +158,7 @@ async function make(
   signal: AbortSignal,
   say: (status: Status, more?: Partial<Job>) => void,
 ): Promise<void> {
-  const loaded = await engineWith(wish.loras, signal);
+  const loaded = await engineNow(signal);
   const scene = sceneId.value;
   const request = await toRequest(wish, doc.value, signal);
   const result = await loaded.generate({
@@ -186,12 +186,13 @@ async function toVariant(layer: Layer): Promise<Variant> {
 
 /** What the model is asked, with what it is to see of the scene. */
 async function toRequest(
-  { mode, prompt, options, seed, size, box, instead, init, control }: Ordered,
+  { mode, prompt, options, seed, size, box, instead, init, loras, control }: Ordered,
   now: Doc,
   signal: AbortSignal,
 ): Promise<GenerateOptions> {
   const steered = control && { control: control.picture, controlScale: control.scale };
-  const request = { ...options, ...steered, prompt, seed, ...size, fit: true };
+  const added = loras.length > 0 && { loras: loras.map(({ file, strength }) => ({ file, strength })) };
+  const request = { ...options, ...steered, ...added, prompt, seed, ...size, fit: true };
   if (init) return { ...request, mode, init: blobOf(init.picture), strength: init.strength };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };
   const seen = instead === undefined ? now : onlyBeside(now, instead, mode);

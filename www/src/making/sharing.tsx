@@ -7,6 +7,8 @@ import { megabytes } from "../megabytes.ts";
 import { Dialog } from "../panels/dialog.tsx";
 import { dialog } from "../panels/dialogs.ts";
 import { note } from "../panels/notices.tsx";
+import { control } from "./control.ts";
+import { loras } from "./loras.ts";
 import { fromFragment, type Link, linkable, type LinkedModel, publicUrl, toFragment } from "./link.ts";
 import { chooseModel, info, loadModel, modeNames, modelName } from "./model.ts";
 import { cancelAll } from "./queue.ts";
@@ -24,7 +26,8 @@ export async function copyLink(): Promise<void> {
   const { value: wish } = next;
   if (!wish) return;
   const { mode, prompt, seed, size, options } = wish;
-  await copy({ ...options, prompt, mode, seed, ...size }, true);
+  const steering = { ...(loras.value.length > 0 && { loras: loras.value }), controlScale: control.value?.scale };
+  await copy({ ...options, ...steering, prompt, mode, seed, ...size }, true);
 }
 
 async function copy(recipe: Recipe, isOfThisModel: boolean): Promise<void> {
@@ -33,7 +36,9 @@ async function copy(recipe: Recipe, isOfThisModel: boolean): Promise<void> {
   const link = found.then((from) => page + toFragment({ recipe: linkable(recipe), from }));
   await writeText(link);
   const from = await found;
-  note({ kind: "done", title: "The link is on the clipboard", text: whatItSays(from, isOfThisModel) });
+  const isSteered = recipe["loras"] !== undefined || recipe["controlScale"] !== undefined;
+  const lacks = isSteered ? " LoRAs and pictures that steer are files of yours, and are not in it." : "";
+  note({ kind: "done", title: "The link is on the clipboard", text: whatItSays(from, isOfThisModel) + lacks });
 }
 
 /** The text is handed over as a promise where that works, since browsers want to be asked during the click. */
