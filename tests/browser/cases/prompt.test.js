@@ -117,16 +117,13 @@ test("a model that says nothing of what it was taught offers nothing", async (t)
 async function make(page) {
   const count = await page.$$eval("#layers li", ({ length }) => length);
   await page.click("#generate");
-  await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, {}, count).catch(async (e) => {
-    console.log(await page.evaluate(() => document.body.innerText), await page.$eval("#generate", (b) => b.outerHTML));
-
-    throw e;
-  });
+  await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, {}, count);
   return ownPixels(page);
 }
 
 /** Opens the settings, with one seed for all that is made. */
 async function openSettings(page) {
+  await page.setViewport({ width: 1280, height: 1000 });
   await ready(page);
   await page.click("#more");
   await page.click("[name=newSeed]");
