@@ -609,6 +609,8 @@ export interface StorageEstimate {
 export interface ModelEstimate extends StorageEstimate {
   /** The model's name for itself. */
   readonly name: string;
+  /** What the pack holds, as its manifest names it: `"unet"`, `"vae"`, `"layers.joint"`, `"controlnet"` and others. */
+  readonly parts: readonly string[];
   /** The length of all its shards. */
   readonly totalBytes: number;
   /** How much of that is not stored here yet. */

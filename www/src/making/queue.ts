@@ -20,8 +20,10 @@ import {
 import { clip, fit, type Rect, type Size } from "../state/geometry.ts";
 import { addPicture, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
-import { frames, learn } from "./foretell.ts";
-import { describe, engine, type Status, status } from "./model.ts";
+import { type Control, control } from "./control.ts";
+import { frames, hasControlNet, learn } from "./foretell.ts";
+import { type Lora, loras } from "./loras.ts";
+import { describe, engineNow, info, type Status, status } from "./model.ts";
 
 /** What is asked for. */
 export interface Wish {
@@ -38,9 +40,15 @@ export interface Wish {
   readonly init?: { readonly picture: string; readonly strength: number } | undefined;
 }
 
+/** A wish with what steers it, as that was when it was made. */
+interface Ordered extends Wish {
+  readonly loras: readonly Lora[];
+  readonly control: Control | undefined;
+}
+
 export interface Job {
   readonly id: string;
-  readonly wish: Wish;
+  readonly wish: Ordered;
   readonly state: "waiting" | "running";
   readonly status: Status;
   readonly preview?: ImageData | undefined;
@@ -71,12 +79,13 @@ let running = false;
 export function enqueue(wish: Wish, count = 1): void {
   clearErrors();
   const series: Series = {};
+  const steering = { loras: loras.value, control: hasControlNet.value ? control.value : undefined };
   const added = Array.from({ length: count }, (_, index): Job => {
     const id = newId();
     seriesOf.set(id, series);
     return {
       id,
-      wish: { ...wish, seed: wish.seed + index * frames[wish.mode] },
+      wish: { ...wish, ...steering, seed: wish.seed + index * frames[wish.mode] },
       state: "waiting",
       status: { text: "Waiting", share: 0 },
     };
@@ -90,6 +99,11 @@ export function cancel(id: string): void {
   const controller = controllers.get(id);
   if (controller) controller.abort();
   else drop(id);
+}
+
+/** Stops all that is made, and takes all that waits out of the queue. */
+export function cancelAll(): void {
+  for (const { id } of jobs.value.toReversed()) cancel(id);
 }
 
 export function cancelRunning(): void {
@@ -140,12 +154,11 @@ async function work({ id, wish }: Job): Promise<void> {
 
 async function make(
   id: string,
-  wish: Wish,
+  wish: Ordered,
   signal: AbortSignal,
   say: (status: Status, more?: Partial<Job>) => void,
 ): Promise<void> {
-  const loaded = engine.value;
-  if (!loaded) throw new Error("the model is not loaded");
+  const loaded = await engineNow(signal);
   const scene = sceneId.value;
   const request = await toRequest(wish, doc.value, signal);
   const result = await loaded.generate({
@@ -173,16 +186,18 @@ async function toVariant(layer: Layer): Promise<Variant> {
 
 /** What the model is asked, with what it is to see of the scene. */
 async function toRequest(
-  { mode, prompt, options, seed, size, box, instead, init }: Wish,
+  { mode, prompt, options, seed, size, box, instead, init, loras, control }: Ordered,
   now: Doc,
   signal: AbortSignal,
 ): Promise<GenerateOptions> {
-  const request = { ...options, prompt, seed, ...size, fit: true };
+  const steered = control && { control: control.picture, controlScale: control.scale };
+  const added = loras.length > 0 && { loras: loras.map(({ file, strength }) => ({ file, strength })) };
+  const request = { ...options, ...steered, ...added, prompt, seed, ...size, fit: true };
   if (init) return { ...request, mode, init: blobOf(init.picture), strength: init.strength };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };
   const seen = instead === undefined ? now : onlyBeside(now, instead, mode);
   if (![...walk(seen.layers)].some(({ visible }) => visible)) {
-    const single = mode === "bg2fg" && engine.value?.info.modes.includes("single");
+    const single = mode === "bg2fg" && info.value?.modes.includes("single");
     return { ...request, mode: single ? "single" : "opaque" };
   }
   const picture = await cut(seen, box, mode, signal);

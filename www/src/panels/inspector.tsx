@@ -1,9 +1,11 @@
 // What is selected: how it is placed and mixed, what made it, and what else it could be. With nothing selected, the scene.
 
 import { blendModes, type BlendMode, operators, type Operator } from "glassine";
+import { compare } from "../compare/compare.tsx";
 import { modeNames } from "../making/model.ts";
 import { again, change } from "../making/redo.ts";
 import { info } from "../making/model.ts";
+import { copyLinkOf } from "../making/sharing.tsx";
 import { choose, type Node, type PictureNode, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
@@ -288,6 +290,14 @@ function Made({ node }: { node: PictureNode }) {
         <button type="button" id="change" disabled={!info.value} onClick={() => change(node)}>
           <Icon name="wand" /> Change…
         </button>
+        <button
+          type="button"
+          id="copy-layer-link"
+          disabled={!prompt}
+          onClick={() => void attempt("Copying the link", () => copyLinkOf(recipe))}
+        >
+          <Icon name="link" /> Copy link
+        </button>
       </div>
     </div>
   );
@@ -299,6 +309,16 @@ function Saving({ node }: { node: Node }) {
       {node.kind === "picture" && !node.recipe && (
         <button type="button" id="change" disabled={!info.value} onClick={() => change(node)}>
           <Icon name="wand" /> Change…
+        </button>
+      )}
+      {node.kind === "picture" && (
+        <button
+          type="button"
+          id="compare-matte"
+          title="Beside what is left of it if it is cut out of an opaque picture"
+          onClick={() => void attempt("Cutting it out", () => compare(node))}
+        >
+          <Icon name="compare" /> Against a matte
         </button>
       )}
       {node.kind === "picture" && (
