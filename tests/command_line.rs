@@ -404,14 +404,36 @@ fn a_picture_is_made_again_from_what_it_says() {
     let names = ["first.png", "second.webp", "other.png", "direct.png"];
     let [first, second, other, direct] = names.map(|name| folder.join(name));
     let run = |out: &Path, more: &[&str]| {
-        let output = glassine(&[&["generate", "--model", text(&pack), "--out", text(out)], more].concat());
+        let output = glassine(
+            &[
+                &["generate", "--model", text(&pack), "--out", text(out)],
+                more,
+            ]
+            .concat(),
+        );
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{message}");
         message
     };
-    let size = ["--mode", "opaque", "--steps", "2", "--width", "64", "--height", "64"];
-    let prompt = ["--prompt", "an apple,\nNegative prompt: red", "--negative", "blurry"];
-    let noise = ["--guidance", "4.5", "--seed", "7", "--variation", "9:0.25", "--sampler", "euler-a"];
+    let size = [
+        "--mode", "opaque", "--steps", "2", "--width", "64", "--height", "64",
+    ];
+    let prompt = [
+        "--prompt",
+        "an apple,\nNegative prompt: red",
+        "--negative",
+        "blurry",
+    ];
+    let noise = [
+        "--guidance",
+        "4.5",
+        "--seed",
+        "7",
+        "--variation",
+        "9:0.25",
+        "--sampler",
+        "euler-a",
+    ];
     run(&first, &[&size[..], &prompt, &noise].concat());
     let inspected = glassine(&["inspect", text(&first)]);
     let said = String::from_utf8(inspected.stdout).unwrap();
@@ -425,8 +447,27 @@ fn a_picture_is_made_again_from_what_it_says() {
     assert_eq!(run(&second, &["--recipe", text(&first)]), "");
     assert_eq!(pixels(&second), pixels(&first));
     // The WebP's recipe is the same, and what is said beside it counts more.
-    run(&other, &["--recipe", text(&second), "--seed", "8", "--prompt", "a pear"]);
-    let others = ["--prompt", "a pear", "--negative", "blurry", "--guidance", "4.5", "--seed", "8"];
+    run(
+        &other,
+        &[
+            "--recipe",
+            text(&second),
+            "--seed",
+            "8",
+            "--prompt",
+            "a pear",
+        ],
+    );
+    let others = [
+        "--prompt",
+        "a pear",
+        "--negative",
+        "blurry",
+        "--guidance",
+        "4.5",
+        "--seed",
+        "8",
+    ];
     let more = ["--variation", "9:0.25", "--sampler", "euler-a"];
     run(&direct, &[&size[..], &others, &more].concat());
     assert_eq!(pixels(&other), pixels(&direct));
@@ -436,11 +477,42 @@ fn a_picture_is_made_again_from_what_it_says() {
         Denoising strength: 0.5, Lora hashes: \"ink: 0a1b2c3d4e5f\", TI hashes: \"style: 0a1b2c3d4e5f\"";
     std::fs::write(&foreign, settings).unwrap();
     let said = run(&second, &["--mode", "opaque", "--recipe", text(&foreign)]);
-    for words in ["the LoRA ink (hash 0a1b2c3d4e5f)", "the embedding style", "--init"] {
+    for words in [
+        "the LoRA ink (hash 0a1b2c3d4e5f)",
+        "the embedding style",
+        "--init",
+    ] {
         assert!(said.contains(words), "{said}");
     }
-    let plain = ["--prompt", "a cat", "--steps", "2", "--sampler", "euler", "--guidance", "4", "--seed", "3"];
-    run(&direct, &[&["--mode", "opaque", "--clip-skip", "1", "--width", "64", "--height", "64"][..], &plain].concat());
+    let plain = [
+        "--prompt",
+        "a cat",
+        "--steps",
+        "2",
+        "--sampler",
+        "euler",
+        "--guidance",
+        "4",
+        "--seed",
+        "3",
+    ];
+    run(
+        &direct,
+        &[
+            &[
+                "--mode",
+                "opaque",
+                "--clip-skip",
+                "1",
+                "--width",
+                "64",
+                "--height",
+                "64",
+            ][..],
+            &plain,
+        ]
+        .concat(),
+    );
     assert_eq!(pixels(&second), pixels(&direct));
 }
 
@@ -452,11 +524,22 @@ fn what_says_nothing_is_no_recipe() {
     image::RgbaImage::new(2, 2).save(&plain).unwrap();
     let inspected = glassine(&["inspect", text(&plain)]);
     let said = String::from_utf8(inspected.stdout).unwrap();
-    assert!(inspected.status.success() && said.contains("does not say how it was made"), "{said}");
+    assert!(
+        inspected.status.success() && said.contains("does not say how it was made"),
+        "{said}"
+    );
     let pack = packed();
     let out = folder.join("out.png");
     let with = |recipe: &Path| {
-        glassine(&["generate", "--model", text(&pack), "--recipe", text(recipe), "--out", text(&out)])
+        glassine(&[
+            "generate",
+            "--model",
+            text(&pack),
+            "--recipe",
+            text(recipe),
+            "--out",
+            text(&out),
+        ])
     };
     assert_fails(&with(&plain), 2, &["--recipe", "plain.png", "does not say"]);
     assert_fails(&with(&folder.join("none.png")), 2, &["none.png"]);
@@ -466,19 +549,30 @@ fn what_says_nothing_is_no_recipe() {
     let wrong = folder.join("wrong.json");
     std::fs::write(&wrong, "{\"prompt\": \"a cat\", \"sampler\": \"magic\"}").unwrap();
     assert_fails(&with(&wrong), 2, &["sampler", "magic"]);
-    assert_fails(&glassine(&["generate", "--model", text(&pack), "--out", text(&out)]), 2, &["--prompt"]);
+    assert_fails(
+        &glassine(&["generate", "--model", text(&pack), "--out", text(&out)]),
+        2,
+        &["--prompt"],
+    );
     assert!(!out.exists());
     // What would move a terminal's cursor is shown and not done.
     std::fs::write(folder.join("rude.png"), rude()).unwrap();
     let inspected = glassine(&["inspect", text(&folder.join("rude.png"))]);
     let said = String::from_utf8(inspected.stdout).unwrap();
-    assert!(said.contains("a cat") && !said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    assert!(
+        said.contains("a cat") && !said.contains(['\u{1b}', '\u{9b}']),
+        "{said:?}"
+    );
 }
 
 /// A PNG whose prompt has a terminal's commands in it.
 fn rude() -> Vec<u8> {
     let text = "a cat \u{1b}[2J \u{9b}2J\nSteps: 4, Seed: 1, No\u{1b}te: \u{9b}x";
-    support::texts::png(&[(b"iTXt", "parameters", &[b"\0\0\0\0", text.as_bytes()].concat())])
+    support::texts::png(&[(
+        b"iTXt",
+        "parameters",
+        &[b"\0\0\0\0", text.as_bytes()].concat(),
+    )])
 }
 
 #[test]
@@ -491,12 +585,22 @@ fn of_two_loras_of_one_name_the_recipes_hash_decides() {
             .with_noise(&format!("{layer}.lora_down.weight"), &[2, 64])
             .with(&format!("{layer}.lora_up.weight"), &[64, 2], &up)
     };
-    let folders = ["one", "two"].map(|name| file(name).in_folder(&format!("same-name-{name}"), "ink.safetensors", None));
-    let [one, two] = folders.each_ref().map(|folder| folder.join("ink.safetensors"));
+    let folders = ["one", "two"]
+        .map(|name| file(name).in_folder(&format!("same-name-{name}"), "ink.safetensors", None));
+    let [one, two] = folders
+        .each_ref()
+        .map(|folder| folder.join("ink.safetensors"));
     let pack = packed();
     let run = |out: &Path, more: &[&str]| {
-        let size = ["--mode", "opaque", "--steps", "2", "--width", "64", "--height", "64"];
-        let all = [&["generate", "--model", text(&pack), "--out", text(out)], &size[..], more].concat();
+        let size = [
+            "--mode", "opaque", "--steps", "2", "--width", "64", "--height", "64",
+        ];
+        let all = [
+            &["generate", "--model", text(&pack), "--out", text(out)],
+            &size[..],
+            more,
+        ]
+        .concat();
         let output = glassine(&all);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{message}");
@@ -504,16 +608,31 @@ fn of_two_loras_of_one_name_the_recipes_hash_decides() {
     };
     let made = folders.each_ref().map(|folder| folder.join("made.png"));
     for (made, lora) in made.iter().zip([&one, &two]) {
-        run(made, &["--prompt", "a cat <lora:ink:0.7>", "--lora", text(lora)]);
+        run(
+            made,
+            &["--prompt", "a cat <lora:ink:0.7>", "--lora", text(lora)],
+        );
     }
     assert_ne!(pixels(&made[0]), pixels(&made[1]));
     for (made, lora) in made.iter().zip([&one, &two]) {
-        let read = glassine::image::read_recipe(&std::fs::read(made).unwrap()).unwrap().unwrap();
+        let read = glassine::image::read_recipe(&std::fs::read(made).unwrap())
+            .unwrap()
+            .unwrap();
         let hash = Lora::open(lora, 1.0).unwrap().hash().unwrap().to_string();
-        assert_eq!(read.recipe["loras"], serde_json::json!([{"name": "ink", "strength": 0.7, "hash": hash}]));
+        assert_eq!(
+            read.recipe["loras"],
+            serde_json::json!([{"name": "ink", "strength": 0.7, "hash": hash}])
+        );
         for order in [[&one, &two], [&two, &one]] {
             let again = folders[0].join("again.png");
-            let given = ["--recipe", text(made), "--lora", text(order[0]), "--lora", text(order[1])];
+            let given = [
+                "--recipe",
+                text(made),
+                "--lora",
+                text(order[0]),
+                "--lora",
+                text(order[1]),
+            ];
             let said = run(&again, &given);
             assert!(said.contains("is left out"), "{said}");
             assert_eq!(pixels(&again), pixels(made));

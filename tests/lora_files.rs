@@ -1090,14 +1090,25 @@ fn a_file_is_known_by_the_hash_of_its_tensors() {
     let plain = LoraFile::golden("kohya");
     let noted = plain.clone().with_metadata("title", "mine");
     let digits = |bytes: &[u8]| -> String {
-        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     };
     let bytes = noted.bytes();
     let data = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
     let lora = noted.open(1.0).unwrap();
     assert_eq!(lora.hash().unwrap(), digits(&bytes[data..]));
-    assert_eq!(lora.hash().unwrap(), plain.open(0.5).unwrap().hash().unwrap(), "whatever it says of itself");
-    for (start, has) in [(&digits(&bytes[data..])[..12], true), (&digits(&bytes)[..10], true), ("0123456789", false)] {
+    assert_eq!(
+        lora.hash().unwrap(),
+        plain.open(0.5).unwrap().hash().unwrap(),
+        "whatever it says of itself"
+    );
+    for (start, has) in [
+        (&digits(&bytes[data..])[..12], true),
+        (&digits(&bytes)[..10], true),
+        ("0123456789", false),
+    ] {
         assert_eq!(lora.has_hash(start).unwrap(), has, "{start}");
     }
 }

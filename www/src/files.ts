@@ -1,8 +1,9 @@
 // Files in and out: the one place that knows their kinds.
 
-import { GlassineError, type Picture, type Pixels, Scene, type SceneFile, type SceneLayer } from "glassine";
+import { GlassineError, type Picture, type Pixels, readRecipe, Scene, type SceneFile, type SceneLayer } from "glassine";
 import { flatten, toScene } from "./compose.ts";
 import { opened, openNew } from "./keep/autosave.ts";
+import { offerRecipe } from "./making/from-picture.ts";
 import { attempt, note } from "./panels/notices.tsx";
 import { type Doc, insert, newDoc, newGroup, newPicture, type Node, type PictureNode } from "./state/document.ts";
 import { fit, type Point, type Size } from "./state/geometry.ts";
@@ -46,7 +47,11 @@ async function addPictures(files: readonly File[], at: Point | undefined, signal
         text: "It is damaged, or larger than this browser's memory allows.",
       });
     });
-    if (variant) nodes.push(newPicture(variant, { name: file.name.replace(/\.\w+$/, "") }));
+    if (!variant) continue;
+    const made = await readRecipe(file, { signal }).catch(() => undefined);
+    const recipe = made && Object.keys(made.recipe).length > 0 ? made.recipe : undefined;
+    nodes.push(newPicture(variant, { name: file.name.replace(/\.\w+$/, ""), recipe }));
+    if (made) offerRecipe(file.name, made);
   }
   const [first] = nodes;
   if (!first || signal.aborted) return;

@@ -352,11 +352,11 @@ function More() {
       <div class="field wide">
         {Object.keys(beside.value).length > 0 && (
           <span class="chip" id="beside">
-            From the link, too: {Object.entries(beside.value).map((each) => each.join(" ")).join(", ")}
+            Asked for, too: {Object.entries(beside.value).map((each) => each.join(" ")).join(", ")}
             <button
               type="button"
               class="ghost"
-              aria-label="Without what the link says beside the settings"
+              aria-label="Without what is asked for beside the settings"
               title="Without it"
               onClick={() => (linked.value = undefined)}
             >
@@ -378,7 +378,7 @@ function More() {
   );
 }
 
-/** Fills the form with what a link asks for. */
+/** Fills the form with what a link or a picture asks for. */
 function show(form: HTMLFormElement, { width, height, ...recipe }: LinkedRecipe): void {
   changingId.value = undefined;
   // What it leaves out is not what was there before.

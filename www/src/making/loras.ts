@@ -9,6 +9,8 @@ export interface Lora {
   readonly file: Blob;
   /** The factor on what it changes. */
   readonly strength: number;
+  /** The beginning of the hash that a recipe says of it. */
+  readonly hash?: string | undefined;
 }
 
 /** Those that are chosen, which act one after the other. */

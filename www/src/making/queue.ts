@@ -191,7 +191,7 @@ async function toRequest(
   signal: AbortSignal,
 ): Promise<GenerateOptions> {
   const steered = control && { control: control.picture, controlScale: control.scale };
-  const added = loras.length > 0 && { loras: loras.map(({ file, strength }) => ({ file, strength })) };
+  const added = loras.length > 0 && { loras: loras.map(({ file, strength, hash }) => ({ file, strength, hash })) };
   const request = { ...options, ...steered, ...added, prompt, seed, ...size, fit: true };
   if (init) return { ...request, mode, init: blobOf(init.picture), strength: init.strength };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };

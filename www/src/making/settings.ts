@@ -28,7 +28,7 @@ export interface Settings {
 /** What the form says, once there is a model. */
 export const settings = signal<Settings | undefined>(undefined);
 
-/** What a link that was agreed to asks for. */
+/** What a link or a picture asks for, once the visitor has agreed. */
 export const linked = signal<LinkedRecipe | undefined>(undefined);
 
 export function read(form: HTMLFormElement): Settings {

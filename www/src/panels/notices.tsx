@@ -6,9 +6,11 @@ import { keepFocus } from "./focus.ts";
 import { Icon } from "./icons.tsx";
 
 export interface Notice {
-  readonly kind: "error" | "warning" | "done";
+  readonly kind: "error" | "warning" | "done" | "offer";
   readonly title: string;
   readonly text?: string | undefined;
+  /** What can be done about it. */
+  readonly action?: { readonly label: string; readonly run: () => void } | undefined;
 }
 
 const notices = signal<readonly Notice[]>([]);
@@ -102,6 +104,17 @@ function Item({ notice }: { notice: Notice }) {
       <div>
         <strong>{notice.title}</strong>
         {notice.text && <p>{notice.text}</p>}
+        {notice.action && (
+          <button
+            type="button"
+            onClick={() => {
+              dismiss(notice);
+              notice.action?.run();
+            }}
+          >
+            {notice.action.label}
+          </button>
+        )}
       </div>
       <button
         type="button"
