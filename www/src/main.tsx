@@ -3,6 +3,8 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import "./checkpoint.ts";
+import { ExtendBar } from "./canvas/extend.tsx";
+import { MaskBar } from "./canvas/mask.tsx";
 import { Stage } from "./canvas/stage.tsx";
 import { followKeys } from "./commands.ts";
 import { takeFiles } from "./files.ts";
@@ -53,6 +55,8 @@ function Studio() {
       <div class="middle">
         <Stage />
         <Bar />
+        <MaskBar />
+        <ExtendBar />
         <Notices />
       </div>
       <aside class={`side ${panelOpen.value ? "open" : ""}`} aria-label="Layers and properties">

@@ -3,7 +3,7 @@
 import { computed, signal, useSignalEffect } from "@preact/signals";
 import { inWords, memoryFor, secondsFor, type Work } from "./foretell.ts";
 import { info } from "./model.ts";
-import { next, settings } from "./settings.ts";
+import { next } from "./settings.ts";
 
 const memory = signal("");
 /** Milliseconds without a change after which it is looked up. */
@@ -19,7 +19,7 @@ const text = computed(() => {
     mode: wish.mode,
     steps,
     guidance,
-    count: settings.value?.count ?? 1,
+    count: wish.count,
   } satisfies Work);
 });
 

@@ -2,12 +2,13 @@
 
 import { computed, signal } from "@preact/signals";
 import type { EngineInfo, Mode } from "glassine";
-import { type Size, sizeForAspect } from "../state/geometry.ts";
-import { isWhole } from "../state/pictures.ts";
-import { box, doc } from "../state/studio.ts";
+import { grow, outline, type PictureNode, update } from "../state/document.ts";
+import { boundsOf, type Size, sizeForAspect } from "../state/geometry.ts";
+import { maskedOf } from "../state/masks.ts";
+import { box, doc, margins } from "../state/studio.ts";
 import { info } from "./model.ts";
 import type { Wish } from "./queue.ts";
-import { boxOf, changing, optionsOf, sizeFor } from "./redo.ts";
+import { boxOf, changing, optionsOf, ownMode, sizeFor } from "./redo.ts";
 
 export interface Settings {
   readonly mode: Mode;
@@ -22,6 +23,11 @@ export interface Settings {
   readonly size: Size;
   readonly count: number;
   readonly strength: number;
+  /** Whether the part around the mask is made at the model's own size, with so many pixels around it. */
+  readonly crops: boolean;
+  readonly maskCrop: number;
+  readonly maskSoftness: number;
+  readonly keepAlpha: boolean;
 }
 
 /** What the form says, once there is a model. */
@@ -44,6 +50,10 @@ export function read(form: HTMLFormElement): Settings {
     size: { width, height },
     count: Number(text("count")) || 1,
     strength: Number(text("strength")),
+    crops: data.has("crops"),
+    maskCrop: Number(text("maskCrop")),
+    maskSoftness: Number(text("maskSoftness")),
+    keepAlpha: data.has("keepAlpha"),
   };
 }
 
@@ -71,33 +81,68 @@ export const sizeFollows = computed(
 
 /** What is asked for by what the form says and what is chosen on the canvas. */
 export function toWish(now: Settings, model: EngineInfo): Wish {
-  const { mode, prompt, seed, steps, guidance, strength } = now;
+  const { mode, prompt, seed, steps, guidance } = now;
   const texts = Object.entries(now).filter(
     ([name, value]) => name !== "prompt" && name.endsWith("rompt") && value !== "",
   );
   const frames = texts.filter(([name]) => name === "negativePrompt" || manyFrames.includes(mode));
   const options = { ...Object.fromEntries(frames), steps, guidance };
-  const node = changing.value;
-  if (node) {
-    const { sampler, clipSkip } = optionsOf(node.recipe);
-    const more = { ...(sampler && { sampler }), ...(clipSkip && { clipSkip }) };
-    // What is transparent stays so, and what is not stays so, too.
-    const own = model.modes.includes("single") && !isWhole(node.picture) ? "single" : "opaque";
-    return {
-      mode: own,
-      prompt,
-      options: { ...more, ...options },
-      seed,
-      size: sizeFor(node),
-      box: boxOf(node),
-      instead: node.id,
-      init: { picture: node.picture, strength },
-    };
-  }
+  // Pictures that belong together cannot each be chosen from others.
+  const count = mode === "joint" && !changing.value ? 1 : now.count;
+  const wish = { mode, prompt, options, seed, count };
+  if (changing.value) return toChange(changing.value, wish, now, model);
   const area = model.defaults.width * model.defaults.height;
   const target = box.value ?? (sizeFollows.value ? doc.value : undefined);
   const size = target ? sizeForAspect(target, area, model.sizeMultiple) : now.size;
-  return { mode, prompt, options, seed, size, box: box.value };
+  return { ...wish, size, box: box.value };
+}
+
+/** Whether the selected layer is to grow on its sides. */
+export const isExtending = computed(() => Object.values(margins.value).some((side) => side > 0));
+
+/** A wish for another picture of a layer, made from what it is: larger, where its mask says so, or all over. */
+function toChange(node: PictureNode, wish: Omit<Wish, "size">, now: Settings, model: EngineInfo): Wish {
+  const { id, picture, width, height, mask } = node;
+  const { sampler, clipSkip } = optionsOf(node.recipe);
+  const options = { ...(sampler && { sampler }), ...(clipSkip && { clipSkip }), ...wish.options };
+  const init = { picture, width, height };
+  const all = { ...wish, mode: ownMode(node, model), instead: id, init };
+  if (isExtending.value) {
+    const grown = grow(node, margins.value, node);
+    const box = boundsOf(outline(update(doc.value, [id], () => grown), id));
+    return { ...all, options: { ...options, extend: margins.value }, size: grown, box };
+  }
+  const box = boxOf(node);
+  if (mask === undefined)
+    return { ...all, options: { ...options, strength: now.strength }, size: sizeFor(node), box };
+  const { strength, maskSoftness } = now;
+  const crop = crops(node, now, model) ? { maskCrop: now.maskCrop } : {};
+  const keepAlpha = now.keepAlpha && all.mode === "single";
+  return {
+    ...all,
+    init: { ...init, mask },
+    options: { ...options, strength, maskSoftness, ...crop, ...(keepAlpha && { keepAlpha }) },
+    size: crop.maskCrop === undefined ? { width, height } : sizeOfPart(node, crop.maskCrop, model),
+    box,
+  };
+}
+
+/** Whether a model can take a picture as it is: in size, and not far larger than it was trained for. */
+export function takesWhole({ width, height }: Size, { defaults, sizeMultiple }: EngineInfo): boolean {
+  const isEven = width % sizeMultiple === 0 && height % sizeMultiple === 0;
+  return isEven && width * height <= 2.5 * defaults.width * defaults.height;
+}
+
+/** Whether the part around the mask is made by itself: if that is wanted, or must be. */
+function crops(node: PictureNode, { crops }: Settings, model: EngineInfo): boolean {
+  return crops || !takesWhole(node, model);
+}
+
+/** The size at which the part around the mask is made. */
+function sizeOfPart(node: PictureNode, margin: number, { defaults, sizeMultiple }: EngineInfo): Size {
+  const { width, height } = maskedOf(node.id)?.bounds ?? node;
+  const part = { width: width + 2 * margin, height: height + 2 * margin };
+  return sizeForAspect(part, defaults.width * defaults.height, sizeMultiple);
 }
 
 /** What the next picture would be, for foretelling what it takes. */

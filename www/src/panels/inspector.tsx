@@ -2,13 +2,15 @@
 
 import { blendModes, type BlendMode, operators, type Operator } from "glassine";
 import { modeNames } from "../making/model.ts";
-import { again, change } from "../making/redo.ts";
+import { again, change, enlarge } from "../making/redo.ts";
 import { info } from "../making/model.ts";
 import { choose, type Node, type PictureNode, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
 import { exportLayer, pictureFileName } from "../files.ts";
+import { commands, tip } from "../commands.ts";
 import { CommandButton } from "./button.tsx";
+import { HoldBefore } from "./hold-before.tsx";
 import { attempt } from "./notices.tsx";
 import { Icon } from "./icons.tsx";
 
@@ -29,6 +31,7 @@ export function Inspector() {
           <Arranging />
           {selectedPicture.value && <Variants node={selectedPicture.value} />}
           {selectedPicture.value?.recipe && <Made node={selectedPicture.value} />}
+          {selectedPicture.value && <Making node={selectedPicture.value} />}
           {others.length === 0 && <Saving node={node} />}
         </>
       )}
@@ -227,6 +230,7 @@ function Variants({ node }: { node: PictureNode }) {
               src={urlOf(variant.picture)}
               alt={`Variation ${index + 1}${variant.recipe?.seed === undefined ? "" : `, seed ${variant.recipe.seed}`}`}
             />
+            {variant.recipe?.seed !== undefined && <small aria-hidden="true">{variant.recipe.seed}</small>}
           </label>
         ))}
       </div>
@@ -285,10 +289,35 @@ function Made({ node }: { node: PictureNode }) {
         <button type="button" id="again" disabled={!info.value} onClick={() => again(node)}>
           <Icon name="again" /> Another seed
         </button>
-        <button type="button" id="change" disabled={!info.value} onClick={() => change(node)}>
-          <Icon name="wand" /> Change…
-        </button>
+        <HoldBefore node={node} />
       </div>
+    </div>
+  );
+}
+
+/** What can be made of a picture. */
+function Making({ node }: { node: PictureNode }) {
+  const disabled = !info.value;
+  return (
+    <div class="actions" role="group" aria-label="Make from it">
+      <button type="button" id="change" disabled={disabled} onClick={() => change(node)}>
+        <Icon name="wand" /> Change…
+      </button>
+      <button type="button" id="repaint" disabled={disabled} title={tip("maskTool")} onClick={commands.maskTool.run}>
+        <Icon name="brush" /> Repaint…
+      </button>
+      <button type="button" id="extend" disabled={disabled} title={tip("extendTool")} onClick={commands.extendTool.run}>
+        <Icon name="extend" /> Extend…
+      </button>
+      <button
+        type="button"
+        id="enlarge"
+        disabled={disabled}
+        title={`To ${2 * node.width} × ${2 * node.height} pixels, with more detail`}
+        onClick={() => enlarge(node)}
+      >
+        <Icon name="larger" /> Enlarge ×2
+      </button>
     </div>
   );
 }
@@ -296,11 +325,6 @@ function Made({ node }: { node: PictureNode }) {
 function Saving({ node }: { node: Node }) {
   return (
     <div class="actions">
-      {node.kind === "picture" && !node.recipe && (
-        <button type="button" id="change" disabled={!info.value} onClick={() => change(node)}>
-          <Icon name="wand" /> Change…
-        </button>
-      )}
       {node.kind === "picture" && (
         <a
           class="button"

@@ -8,7 +8,10 @@ export interface StoredPicture extends Size {
   readonly blob: Blob;
 }
 
-interface Entry extends StoredPicture {
+interface Entry extends Size {
+  readonly id: string;
+  /** Not there as long as it is being made. */
+  blob?: Blob;
   url?: string;
 }
 
@@ -42,20 +45,42 @@ export async function addPicture(blob: Blob): Promise<Variant> {
   return { picture: id, width, height };
 }
 
+/** Pictures whose files are being made. */
+const coming = new Set<Promise<void>>();
+
+/** Takes in a picture whose file is still being made. */
+export function addComing(size: Size, file: Promise<Blob>): string {
+  const entry: Entry = { id: newId(), ...size };
+  entries.set(entry.id, entry);
+  const arrival = file
+    .then((blob) => void (entry.blob = blob))
+    // Whoever needs it is told.
+    .catch(console.warn)
+    .finally(() => coming.delete(arrival));
+  coming.add(arrival);
+  return entry.id;
+}
+
+/** Settles once no picture's file is being made. */
+export async function allCome(): Promise<void> {
+  await Promise.all(coming);
+}
+
 export function pictureOf(id: string): StoredPicture | undefined {
-  return entries.get(id);
+  const entry = entries.get(id);
+  return entry?.blob && { ...entry, blob: entry.blob };
 }
 
 export function blobOf(id: string): Blob {
-  const entry = entries.get(id);
-  if (!entry) throw new Error("a picture of this scene is not there any more");
-  return entry.blob;
+  const blob = entries.get(id)?.blob;
+  if (!blob) throw new Error("a picture of this scene is not there any more");
+  return blob;
 }
 
 /** A URL for images and downloads, which lasts as long as the page. */
 export function urlOf(id: string): string {
   const entry = entries.get(id);
-  if (!entry) return "";
+  if (!entry?.blob) return "";
   return (entry.url ??= URL.createObjectURL(entry.blob));
 }
 
