@@ -10,6 +10,8 @@ import { doc, movable, selectedPicture } from "../state/studio.ts";
 import { attempt } from "../panels/notices.tsx";
 
 export const sizeRange = [1, 512] as const;
+/** The least radius in a layer's own pixels: less could pass between the middles of four of them. */
+const smallest = 0.5;
 
 /** The brush's diameter, in the scene's pixels. */
 export const size = signal(32);
@@ -51,7 +53,7 @@ export function paint(start: Point, pen: Pen) {
   const to = (at: Point, { pressure, pointerType }: Pen): void => {
     // A pen that is lifted already has no pressure.
     const share = pointerType === "pen" ? 0.25 + 0.75 * (pressure || 0.5) : 1;
-    const area = stroke.to({ ...apply(toLayer, at), radius: (size.value / 2) * scale * share });
+    const area = stroke.to({ ...apply(toLayer, at), radius: Math.max(smallest, (size.value / 2) * scale * share) });
     live.value = { id: node.id, mask: stroke.mask, area };
   };
   to(start, pen);

@@ -1,8 +1,7 @@
-// The mask of the layer that is changed, as a tint over it, and what the brush is set to.
+// The mask of the selected layer, as a tint over it, and what the brush is set to.
 
 import { computed, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { changing } from "../making/redo.ts";
 import type { Mask } from "../state/brush.ts";
 import { find, worldMatrix } from "../state/document.ts";
 import { multiply, type Rect } from "../state/geometry.ts";
@@ -17,7 +16,7 @@ import { clearMask, erases, fillMask, hardness, invertMask, live, maskFromAlpha,
 const [tint, most] = [[240, 60, 140], 0.55] as const;
 
 /** The layer whose mask is seen. */
-const layer = computed(() => (tool.value === "mask" ? selectedPicture.value : changing.value));
+const layer = computed(() => (tool.value === "mask" ? selectedPicture.value : undefined));
 
 export function MaskOverlay() {
   const node = layer.value;

@@ -5,7 +5,7 @@ import type { EngineInfo, GenerateOptions, Mode, Recipe } from "glassine";
 import { find, noSides, outline, type PictureNode } from "../state/document.ts";
 import { boundsOf, type Size, sizeForAspect } from "../state/geometry.ts";
 import { isWhole } from "../state/pictures.ts";
-import { doc, margins, selectedPicture, tool } from "../state/studio.ts";
+import { doc, margins, selectedPicture, type Tool, tool } from "../state/studio.ts";
 import { info } from "./model.ts";
 import { enqueue } from "./queue.ts";
 
@@ -20,14 +20,14 @@ export const changing = computed((): PictureNode | undefined => {
 const selectedId = computed(() => selectedPicture.value?.id);
 
 // The brush and the handles of the sides are for changing what is selected.
-let isByTool = false;
+let last: Tool | undefined;
 effect(() => {
-  const [id, isChanging] = [selectedId.value, tool.value === "mask" || tool.value === "extend"];
+  const [id, now] = [selectedId.value, tool.value];
   margins.value = noSides;
-  if (isChanging) changingId.value = id;
+  if (now === "mask" || now === "extend") changingId.value = id;
   // What was painted is still to be made anew.
-  else if (isByTool && changing.peek()?.mask === undefined) changingId.value = undefined;
-  isByTool = isChanging;
+  else if (last === "extend" || (last === "mask" && changing.peek()?.mask === undefined)) changingId.value = undefined;
+  last = now;
 });
 
 /** What of a recipe is an option of a request, apart from what the page decides. */

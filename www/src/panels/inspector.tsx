@@ -4,7 +4,7 @@ import { blendModes, type BlendMode, operators, type Operator } from "glassine";
 import { modeNames } from "../making/model.ts";
 import { again, change, enlarge } from "../making/redo.ts";
 import { info } from "../making/model.ts";
-import { choose, type Node, type PictureNode, sizeOf, update } from "../state/document.ts";
+import { choose, type Node, noSides, type PictureNode, resize, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
 import { exportLayer, pictureFileName } from "../files.ts";
@@ -350,7 +350,11 @@ function Saving({ node }: { node: Node }) {
 function SceneProperties() {
   const { width, height, background, space } = doc.value;
   const isClear = background.length === 9 && background.endsWith("00");
-  const resize = (size: { width?: number; height?: number }): void => edit((now) => ({ ...now, ...size, sized: true }));
+  const setSize = (size: { width?: number; height?: number }): void =>
+    edit((now) => {
+      const { width, height } = { width: now.width, height: now.height, ...size };
+      return { ...resize(now, { ...noSides, right: width - now.width, bottom: height - now.height }), sized: true };
+    });
   const bounded = (value: number): number => Math.min(16384, Math.max(1, Math.round(value)));
   return (
     <>
@@ -365,7 +369,7 @@ function SceneProperties() {
           value={width}
           min={1}
           disabled={false}
-          onValue={(value) => resize({ width: bounded(value) })}
+          onValue={(value) => setSize({ width: bounded(value) })}
         />
         <Value
           name="sceneHeight"
@@ -374,7 +378,7 @@ function SceneProperties() {
           value={height}
           min={1}
           disabled={false}
-          onValue={(value) => resize({ height: bounded(value) })}
+          onValue={(value) => setSize({ height: bounded(value) })}
         />
       </div>
       <div class="fields">
