@@ -23,7 +23,7 @@ import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
 import { keepFocus } from "./panels/focus.ts";
 import { attempt, note } from "./panels/notices.tsx";
 import { pictureOf } from "./state/pictures.ts";
-import { erases, invertMask, paintable, resizeBrush } from "./canvas/brush.ts";
+import { erases, invertMask, resizeBrush } from "./canvas/brush.ts";
 import { holding } from "./canvas/gestures.ts";
 import { dialog, panelOpen } from "./panels/dialogs.ts";
 import { renaming } from "./panels/renaming.ts";
@@ -36,6 +36,7 @@ import {
   doc,
   edit,
   fitted,
+  freePicture,
   movable,
   redoStep,
   select,
@@ -59,7 +60,7 @@ export interface Command {
 
 const some = (): boolean => selection.value.length > 0;
 const free = (): boolean => movable.value.length > 0;
-const paints = (): boolean => tool.value === "mask" && paintable.value !== undefined;
+const paints = (): boolean => tool.value === "mask" && freePicture.value !== undefined;
 
 export const commands = {
   undo: { title: "Undo", keys: ["Mod+Z"], section: "Edit", enabled: () => canUndo.value, run: undoStep },
@@ -131,7 +132,7 @@ export const commands = {
   handTool: { title: "Pan (or hold Space)", keys: ["H"], section: "View", run: () => (tool.value = "hand") },
   loupeTool: { title: "Loupe: single pixels", keys: ["L"], section: "View", run: () => (tool.value = "loupe") },
   maskTool: {
-    title: "Paint a mask: what of a layer is made anew",
+    title: "Paint a mask to repaint a part",
     keys: ["M"],
     section: "Make",
     run: () => changeWith("mask"),
@@ -346,6 +347,11 @@ export function followKeys(): void {
   addEventListener("keyup", ({ key }) => {
     if (key === " ") holding.space = false;
     if (key.toUpperCase() === "C") comparing.value = false;
+  });
+  // What is let go of elsewhere is not heard of here.
+  addEventListener("blur", () => {
+    holding.space = false;
+    comparing.value = false;
   });
   document.addEventListener("copy", (event) => {
     if (isElsewhere(event.target) || !some() || String(getSelection()) !== "") return;

@@ -1,12 +1,12 @@
 // The brush at work on the selected layer's mask.
 
-import { batch, computed, signal } from "@preact/signals";
+import { batch, signal } from "@preact/signals";
 import { emptyMask, inverted, type Mask, Stroke } from "../state/brush.ts";
 import { find, type PictureNode, worldMatrix } from "../state/document.ts";
 import { apply, invert, type Point, type Rect } from "../state/geometry.ts";
 import { maskFor, readAlpha, setMask } from "../state/masks.ts";
 import { blobOf } from "../state/pictures.ts";
-import { doc, movable, selectedPicture } from "../state/studio.ts";
+import { doc, freePicture } from "../state/studio.ts";
 import { attempt } from "../panels/notices.tsx";
 
 export const sizeRange = [1, 512] as const;
@@ -18,12 +18,6 @@ export const size = signal(32);
 /** The share of its radius within which it covers wholly. */
 export const hardness = signal(0.8);
 export const erases = signal(false);
-
-/** The layer whose mask can be painted: the only one that is selected, unless it is locked. */
-export const paintable = computed((): PictureNode | undefined => {
-  const node = selectedPicture.value;
-  return node && movable.value.includes(node.id) ? node : undefined;
-});
 
 /** What is being painted, and the part of it that the last movement has changed. */
 export const live = signal<{ readonly id: string; readonly mask: Mask; readonly area: Rect | undefined } | undefined>(
@@ -43,7 +37,7 @@ export const eraserButton = 32;
 
 /** Begins to paint where a pointer is, a point of the scene. */
 export function paint(start: Point, pen: Pen) {
-  const node = paintable.value;
+  const node = freePicture.value;
   const found = node && find(doc.value, node.id);
   const before = node && maskFor(node);
   if (!found || !before) return undefined;
@@ -79,7 +73,7 @@ export function resizeBrush(way: 1 | -1): void {
 }
 
 function change(to: (node: PictureNode, mask: Mask) => Mask): void {
-  const node = paintable.value;
+  const node = freePicture.value;
   const mask = node && maskFor(node);
   if (node && mask) setMask(node.id, to(node, mask));
 }
@@ -90,7 +84,7 @@ export const invertMask = (): void => change((_, mask) => inverted(mask));
 
 /** Masks what of the layer is to be seen. */
 export function maskFromAlpha(): void {
-  const node = paintable.value;
+  const node = freePicture.value;
   if (!node) return;
   void attempt("Reading the layer's alpha", async (signal) => {
     const mask = await readAlpha(blobOf(node.picture));

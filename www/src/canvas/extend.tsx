@@ -3,7 +3,7 @@
 import { CommandButton } from "../panels/button.tsx";
 import { HoldBefore } from "../panels/hold-before.tsx";
 import { fillsScene, type Sides } from "../state/document.ts";
-import { doc, margins, selectedPicture, tool } from "../state/studio.ts";
+import { doc, freePicture, margins, selectedPicture, tool } from "../state/studio.ts";
 
 const names: Record<keyof Sides, string> = { left: "Left", top: "Top", right: "Right", bottom: "Bottom" };
 /** How far a picture can grow on a side, as the engine has it. */
@@ -11,7 +11,7 @@ const most = 4096;
 
 export function ExtendBar() {
   if (tool.value !== "extend") return null;
-  const node = selectedPicture.value;
+  const node = freePicture.value;
   return (
     <div class="tool-bar" id="extend-bar" role="toolbar" aria-label="Extend">
       {Object.entries(names).map(([side, name]) => (
@@ -38,7 +38,9 @@ export function ExtendBar() {
       </div>
       <p class="hint" role="status">
         {!node
-          ? "Choose a layer to extend"
+          ? selectedPicture.value
+            ? "This layer is locked"
+            : "Choose a layer to extend"
           : fillsScene(doc.value, node.id)
             ? "In the layer's pixels. The scene grows with it."
             : "In the layer's pixels. What there was stays as it is."}

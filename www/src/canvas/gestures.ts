@@ -40,19 +40,19 @@ import {
   dragged,
   edit,
   endStep,
+  freePicture,
   guides,
   margins,
   marquee,
   movable,
   panBy,
   select,
-  selectedPicture,
   selection,
   tool,
   toScene,
   zoomTo,
 } from "../state/studio.ts";
-import { eraserButton, paint, paintable } from "./brush.ts";
+import { eraserButton, paint } from "./brush.ts";
 import { layersAt, topmostAt } from "./hit.ts";
 
 /** How near on the screen something has to be to be snapped to, in pixels, and how near a turn, in degrees. */
@@ -126,7 +126,7 @@ function begin(target: Element, at: Point, event: PointerEvent): Drag | undefine
   if (event.buttons === 4 || holding.space || tool.value === "hand") return panning;
   if (tool.value === "loupe") return undefined;
   if (tool.value === "box") return drawBox(at);
-  if (tool.value === "mask") return paintable.value ? paint(at, event) : takePicture(at);
+  if (tool.value === "mask") return freePicture.value ? paint(at, event) : takePicture(at);
   if (tool.value === "extend") {
     const side = target.closest<HTMLElement>("[data-side]")?.dataset["side"];
     return side === undefined ? takePicture(at) : pull(side as keyof Sides);
@@ -275,7 +275,7 @@ function takePicture(at: Point): undefined {
 
 /** Pulls a side of the selected layer outwards, where it is to grow. */
 function pull(side: keyof Sides): Drag | undefined {
-  const node = selectedPicture.value;
+  const node = freePicture.value;
   const found = node && find(doc.value, node.id);
   if (!found) return undefined;
   const toLayer = invert(worldMatrix(doc.value, found));

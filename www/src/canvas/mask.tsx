@@ -6,14 +6,14 @@ import type { Mask } from "../state/brush.ts";
 import { find, worldMatrix } from "../state/document.ts";
 import { multiply, type Rect } from "../state/geometry.ts";
 import { maskedOf, maskOf } from "../state/masks.ts";
-import { camera, comparing, doc, selectedPicture, tool } from "../state/studio.ts";
+import { camera, comparing, doc, freePicture, selectedPicture, tool } from "../state/studio.ts";
 import { CommandButton } from "../panels/button.tsx";
 import { HoldBefore } from "../panels/hold-before.tsx";
 import { usePointer } from "./pointer.ts";
-import { clearMask, erases, fillMask, hardness, invertMask, live, maskFromAlpha, paintable, size, sizeRange } from "./brush.ts";
+import { clearMask, erases, fillMask, hardness, invertMask, live, maskFromAlpha, size, sizeRange } from "./brush.ts";
 
-/** The tint, and how much of it there is where all is made anew. */
-const [tint, most] = [[240, 60, 140], 0.55] as const;
+/** The tint, blue first and red last, and how much of it there is where all is made anew. */
+const [tint, most] = [0x8c3cf0, 0.55] as const;
 
 /** The layer whose mask is seen. */
 const layer = computed(() => (tool.value === "mask" ? selectedPicture.value : undefined));
@@ -58,12 +58,11 @@ function Tint({ id, width, height, transform }: { id: string; width: number; hei
 
 function tinted({ width, data }: Mask, area: Rect): ImageData {
   const image = new ImageData(area.width, area.height);
+  const pixels = new Uint32Array(image.data.buffer);
   let index = 0;
   for (let y = area.y; y < area.y + area.height; y++) {
     for (let x = area.x; x < area.x + area.width; x++) {
-      image.data.set(tint, index);
-      image.data[index + 3] = most * data[y * width + x]!;
-      index += 4;
+      pixels[index++] = (Math.round(most * data[y * width + x]!) << 24) | tint;
     }
   }
   return image;
@@ -72,7 +71,7 @@ function tinted({ width, data }: Mask, area: Rect): ImageData {
 /** The brush's edge around the pointer. */
 export function BrushCursor() {
   const at = usePointer(tool.value === "mask");
-  if (!at || !paintable.value) return null;
+  if (!at || !freePicture.value) return null;
   const side = Math.max(2, size.value * camera.value.zoom);
   const place = `translate(${at.x - side / 2}px, ${at.y - side / 2}px)`;
   return <div class="brush-cursor" style={{ width: `${side}px`, height: `${side}px`, transform: place }} />;
@@ -86,7 +85,7 @@ export function inWords(share: number): string {
 
 export function MaskBar() {
   if (tool.value !== "mask") return null;
-  const node = paintable.value;
+  const node = freePicture.value;
   const share = maskedOf(node?.id)?.share ?? 0;
   return (
     <div class="tool-bar" id="mask-bar" role="toolbar" aria-label="Mask">

@@ -7,11 +7,11 @@ import {
   camera,
   doc,
   dragged,
+  freePicture,
   guides,
   margins,
   marquee,
   movable,
-  selectedPicture,
   selection,
   tool,
   viewport,
@@ -93,7 +93,7 @@ function Selection() {
 
 /** What the selected layer is to become on its sides, each with a handle. */
 function Growth() {
-  const node = selectedPicture.value;
+  const node = freePicture.value;
   const found = node && find(doc.value, node.id);
   if (!found || tool.value !== "extend") return null;
   const matrix = worldMatrix(doc.value, found);

@@ -103,22 +103,6 @@ export function again(node: PictureNode): void {
   });
 }
 
-/** Makes a layer twice as large, at the same extent in the scene, with more detail. */
-export function enlarge(node: PictureNode): void {
-  const { recipe, id, picture, width, height } = node;
-  enqueue({
-    mode: ownMode(node, info.value!),
-    prompt: recipe?.prompt ?? node.name,
-    options: { ...optionsOf(recipe), enlarge: 2 },
-    seed: randomSeed(),
-    count: 1,
-    size: { width: 2 * width, height: 2 * height },
-    box: boxOf(node),
-    instead: id,
-    init: { picture, width, height },
-  });
-}
-
 /** Has the prompt bar change a layer. */
 export function change(node: PictureNode): void {
   changingId.value = node.id;

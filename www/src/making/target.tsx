@@ -106,7 +106,7 @@ function Repainting({ node }: { node: PictureNode }) {
     <>
       <label class="small">
         <span>Soft edge</span>
-        <input type="number" name="maskSoftness" min="0" max="256" step="1" defaultValue="8" required /> px
+        <input type="number" name="maskSoftness" min="0" max="256" step="1" defaultValue="8" /> px
       </label>
       <label
         class="check"
@@ -120,7 +120,7 @@ function Repainting({ node }: { node: PictureNode }) {
       </label>
       <label class="small" hidden={!isCropped}>
         <span>with</span>
-        <input type="number" name="maskCrop" min="0" max="4096" step="1" defaultValue="32" required /> px
+        <input type="number" name="maskCrop" min="0" max="4096" step="1" defaultValue="32" /> px
       </label>
       <label class="check" hidden={next.value?.mode !== "single"}>
         <input type="checkbox" name="keepAlpha" /> Keep its outline

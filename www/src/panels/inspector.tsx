@@ -2,7 +2,8 @@
 
 import { blendModes, type BlendMode, operators, type Operator } from "glassine";
 import { modeNames } from "../making/model.ts";
-import { again, change, enlarge } from "../making/redo.ts";
+import { enlarge } from "../making/enlarge.ts";
+import { again, change } from "../making/redo.ts";
 import { info } from "../making/model.ts";
 import { choose, type Node, noSides, type PictureNode, resize, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";

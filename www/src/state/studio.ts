@@ -57,6 +57,12 @@ export const movable = list(() =>
   }),
 );
 
+/** The only selected layer, if it has a picture and can be changed by hand. */
+export const freePicture = computed(() => {
+  const node = selectedPicture.value;
+  return node && movable.value.includes(node.id) ? node : undefined;
+});
+
 export function select(ids: readonly string[]): void {
   wanted.value = ids;
 }
