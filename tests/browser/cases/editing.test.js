@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { PNG } from "pngjs";
 import { textIs } from "../lib/demo.js";
-import { scratch } from "../lib/native.js";
-import { disc, slopes } from "../lib/pictures.js";
+import { checkpoint } from "../lib/golden.js";
+import { glassine, scratch } from "../lib/native.js";
+import { disc, slopes, writePng } from "../lib/pictures.js";
 import {
   addFiles,
   choose,
@@ -236,7 +238,7 @@ test("a mask comes from the layer's alpha, by touch and from a pen as from a mou
 });
 
 test("what is masked is repainted, and all the rest is the same, bit for bit; one step undoes it", async (t) => {
-  const page = await openWith(t, { ball }, query);
+  const page = await openWith(t, { ball }, { query });
   await ready(page);
   await takeTop(page);
   const before = await pixels(page);
@@ -292,7 +294,7 @@ test("what is masked is repainted, and all the rest is the same, bit for bit; on
 });
 
 test("several variations of a repainting are made in one request, each with its seed, and its alpha is kept", async (t) => {
-  const page = await openWith(t, { ball }, query);
+  const page = await openWith(t, { ball }, { query });
   await ready(page);
   await takeTop(page);
   const before = await pixels(page);
@@ -323,7 +325,7 @@ test("several variations of a repainting are made in one request, each with its 
 });
 
 test("of a picture that the model cannot make whole, the part around the mask is made, and the rest stays", async (t) => {
-  const page = await openWith(t, { ground: [200, 150, slopes(200, 150)] }, query);
+  const page = await openWith(t, { ground: [200, 150, slopes(200, 150)] }, { query });
   await ready(page);
   await takeTop(page);
   const before = await pixels(page);
@@ -340,7 +342,7 @@ test("of a picture that the model cannot make whole, the part around the mask is
 });
 
 test("a layer is extended by its sides' handles, with what there was exactly where it was", async (t) => {
-  const page = await openWith(t, { ball, small: [64, 64, disc(64, 64, [220, 60, 40])] }, query);
+  const page = await openWith(t, { ball, small: [64, 64, disc(64, 64, [220, 60, 40])] }, { query });
   await ready(page);
   await takeTop(page);
   await choose(page, "x", "5");
@@ -383,7 +385,7 @@ test("a layer is extended by its sides' handles, with what there was exactly whe
 });
 
 test("a scene that a layer fills grows with it, in one step", async (t) => {
-  const page = await openWith(t, { ball, above: [10, 10, () => [0, 0, 0, 255]] }, query);
+  const page = await openWith(t, { ball, above: [10, 10, () => [0, 0, 0, 255]] }, { query });
   await ready(page);
   await page.click("#layers li:nth-child(2) .name");
   await page.click("#extend");
@@ -401,8 +403,24 @@ test("a scene that a layer fills grows with it, in one step", async (t) => {
   assert.deepEqual((({ x, y }) => [x, y])(await placement(page)), [27, 27]);
 });
 
+test("what a model cannot do with a layer is said where it is done", async (t) => {
+  const folder = scratch(t);
+  const pack = join(folder, "pack");
+  glassine("pack", "--model", checkpoint(folder), "--quantize", "f32", "--out", pack);
+  const page = await openWith(t, { ball }, { query: "?model=/pack/&device=cpu", pack });
+  await ready(page);
+  await takeTop(page);
+  await page.click("#repaint");
+  await textIs(page, ".target-row", "This model makes no transparency");
+  // A picture without transparency is none the worse for it.
+  await addFiles(page, [writePng(folder, "ground.png", 64, 64, slopes(64, 64))]);
+  await drawn(page, 2);
+  await takeTop(page);
+  await page.waitForFunction(() => !document.querySelector(".target-row")?.textContent.includes("transparency"));
+});
+
 test("a layer is enlarged at its extent, and that can be cancelled", async (t) => {
-  const page = await openWith(t, { ball }, "?device=cpu&steps=2");
+  const page = await openWith(t, { ball }, { query });
   await ready(page);
   await takeTop(page);
   await page.click("#enlarge");
@@ -422,7 +440,7 @@ test("a layer is enlarged at its extent, and that can be cancelled", async (t) =
 });
 
 test("masks, what layers were made from and what can be undone are there at the next visit", async (t) => {
-  const page = await openWith(t, { ball }, query);
+  const page = await openWith(t, { ball }, { query });
   await ready(page);
   await takeTop(page);
   const before = await pixels(page);
@@ -464,7 +482,7 @@ test("masks, what layers were made from and what can be undone are there at the 
 });
 
 test("a scene's file has masks and what layers were made from, and a repainting goes on from there", async (t) => {
-  const page = await openWith(t, { ball }, query);
+  const page = await openWith(t, { ball }, { query });
   await ready(page);
   await takeTop(page);
   const before = await pixels(page);

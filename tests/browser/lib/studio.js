@@ -100,12 +100,12 @@ export const made = (page, count) =>
 export const stored = ".kept[data-state=kept]";
 
 /** Opens the page with pictures of these names and sizes as layers, the last on top and all selected. */
-export async function openWith(t, pictures, query = "?device=cpu") {
+export async function openWith(t, pictures, { query = "?device=cpu", pack } = {}) {
   const folder = scratch(t);
   const files = Object.entries(pictures).map(([name, [width, height, colourAt]]) =>
     writePng(folder, `${name}.png`, width, height, colourAt),
   );
-  const page = await openDemo(t, query);
+  const page = await openDemo(t, query, pack);
   await page.setViewport({ width: 1440, height: 900 });
   await addFiles(page, files);
   await drawn(page, files.length);

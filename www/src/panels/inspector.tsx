@@ -1,10 +1,9 @@
 // What is selected: how it is placed and mixed, what made it, and what else it could be. With nothing selected, the scene.
 
 import { blendModes, type BlendMode, operators, type Operator } from "glassine";
-import { modeNames } from "../making/model.ts";
+import { info, lackingFor, modeNames } from "../making/model.ts";
 import { enlarge } from "../making/enlarge.ts";
-import { again, change } from "../making/redo.ts";
-import { info } from "../making/model.ts";
+import { again, change, ownMode } from "../making/redo.ts";
 import { choose, type Node, noSides, type PictureNode, resize, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
@@ -298,9 +297,12 @@ function Made({ node }: { node: PictureNode }) {
 
 /** What can be made of a picture. */
 function Making({ node }: { node: PictureNode }) {
-  const disabled = !info.value;
+  const model = info.value;
+  const lacks = model && lackingFor(ownMode(node, model));
+  const disabled = !model || lacks !== undefined;
   return (
     <div class="actions" role="group" aria-label="Make from it">
+      {lacks && <p class="hint">{lacks}</p>}
       <button type="button" id="change" disabled={disabled} onClick={() => change(node)}>
         <Icon name="wand" /> Change…
       </button>
