@@ -328,7 +328,7 @@ fn configs_that_cannot_be_honoured_are_refused_by_name() {
     for (config, expected) in refusals {
         let file =
             LoraFile::golden("peft").with_metadata("lora_adapter_metadata", &config.to_string());
-        let error = file.open(1.0).err().expect(expected);
+        let error = file.open(1.0).expect_err(expected);
         assert!(error.code.is_bad_input(), "{error}");
         let named = error.message.contains("test.safetensors") && error.message.contains(expected);
         assert!(named, "{error}");
@@ -808,7 +808,7 @@ fn damaged_files_are_refused_with_the_tensor_that_is_wrong() {
         ),
     ];
     for (what, file, expected) in cases {
-        let error = file.open(1.0).err().expect(what);
+        let error = file.open(1.0).expect_err(what);
         assert_eq!(error.code, ErrorCode::ModelDamaged, "{what}: {error}");
         for part in expected.iter().chain(&["test.safetensors"]) {
             assert!(
@@ -959,7 +959,7 @@ fn other_kinds_and_families_are_refused_by_name() {
         let file = names.iter().fold(LoraFile::default(), |file, name| {
             file.with_noise(&name.replace("{}", attention), &[4, 4])
         });
-        let error = file.open(1.0).err().expect(expected);
+        let error = file.open(1.0).expect_err(expected);
         assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
         let named = error.message.contains("test.safetensors") && error.message.contains(expected);
         assert!(named, "{names:?}: {error}");
@@ -988,7 +988,7 @@ fn several_loras_are_applied_one_after_another() {
 
 #[test]
 fn strengths_that_lead_beyond_numbers_are_refused() {
-    let error = plain_lora(LINEAR).open(f32::NAN).err().expect("a refusal");
+    let error = plain_lora(LINEAR).open(f32::NAN).expect_err("a refusal");
     assert_eq!(error.code, ErrorCode::BadOption, "{error}");
     let file = plain_lora(LINEAR).with(&format!("{}.alpha", layer_of(LINEAR)), &[], &[1e30]);
     let error = file.merged(1e30).unwrap_err();

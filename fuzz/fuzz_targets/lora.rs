@@ -1,4 +1,4 @@
-//! LoRA files against the tiny model, in a pack and in a checkpoint: what fits can be merged.
+//! LoRA files against the tiny model: what fits can be merged into a checkpoint, and runs on a loaded pack.
 //!
 //! The input's first section lists the tensors; the second, if there is one, is PEFT's config.
 
@@ -6,7 +6,9 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
+use glassine::internals::text::{TextEncoder, Token};
+use glassine::internals::unet::Unet;
 use glassine::internals::weights::{StoredType, Weights};
 use glassine::pack::{Checkpoint, Component, Lora, Pack};
 use glassine::{Error, ErrorCode};
@@ -35,7 +37,7 @@ fuzz_target!(|input: &str| {
         Ok(_) => MODELS.with(|models| {
             into_checkpoint(&models.checkpoint, open(0.5).expect("the same"));
             for pack in &models.packs {
-                pollster::block_on(into_pack(pack, open(-1.5).expect("the same")));
+                pollster::block_on(onto_pack(pack, open(-1.5).expect("the same")));
             }
         }),
         Err(error) => assert_allowed(&error),
@@ -61,17 +63,30 @@ fn into_checkpoint(files: &Folder, lora: Lora) {
     }
 }
 
-async fn into_pack(files: &Folder, lora: Lora) {
+async fn onto_pack(files: &Folder, lora: Lora) {
     let pack = Pack::open(files).await.expect("the tiny model");
-    let applied = pack.apply(lora);
-    let weights = Weights::new(&Device::flex());
-    let loaded = match applied {
-        Ok(()) => pack.load(&weights, |_| true, async |_| true).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = loaded {
-        assert_allowed(&error);
+    let device = Device::flex();
+    let weights = Weights::new(&device);
+    let loaded = pack.load(&weights, |_| true, async |_| true).await;
+    loaded.expect("the tiny model");
+    let manifest = pack.manifest();
+    let text = manifest.text_encoder().expect("a text encoder");
+    let text = TextEncoder::load(&text, &weights.at("text_encoder")).expect("a text encoder");
+    let adapter = manifest
+        .has("layers.attn")
+        .then(|| weights.at("layers.attn"));
+    let unet = manifest.unet().expect("a UNet");
+    let unet = Unet::load(&unet, &weights.at("unet"), adapter.as_ref()).expect("a UNet");
+    if let Err(error) = pack.apply(&[lora], &weights).await {
+        return assert_allowed(&error);
     }
+    let features = text.forward(&[vec![Token::Id(0); 4]], 1);
+    let noise = unet.forward(
+        Tensor::zeros([1, 4, 8, 8], &device),
+        &[500.0],
+        &features.into(),
+    );
+    assert_eq!(noise.dims(), [1, 4, 8, 8]);
 }
 
 /// It is the LoRA that is at fault.

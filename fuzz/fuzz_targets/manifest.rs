@@ -56,23 +56,26 @@ async fn open(folder: &Folder) {
     }
     let weights = Weights::new(&Device::flex());
     let _ = pack.load(&weights, |_| true, async |_| true).await;
-    if pack.apply(lora()).is_ok() {
-        let weights = Weights::new(&Device::flex());
-        let _ = pack.load(&weights, |_| true, async |_| true).await;
-    }
+    // As if a network had been built, whose layer has as many outputs as the LoRA says.
+    let _slot = weights.at("unet.layer").slot(4);
+    let _ = pack.apply(&[lora()], &weights).await;
 }
 
-/// Changes the layer that the seeds hold in several types.
+/// Changes the layer that the seeds hold in several types, by what depends on its weights.
 fn lora() -> Lora {
     let factor = |end: &str, shape: [usize; 2]| {
         let bytes = [0x00, 0x3c].repeat(shape[0] * shape[1]);
         (
-            format!("lora_unet_layer.{end}.weight"),
+            format!("lora_unet_layer.{end}"),
             Dtype::F16,
             shape.to_vec(),
             bytes,
         )
     };
-    let bytes = write_safetensors(&[factor("lora_down", [1, 32]), factor("lora_up", [4, 1])]);
+    let bytes = write_safetensors(&[
+        factor("lora_down.weight", [1, 32]),
+        factor("lora_up.weight", [4, 1]),
+        factor("dora_scale", [4, 1]),
+    ]);
     Lora::from_bytes("lora", bytes, 1.0).expect("a LoRA")
 }

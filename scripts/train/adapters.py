@@ -3,10 +3,10 @@ import sys
 import numpy as np
 import torch
 
-import base, caches, captions, networks, schedule, sharing, tokenizer
+import base, caches, captions, data, networks, schedule, sharing, tokenizer
 from common import Run, ema_of, launch, minutes, number_type
 
-SIZE, EMPTY = 256, 0.1
+SIZE, EMPTY = data.FINAL, 0.1
 AT = {"foreground": 0, "background": 1, "blend": 2}  # in a cached triple
 
 

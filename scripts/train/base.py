@@ -64,7 +64,8 @@ def train(size, time_):
     run = Run(f"base-{size}", dict(text=text, unet=unet), dict(all=opt), ["text", "unet"], time_, seed=size, ema=0.998)
     mix, tok, noise = Mix(size), tokenizer.Tokenizer(), schedule.Noise()
     n = size // 8
-    autocast = number_type(lambda: unet(torch.randn(4, 4, n, n), 500, torch.randn(4, 77, networks.TEXT)).sample)
+    batch = CAPTIONS * DRAWS
+    autocast = number_type(lambda: unet(torch.randn(batch, 4, n, n), 500, torch.randn(batch, 77, networks.TEXT)).sample)
     while run.running():
         run.schedule(warm=100)
         drawn = [mix.draw(run.rng) for _ in range(CAPTIONS)]

@@ -1,7 +1,8 @@
 """Latents of all samples that the diffusion model learns, encoded once for each size.
 
 usage: caches.py SIZE [pixels]. Writes cache/SIZE/KIND-0000.pt, chunks of 128 samples: f16 latents (scaled; [n, frames, 4, h, w])
-and descriptions. With `pixels` triples also leave their foreground and background as pictures, which conditions are made of.
+and descriptions. With `pixels` triples also leave their foreground and background as pictures of that size, which conditions are
+made of.
 Chunks that are there are kept, so that a stopped run goes on; a codec that is newer than a chunk makes it again.
 """
 import glob, os, sys
@@ -63,15 +64,18 @@ def work(size, pixels, kinds):
     jobs = [(k, c) for k in kinds for c in range(COUNTS[k])]
     for kind, chunk in jobs[rank()::WORKERS]:
         keep = pixels and kind in ("triples", "held")
-        if data.newer(file(size, kind, chunk), source) and (not keep or os.path.exists(file(size, kind, chunk, "npy"))):
+        done = data.newer(file(size, kind, chunk), source)
+        if done and (not keep or os.path.exists(file(size, kind, chunk, "npy"))):
             continue
         drawn_ = [drawn(pictures, kind, chunk * CHUNK + k) for k in range(CHUNK)]
         frames = len(drawn_[0][0])
         u8 = np.stack([p for pics, _ in drawn_ for p in pics])
+        if keep:  # foreground RGBA and background RGB, [n,size,size,7]
+            small = (shrunk(u8, size) * 255 + 0.5).byte().permute(0, 2, 3, 1).numpy().reshape(CHUNK, frames, size, size, 4)
+            np.save(file(size, kind, chunk, "npy"), np.concatenate([small[:, 0], small[:, 1, :, :, :3]], -1))
+        if done:
+            continue
         z = encode(nets, u8, size)
-        if keep:  # foreground RGBA and background RGB, [n,256,256,7]
-            u8 = u8.reshape(CHUNK, frames, data.SIZE, data.SIZE, 4)
-            np.save(file(size, kind, chunk, "npy"), np.concatenate([u8[:, 0], u8[:, 1, :, :, :3]], -1))
         torch.save(dict(z=z.view(CHUNK, frames, *z.shape[1:]), described=[d for _, d in drawn_]), file(size, kind, chunk) + ".new")
         os.replace(file(size, kind, chunk) + ".new", file(size, kind, chunk))
         print(f"{size} {kind} {chunk + 1} of {COUNTS[kind]}", flush=True)
@@ -91,7 +95,7 @@ class Cache:
         return len(self.described)
 
     def pixels(self, i):
-        """([256,256,4] foreground, [256,256,3] background), u8."""
+        """([size,size,4] foreground, [size,size,3] background), u8."""
         p = np.array(self.maps[i // CHUNK][i % CHUNK])
         return p[..., :4], p[..., 4:]
 

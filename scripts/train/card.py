@@ -4,7 +4,7 @@ import torch
 
 import captions, data, effects, evaluate, model, procedural, scenes
 
-STAGES = ("vae", "codec", "base-64", "codec-256", "base-128", "base-256", "lcm-256", "layers-joint", "layers-fg2bg", "layers-bg2fg")
+STAGES = ("vae", "codec", "base-64", "codec-256", "base-128", "base-256", f"lcm-{data.FINAL}", "layers-joint", "layers-fg2bg", "layers-bg2fg")
 
 
 def table(rows, head):
@@ -54,7 +54,7 @@ def main():
     p, b = m["prompts"], m["backgrounds"]
     text = f"""# mini: a small text -> transparent image model
 
-`mini` makes 256 x 256 pictures from a short English prompt: objects with real transparency (RGBA), backgrounds, objects in scenes, and
+`mini` makes {data.FINAL} x {data.FINAL} pictures from a short English prompt: objects with real transparency (RGBA), backgrounds, objects in scenes, and
 layers (foreground, background and both blended) together or one for another. It has the architecture of Stable Diffusion 1.5
 (VAE, CLIP text encoder, UNet with cross attention) at a small scale, v-prediction, and LayerDiffuse's transparency encoder,
 decoder and layer adapters ("Transparent Image Layer Diffusion using Latent Transparency", 2024). All weights were trained with
@@ -62,7 +62,7 @@ decoder and layer adapters ("Transparent Image Layer Diffusion using Latent Tran
 
 It is meant for trying the program out without a download, for tests and for demonstrations. It draws emoji-like illustrations.
 
-Recommended: {model.STEPS} steps of DPM++ 2M Karras, guidance {model.GUIDANCE:g}, one decoder pass, 256 x 256, prompts such as "a red apple", "a blue car, flat",
+Recommended: {model.STEPS} steps of DPM++ 2M Karras, guidance {model.GUIDANCE:g}, one decoder pass, {data.FINAL} x {data.FINAL}, prompts such as "a red apple", "a blue car, flat",
 "a meadow at sunset" or "a swan on a lake". With `lcm_lora.safetensors`: {evaluate.FEW} steps of the sampler `lcm`, guidance 1.
 
 ## Licence

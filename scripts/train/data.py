@@ -6,7 +6,8 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = os.environ.get("GLASSINE_TRAIN_DIR", os.path.expanduser("~/.cache/glassine-train"))
 SMOKE = bool(os.environ.get("GLASSINE_TRAIN_SMOKE"))  # everything tiny, to see that all stages work together
-SIZE = 256
+SIZE = 256  # of all pictures
+FINAL = int(os.environ.get("GLASSINE_TRAIN_SIZE", SIZE))  # of the finished model: 256, or 128 for one of a quarter of the work
 
 # package, version, short set name, style words of captions, licence
 SETS = [

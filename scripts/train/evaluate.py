@@ -225,16 +225,18 @@ def over(fg, bg):
     return premultiplied(fg) + bg * (1 - fg[:, 3:])
 
 
-def border(fg, width=8):
-    """Largest alpha in a frame of this many pixels, as a mean over it."""
+def border(fg):
+    """Mean alpha in a frame of a 32nd of the picture's side."""
     a = fg[:, 3]
+    width = a.shape[-1] // 32
     edge = torch.ones_like(a[0], dtype=torch.bool)
     edge[width:-width, width:-width] = False
     return a[:, edge].mean(1)
 
 
-def outside(a, b, fg, grow=12):
+def outside(a, b, fg):
     """PSNR of two pictures where there is no foreground (nor what is near it, where shadows fall); of all where it is everywhere."""
+    grow = fg.shape[-1] * 3 // 64
     clear = (F.max_pool2d(fg[:, 3:], 2 * grow + 1, 1, grow) < 0.05).float()
     clear = torch.where(clear.mean((1, 2, 3), keepdim=True) < 0.02, torch.ones(()), clear)
     return psnr((((a - b) ** 2).mean(1, keepdim=True) * clear).sum((1, 2, 3)) / clear.sum((1, 2, 3)).clamp(min=1))
@@ -305,7 +307,7 @@ def measure_matting(m):
 
 
 def sheets(m, size):
-    name = "" if size == 256 else f"-{size}"
+    name = "" if size == data.FINAL else f"-{size}"
     for what, texts in (("objects", OBJECTS), ("scenes", SCENES), ("blends", BLENDS)):
         texts = texts[:2] if data.SMOKE else texts
         x = m.generate(texts, list(range(1, len(texts) + 1)))
@@ -320,7 +322,7 @@ def layer_sheet():
 
 
 def main(arguments):
-    size = next((int(a) for a in arguments if a.isdigit()), 256)
+    size = next((int(a) for a in arguments if a.isdigit()), data.FINAL)
     has = lambda stage: os.path.exists(data.path("ckpt", stage + ".pt"))
     wanted = [a for a in arguments if not a.isdigit()] or ["codec", "sheets", "prompts", "backgrounds", "few", "sweep", "matting", "joint", "fg2bg", "bg2fg"]
     m = Model(size, generator=has(f"base-{size}") and set(wanted) != {"codec"})

@@ -91,6 +91,6 @@ def main(size, folder, untrained):
 
 if __name__ == "__main__":
     plain = [a for a in sys.argv[1:] if not a.startswith("--")]
-    size = next((int(a) for a in plain if a.isdigit()), 256)
+    size = next((int(a) for a in plain if a.isdigit()), data.FINAL)
     folder = next((a for a in plain if not a.isdigit()), data.path("export", "x")[:-2])
     main(size, folder, "--untrained" in sys.argv)

@@ -6,7 +6,7 @@ use super::RowTiles;
 use super::row_tiles::chunk_rows;
 use crate::Result;
 use crate::kernels::{self, Addends, Channels, ConvGeometry, ConvRows, Enlarged};
-use crate::weights::{Weight, Weights};
+use crate::weights::{LowRank, UpdateSlot, Weight, Weights};
 
 /// A 2-D convolution; `weight` is `[out, height, width, in]`.
 pub struct Conv2d {
@@ -15,6 +15,7 @@ pub struct Conv2d {
     stride: usize,
     /// Rows above and below, and columns left and right.
     padding: (usize, usize),
+    slot: UpdateSlot,
 }
 
 /// Rows that a convolution makes at a time. Those of a map come from its top to its bottom.
@@ -38,8 +39,10 @@ impl Conv2d {
     /// With `stride` and zero padding of `(before, after)` on both axes.
     pub fn with_options(weights: &Weights, stride: usize, padding: (usize, usize)) -> Result<Self> {
         let bias = weights.has("bias").then(|| weights.take("bias"));
+        let weight = weights.take_weight::<4>("weight")?;
         Ok(Self {
-            weight: weights.take_weight::<4>("weight")?,
+            slot: weights.slot(weight.shape()[0]),
+            weight,
             bias: bias.transpose()?,
             stride,
             padding,
@@ -178,16 +181,56 @@ impl Conv2d {
             "input channels of a convolution of shape {:?}",
             self.weight.shape()
         );
-        let (residual, residual_top) = residual.unzip();
+        let (residual, residual_top) = self.updated(&x, geometry, residual).unzip();
         ConvRows {
             x,
             geometry,
             addends: Addends {
-                bias: self.bias.clone(),
+                bias: self.slot.bias(self.bias.as_ref()),
                 shift,
                 residual,
                 residual_top: residual_top.unwrap_or(0),
             },
         }
+    }
+
+    /// `residual` plus what an update adds to the features of `x`.
+    fn updated(
+        &self,
+        x: &Tensor<4>,
+        geometry: ConvGeometry,
+        mut residual: Option<(Tensor<4>, usize)>,
+    ) -> Option<(Tensor<4>, usize)> {
+        let Some(update) = self.slot.update() else {
+            return residual;
+        };
+        let mut add = |x: Tensor<4>, geometry: ConvGeometry, weight: &Weight| {
+            let (residual_map, residual_top) = residual.take().unzip();
+            let addends = Addends {
+                residual: residual_map,
+                residual_top: residual_top.unwrap_or(0),
+                ..Addends::default()
+            };
+            let rows = ConvRows {
+                x,
+                geometry,
+                addends,
+            };
+            let sum = kernels::conv2d(rows, weight.stored(), self.outputs());
+            residual = Some((sum, 0));
+        };
+        if let Some(LowRank { down, up }) = &update.low_rank {
+            let rows = ConvRows {
+                x: x.clone(),
+                geometry,
+                addends: Addends::default(),
+            };
+            let low = kernels::conv2d(rows, down.stored(), down.shape()[0]);
+            add(low, ConvGeometry::POINTWISE, up);
+        }
+        if let Some(dense) = &update.dense {
+            add(x.clone(), geometry, dense);
+        }
+        residual
     }
 }

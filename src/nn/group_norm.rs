@@ -4,12 +4,16 @@ use burn::tensor::Tensor;
 
 use super::RowTiles;
 use crate::kernels::{self, GroupNormParameters};
-use crate::weights::Weights;
+use crate::weights::{UpdateSlot, Weights};
 use crate::{Error, ErrorCode, Result};
 
 /// Group normalisation over `[batch, channels, height, width]` with learned scale and shift.
 pub struct GroupNorm {
-    parameters: GroupNormParameters,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    groups: usize,
+    epsilon: f32,
+    slot: UpdateSlot,
 }
 
 impl GroupNorm {
@@ -33,12 +37,11 @@ impl GroupNorm {
             ));
         }
         Ok(Self {
-            parameters: GroupNormParameters {
-                weight,
-                bias,
-                groups,
-                epsilon: epsilon as f32,
-            },
+            slot: weights.slot(channels),
+            weight,
+            bias,
+            groups,
+            epsilon: epsilon as f32,
         })
     }
 
@@ -54,8 +57,15 @@ impl GroupNorm {
 
     /// The normalisation of a map, to be applied to any part of it.
     pub fn statistics(&self, map: &RowTiles) -> GroupNormStatistics {
+        let [weight, bias] = self.slot.norm([&self.weight, &self.bias]);
+        let parameters = GroupNormParameters {
+            weight,
+            bias,
+            groups: self.groups,
+            epsilon: self.epsilon,
+        };
         GroupNormStatistics {
-            scale_shift: kernels::group_norm_scale_shift(map.tiles(), &self.parameters),
+            scale_shift: kernels::group_norm_scale_shift(map.tiles(), &parameters),
         }
     }
 }

@@ -2,20 +2,23 @@ use burn::tensor::Tensor;
 
 use crate::Result;
 use crate::kernels;
-use crate::weights::Weights;
+use crate::weights::{UpdateSlot, Weights};
 
 /// Layer normalisation over the last axis with learned scale and shift.
 pub struct LayerNorm {
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f32,
+    slot: UpdateSlot,
 }
 
 impl LayerNorm {
     /// Takes `weight` and `bias`.
     pub fn load(weights: &Weights, epsilon: f64) -> Result<Self> {
+        let weight: Tensor<1> = weights.take("weight")?;
         Ok(Self {
-            weight: weights.take("weight")?,
+            slot: weights.slot(weight.dims()[0]),
+            weight,
             bias: weights.take("bias")?,
             epsilon: epsilon as f32,
         })
@@ -23,7 +26,7 @@ impl LayerNorm {
 
     /// Normalises `[..., channels]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        let [weight, bias] = self.slot.norm([&self.weight, &self.bias]);
         kernels::layer_norm(x, weight, bias, self.epsilon)
     }
 }

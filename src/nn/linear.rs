@@ -1,14 +1,16 @@
 use burn::tensor::Tensor;
 
+use super::gelu;
 use crate::Result;
 use crate::kernels::{self, Addends};
-use crate::weights::{Weight, Weights};
+use crate::weights::{UpdateSlot, Weight, Weights};
 
 /// `x · Wᵀ + b` over the last axis; `weight` is `[out, in]` as PyTorch stores it, or a 1x1
 /// convolution's `[out, 1, 1, in]`, which is the same over tokens.
 pub struct Linear {
     weight: Weight,
     bias: Option<Tensor<1>>,
+    slot: UpdateSlot,
 }
 
 impl Linear {
@@ -27,6 +29,7 @@ impl Linear {
             _ => weights.take_weight::<2>("weight")?,
         };
         Ok(Self {
+            slot: weights.slot(weight.shape()[0]),
             weight,
             bias: bias.transpose()?,
         })
@@ -43,7 +46,9 @@ impl Linear {
         if !biases.is_empty() && biases.len() < layers.len() {
             return None;
         }
+        let slots: Vec<&UpdateSlot> = layers.iter().map(|layer| &layer.slot).collect();
         Some(Self {
+            slot: UpdateSlot::concat(&slots),
             weight: Weight::concat(&weights)?,
             bias: (!biases.is_empty()).then(|| Tensor::cat(biases, 0)),
         })
@@ -77,8 +82,13 @@ impl Linear {
 
     /// The first half of the features times the GELU of the second.
     pub fn forward_geglu(&self, x: Tensor<3>) -> Tensor<3> {
-        self.check_inputs(&x);
         let out = self.outputs() / 2;
+        if self.slot.update().is_some() {
+            let product = self.product(x, None);
+            let gate = gelu(product.clone().narrow(2, out, out));
+            return product.narrow(2, 0, out) * gate;
+        }
+        self.check_inputs(&x);
         kernels::linear_geglu(x, self.weight.stored(), out, self.bias.clone())
     }
 
@@ -95,11 +105,29 @@ impl Linear {
     fn product(&self, x: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
         self.check_inputs(&x);
         let addends = Addends {
-            bias: self.bias.clone(),
-            shift: None,
-            residual,
-            residual_top: 0,
+            bias: self.slot.bias(self.bias.as_ref()),
+            residual: self.updated(&x, residual),
+            ..Addends::default()
         };
         kernels::linear(x, self.weight.stored(), self.outputs(), addends)
+    }
+
+    /// `residual` plus what an update adds to the features of `x`.
+    fn updated(&self, x: &Tensor<3>, mut residual: Option<Tensor<3>>) -> Option<Tensor<3>> {
+        let Some(update) = self.slot.update() else {
+            return residual;
+        };
+        if let Some(low_rank) = &update.low_rank {
+            residual = Some(low_rank.forward_add(x.clone(), residual));
+        }
+        if let Some(dense) = &update.dense {
+            let addends = Addends {
+                residual,
+                ..Addends::default()
+            };
+            let sum = kernels::linear(x.clone(), dense.stored(), self.outputs(), addends);
+            residual = Some(sum);
+        }
+        residual
     }
 }

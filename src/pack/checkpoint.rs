@@ -302,7 +302,7 @@ impl Checkpoint {
                 tensor.shape.pop();
             }
         }
-        for lora in &mut self.loras {
+        for lora in &self.loras {
             lora.apply(&full, &mut tensor)?;
         }
         Ok(tensor)

@@ -1,6 +1,6 @@
 //! What a file is that holds no part of a checkpoint, in words, and which option takes it.
 
-use super::lora;
+use super::lora::refusals;
 use super::single_file::Tensors;
 
 /// A kind of file.
@@ -117,7 +117,7 @@ fn adapter(tensors: &Tensors) -> Option<Kind> {
             false => "LoRA",
         };
         let base = base_of_lora(tensors);
-        let fits = base.is_empty() && lora::is_applied(tensors.keys());
+        let fits = base.is_empty() && refusals::is_applied(tensors.keys());
         return kind(
             format!("{kind_of} ({name}{base})"),
             fits.then_some("--lora"),

@@ -1,5 +1,3 @@
-use std::cell::RefCell;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -10,7 +8,6 @@ use super::lora::{FittedLora, Lora};
 use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
 use crate::text::Tokenizer;
 use crate::weights::HostTensor;
-use crate::weights::quantize;
 use crate::weights::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
 use crate::weights::weight::decode_part;
 use crate::weights::{RowChunk, Weights};
@@ -56,8 +53,6 @@ pub struct LoadEvent {
 pub struct Pack<S> {
     manifest: Manifest,
     sha256: String,
-    /// Merged into what is loaded.
-    loras: RefCell<Vec<FittedLora>>,
     source: S,
 }
 
@@ -68,22 +63,39 @@ impl<S: PackSource> Pack<S> {
         Ok(Self {
             manifest: Manifest::parse(&json)?,
             sha256: hex(&Sha256::digest(&json)),
-            loras: RefCell::default(),
             source,
         })
     }
 
-    /// Merges `lora` into everything that is loaded from now on. Weights keep the type in which
-    /// they are stored: quantized ones are quantized anew.
+    /// Refuses a LoRA that [`Pack::apply`] would refuse for what it is.
     ///
     /// # Errors
-    /// `model_unsupported` if the LoRA is for another architecture.
-    pub fn apply(&self, lora: Lora) -> Result<()> {
+    /// As [`Pack::fit`].
+    pub(crate) fn check(&self, lora: &Lora) -> Result<()> {
+        self.fit(lora).map(|_| ())
+    }
+
+    /// `lora` matched to the model's layers.
+    ///
+    /// # Errors
+    /// `model_unsupported` if the LoRA is for another architecture, or changes what is looked up and
+    /// not computed with.
+    pub(super) fn fit(&self, lora: &Lora) -> Result<FittedLora> {
         let tensors = self.manifest.tensors.iter();
-        let shapes = tensors.map(|(name, entry)| (name.clone(), file_shape(entry)));
-        let lora = lora.fit(&shapes.collect())?;
-        self.loras.borrow_mut().push(lora);
-        Ok(())
+        let shapes = tensors.map(|(name, entry)| (name.clone(), entry.file_shape()));
+        let fitted = lora.fit(&shapes.collect())?;
+        let table = fitted.tensors().find(|name| name.contains(".embeddings."));
+        match table {
+            None => Ok(fitted),
+            Some(table) => Err(Error::new(
+                ErrorCode::ModelUnsupported,
+                format!(
+                    "{} cannot be applied to a loaded model: it changes {table}",
+                    lora.name()
+                ),
+                "pack the model with it: glassine pack --lora",
+            )),
+        }
     }
 
     /// The pack that `manifest` describes, before there is a file of it.
@@ -91,7 +103,6 @@ impl<S: PackSource> Pack<S> {
         Self {
             manifest: manifest.clone(),
             sha256: String::new(),
-            loras: RefCell::default(),
             source,
         }
     }
@@ -120,12 +131,10 @@ impl<S: PackSource> Pack<S> {
             .map(|index| self.manifest.shards[*index].bytes)
             .sum();
         let mut loaded_bytes = 0;
-        let mut merging = Merging::new();
         for index in shards {
             let shard = &self.manifest.shards[index];
             let bytes = self.read_checked(shard).await?;
-            self.load_shard(index, &bytes, weights, &wanted, &mut merging)
-                .await?;
+            self.load_shard(index, &bytes, weights, &wanted)?;
             loaded_bytes += shard.bytes;
             let event = LoadEvent {
                 loaded_bytes,
@@ -185,99 +194,12 @@ impl<S: PackSource> Pack<S> {
         Ok(bytes)
     }
 
-    /// Hands over a run of a tensor's rows. A tensor that LoRAs change is held in `merging` until
-    /// it is whole, since its rows may depend on each other, and handed over then.
-    async fn insert(
-        &self,
-        weights: &Weights,
-        name: &str,
-        entry: &TensorEntry,
-        part: RowChunk<'_>,
-        merging: &mut Merging,
-    ) -> Result<()> {
-        let base_name = base_name(name);
-        let changes = |lora: &FittedLora| lora.changes(&base_name);
-        if !self.loras.borrow().iter().any(changes) {
-            return weights.insert_part(name, entry, part);
-        }
-        let values = decode_part(entry, part).ok_or_else(|| unlike_manifest(name))?;
-        let held = merging.entry(name.to_string()).or_default();
-        held.extend(values);
-        match held.len().cmp(&entry.shape.iter().product()) {
-            Ordering::Less => return Ok(()),
-            Ordering::Equal => {}
-            Ordering::Greater => return Err(unlike_manifest(name)),
-        }
-        let values = merging.remove(name).unwrap_or_default();
-        let tensor = HostTensor::new(entry.shape.clone(), values).channels_first();
-        let merged = self.merge(name, tensor).await?.channels_last();
-        let (entry, bytes, scales) = encode_values(entry, merged.data).ok_or_else(|| {
-            let what = format!("{name} with the LoRAs is beyond what quantized weights can be");
-            Error::new(ErrorCode::BadOption, what, "use a smaller strength")
-        })?;
-        let part = RowChunk {
-            bytes: &bytes,
-            scales: scales.as_deref(),
-        };
-        weights.insert_part(name, &entry, part)
-    }
-
-    /// Merges the LoRAs into the whole tensor `name`.
-    async fn merge(&self, name: &str, mut tensor: HostTensor) -> Result<HostTensor> {
-        let base_name = base_name(name);
-        let depends = |lora: &FittedLora| lora.depends_on(&base_name);
-        if base_name == name || !self.loras.borrow().iter().any(depends) {
-            for lora in self.loras.borrow_mut().iter_mut() {
-                lora.apply(&base_name, &mut tensor)?;
-            }
-            return Ok(tensor);
-        }
-        // What such a LoRA adds has to be computed from the UNet's own weight.
-        let base = self.read_tensor(&base_name).await?;
-        let mut changed = base.clone();
-        for lora in self.loras.borrow_mut().iter_mut() {
-            lora.apply(&base_name, &mut changed)?;
-        }
-        let deltas = changed.data.iter().zip(&base.data);
-        for (value, (changed, base)) in tensor.data.iter_mut().zip(deltas) {
-            *value += changed - base;
-        }
-        Ok(tensor)
-    }
-
-    /// The whole tensor `name` as it is stored, convolutions as checkpoints have them.
-    async fn read_tensor(&self, name: &str) -> Result<HostTensor> {
-        let unlike = || unlike_manifest(name);
-        let entry = self.manifest.tensors.get(name).ok_or_else(unlike)?;
-        let mut values = Vec::new();
-        for index in &entry.shards {
-            let shard = &self.manifest.shards[*index];
-            let bytes = self.read_checked(shard).await?;
-            let parsed =
-                SafetensorsBytes::parse(&bytes).map_err(|reason| damaged(shard, &reason))?;
-            let find = |wanted: &str| {
-                let mut tensors = parsed.tensors();
-                Some(tensors.find(|(name, _, _)| *name == wanted)?.2)
-            };
-            let part = RowChunk {
-                bytes: find(name).ok_or_else(unlike)?,
-                scales: find(&format!("{name}{SCALES}")),
-            };
-            values.extend(decode_part(entry, part).ok_or_else(unlike)?);
-        }
-        match values.len() == entry.shape.iter().product::<usize>() {
-            true => Ok(HostTensor::new(entry.shape.clone(), values).channels_first()),
-            false => Err(unlike()),
-        }
-    }
-
-    async fn load_shard(
+    fn load_shard(
         &self,
         index: usize,
         bytes: &[u8],
         weights: &Weights,
         wanted: &impl Fn(&str) -> bool,
-        merging: &mut Merging,
     ) -> Result<()> {
         let shard = &self.manifest.shards[index];
         let parsed = SafetensorsBytes::parse(bytes).map_err(|reason| damaged(shard, &reason))?;
@@ -303,31 +225,59 @@ impl<S: PackSource> Pack<S> {
             if wanted(name) && entry.stored != StoredType::U8 {
                 let scales = scales.map(|scales| scales.1);
                 let part = RowChunk { bytes, scales };
-                self.insert(weights, name, entry, part, merging).await?;
+                weights.insert_part(name, entry, part)?;
             }
         }
         Ok(())
     }
 }
 
-/// Values of tensors that LoRAs change, of which rows are still to come, by name.
-type Merging = BTreeMap<String, Vec<f32>>;
-
-/// The shape of a tensor in checkpoints and LoRA files, which have a convolution's inputs before
-/// its height and width.
-fn file_shape(entry: &TensorEntry) -> Vec<usize> {
-    match entry.shape[..] {
-        [out, height, width, inputs] => vec![out, inputs, height, width],
-        _ => entry.shape.clone(),
-    }
+/// Single tensors of a pack in ordinary memory. The shard that was read last is kept, since
+/// neighbours are asked for one after the other.
+pub(super) struct BaseTensors<'a, S> {
+    pack: &'a Pack<S>,
+    last: Option<(usize, Vec<u8>)>,
 }
 
-/// The tensor as which LoRAs change tensor `name`: an adapter's folded attention weights stand for
-/// the UNet's own.
-fn base_name(name: &str) -> String {
-    match name.strip_prefix("layers.attn.") {
-        Some(path) => format!("unet.{path}"),
-        None => name.to_string(),
+impl<'a, S: PackSource> BaseTensors<'a, S> {
+    pub fn new(pack: &'a Pack<S>) -> Self {
+        Self { pack, last: None }
+    }
+
+    /// The whole tensor `name`, convolutions as checkpoints have them.
+    pub async fn read(&mut self, name: &str) -> Result<HostTensor> {
+        let manifest = &self.pack.manifest;
+        let unlike = || unlike_manifest(name);
+        let entry = manifest.tensors.get(name).ok_or_else(unlike)?;
+        let mut values = Vec::new();
+        for index in &entry.shards {
+            let bytes = self.shard(*index).await?;
+            let shard = &manifest.shards[*index];
+            let parsed =
+                SafetensorsBytes::parse(bytes).map_err(|reason| damaged(shard, &reason))?;
+            let find = |wanted: &str| {
+                let mut tensors = parsed.tensors();
+                Some(tensors.find(|(name, _, _)| *name == wanted)?.2)
+            };
+            let part = RowChunk {
+                bytes: find(name).ok_or_else(unlike)?,
+                scales: find(&format!("{name}{SCALES}")),
+            };
+            values.extend(decode_part(entry, part).ok_or_else(unlike)?);
+        }
+        match values.len() == entry.shape.iter().product::<usize>() {
+            true => Ok(HostTensor::new(entry.shape.clone(), values).channels_first()),
+            false => Err(unlike()),
+        }
+    }
+
+    async fn shard(&mut self, index: usize) -> Result<&[u8]> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != index) {
+            self.last = None;
+            let shard = &self.pack.manifest.shards[index];
+            self.last = Some((index, self.pack.read_checked(shard).await?));
+        }
+        Ok(self.last.as_ref().map_or(&[], |(_, bytes)| bytes))
     }
 }
 
@@ -337,29 +287,6 @@ fn unlike_manifest(name: &str) -> Error {
         format!("tensor {name} is not as the manifest says"),
         "fetch or pack the model again",
     )
-}
-
-/// Changed values as a device takes them: quantized like the tensor they are part of, or as `f32`,
-/// which half floats become there anyway.
-fn encode_values(
-    entry: &TensorEntry,
-    values: Vec<f32>,
-) -> Option<(TensorEntry, Vec<u8>, Option<Vec<u8>>)> {
-    let mut entry = entry.clone();
-    match entry.quantization() {
-        Some(quantization) => {
-            let rows = HostTensor::new([1, values.len()], values);
-            let quantized = quantize(&rows, quantization)?;
-            let scales = quantized.scales.iter();
-            let scales = scales.flat_map(|scale| scale.to_le_bytes()).collect();
-            Some((entry, quantized.levels, Some(scales)))
-        }
-        None => {
-            entry.stored = StoredType::F32;
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-            Some((entry, bytes.collect(), None))
-        }
-    }
 }
 
 /// What the name of a quantized tensor's scales ends with.

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::request::{Request, ResolvedRequest};
 use crate::pack::{Manifest, Role};
 use crate::text::{
-    Embedding, Prompt, PromptPart, PromptSchedule, Tag, TextEncoder, TextFeatures, Tokenizer,
+    Embedding, Prompt, PromptPart, PromptSchedule, TextEncoder, TextFeatures, Tokenizer,
     check_names, take_tags, unknown_words,
 };
 use crate::unet::TextContext;
@@ -48,24 +48,16 @@ pub(super) struct Conditioning<'a> {
 }
 
 impl<'a> Conditioning<'a> {
-    /// Reads the prompts of `request`. `loras` are the names of those that are merged.
+    /// Reads the prompts of `request`, all but what their tags say.
     ///
     /// # Errors
     /// `bad_option` for what is too long, too deep or contradicts other options;
     /// `model_unsupported` if an embedding is for another model.
-    pub fn read(
-        request: &'a Request,
-        plan: &ResolvedRequest,
-        manifest: &Manifest,
-        loras: &[String],
-    ) -> Result<Self> {
+    pub fn read(request: &'a Request, plan: &ResolvedRequest, manifest: &Manifest) -> Result<Self> {
         let mut warnings = Vec::new();
-        let mut text = |what: &str, prompt: &str| -> Result<String> {
+        let text = |what: &str, prompt: &str| -> Result<String> {
             check_length(what, prompt)?;
-            let (text, tags) = take_tags(prompt);
-            let idle = tags.iter().map(|tag| tag_warning(tag, what, loras));
-            warnings.extend(idle);
-            Ok(text)
+            Ok(take_tags(prompt).0)
         };
         let main = text("prompt", &request.prompt)?;
         let negative = text("negative prompt", &request.negative_prompt)?;
@@ -168,19 +160,6 @@ fn unknown_warning(prompt: &str, manifest: &Manifest, embeddings: &[Embedding]) 
             manifest.name
         )
     })
-}
-
-/// What a tag of the prompt called `what` is told.
-fn tag_warning(tag: &Tag, what: &str, loras: &[String]) -> String {
-    let reason = match (tag.kind.as_str(), loras) {
-        ("lora" | "lyco", []) => "no LoRA was given".into(),
-        ("lora" | "lyco", loras) => {
-            let loras = loras.join(", ");
-            format!("{loras} were given, and are as strong as they were given")
-        }
-        (kind, _) => format!("there is no {kind}"),
-    };
-    format!("{tag} in the {what} has no effect: {reason}")
 }
 
 fn check_length(what: &str, prompt: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny, no_encoder};
 use super::extend::{enlarged, extended};
 use super::hires::{Hires, PassObserver};
+use super::loras::RequestLoras;
 use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
@@ -31,15 +32,15 @@ pub struct Engine<S> {
     tokenizer: Tokenizer,
     networks: Networks,
     memory_limit: Option<u64>,
-    /// The names of the LoRAs that are merged.
-    loras: Vec<String>,
+    /// Those that every request is made with.
+    loras: Vec<Lora>,
 }
 
 /// How a model is loaded. Made by `default()`; the fields are then set one by one.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct LoadOptions {
-    /// Merged into the weights.
+    /// What the model is changed by in every request, as [`Request::loras`] does in one.
     pub loras: Vec<Lora>,
     /// What the device's memory may be used for, in bytes; as much as there is if left out. Where
     /// all networks and the work together would take more, one is loaded at a time. See
@@ -58,6 +59,8 @@ pub struct Generation {
     pub dump: Dump,
     /// The names of the embeddings that the prompts name.
     pub embeddings: Vec<String>,
+    /// The LoRAs that it was made with, the engine's own first, as strong as they were.
+    pub loras: Vec<Lora>,
     /// What the request says that has no effect, in words for its author.
     pub warnings: Vec<String>,
 }
@@ -79,20 +82,15 @@ impl<S: PackSource> Engine<S> {
         let pack = Pack::open(source).await?;
         #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
         kernels::warm_up(&device, &pack.manifest().weight_bits());
-        let loras = options
-            .loras
-            .iter()
-            .map(|lora| lora.name().to_string())
-            .collect();
-        for lora in options.loras {
-            pack.apply(lora)?;
+        for lora in &options.loras {
+            pack.check(lora)?;
         }
         Ok(Self {
             tokenizer: pack.tokenizer().await?,
             pack,
             networks: Networks::new(device),
             memory_limit: options.memory_limit,
-            loras,
+            loras: options.loras,
         })
     }
 
@@ -248,6 +246,7 @@ impl<S: PackSource> Engine<S> {
             latent: sampled.latent,
             dump,
             embeddings: sampled.embeddings,
+            loras: sampled.loras,
             warnings: sampled.warnings,
         })
     }
@@ -269,7 +268,11 @@ impl<S: PackSource> Engine<S> {
     ) -> Result<Sampled> {
         let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
         let manifest = self.pack.manifest();
-        let conditioning = Conditioning::read(request, &plan, manifest, &self.loras)?;
+        let conditioning = Conditioning::read(request, &plan, manifest)?;
+        let chosen = RequestLoras::new(&self.loras, request, plan.mode.roles());
+        for lora in &chosen.loras {
+            self.pack.check(lora)?;
+        }
         let rows = conditioning.rows().max(GUIDED);
         self.limit_memory(plan.mode, plan.width, plan.height, rows)?;
         let start = self.start(request, &plan, observer).await?;
@@ -279,6 +282,7 @@ impl<S: PackSource> Engine<S> {
         self.networks
             .require(&[Stage::TextEncoder], pack, observer)
             .await?;
+        self.networks.apply(&chosen.loras, pack).await?;
         let text_encoder = self.networks.text_encoder();
         let features = sampling.encode(prompts, text_encoder, observer).await?;
 
@@ -287,6 +291,7 @@ impl<S: PackSource> Engine<S> {
         let previews = request.preview_every.is_some() && pack.manifest().has("taesd_decoder");
         stages.extend(previews.then_some(Stage::TinyDecoder));
         self.networks.require(&stages, pack, observer).await?;
+        self.networks.apply(&chosen.loras, pack).await?;
         let condition = request.foreground.as_ref().or(request.background.as_ref());
         if let Some(picture) = condition {
             let shape = [1, 3, plan.height, plan.width];
@@ -305,9 +310,12 @@ impl<S: PackSource> Engine<S> {
             Ok(ControlNetRun::new(network, control, &picture, device))
         });
         let steering = steering.transpose()?;
-        sampling
+        let mut sampled = sampling
             .run(&self.networks, features, steering, observer)
-            .await
+            .await?;
+        sampled.warnings.splice(0..0, chosen.warnings);
+        sampled.loras = chosen.loras;
+        Ok(sampled)
     }
 
     /// The latent of a picture, with its alpha hidden in it where the pack has a transparency

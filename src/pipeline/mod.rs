@@ -8,6 +8,7 @@ mod engine;
 mod extend;
 mod guidance;
 mod hires;
+mod loras;
 mod margins;
 mod memory;
 mod networks;
@@ -36,7 +37,7 @@ pub use vae_kind::VaeKind;
 
 #[cfg(feature = "gpu")]
 pub use crate::kernels::gpu_device;
-pub use crate::pack::{Mode, Role};
+pub use crate::pack::{Lora, LoraStrength, Mode, Role};
 pub use crate::sampling::{Convention, SamplerName};
 pub use crate::text::Embedding;
 pub use crate::weights::HostTensor;

@@ -2,7 +2,7 @@ use burn::tensor::Device;
 
 use super::{Event, Observer};
 use crate::Result;
-use crate::pack::{Manifest, Pack, PackSource};
+use crate::pack::{Lora, Manifest, Pack, PackSource};
 use crate::text::TextEncoder;
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 use crate::unet::{ControlNet, Unet};
@@ -86,14 +86,48 @@ pub(super) struct Decoders {
     pub transparency: Option<TransparencyDecoder>,
 }
 
+/// A network that LoRAs may change.
+struct Adaptable<N> {
+    network: N,
+    /// What it was built from.
+    weights: Weights,
+    /// Those that change it now; `None` where only some of its layers may be changed.
+    loras: Option<Vec<Lora>>,
+}
+
+impl<N> Adaptable<N> {
+    fn new(network: N, weights: Weights) -> Self {
+        Self {
+            network,
+            weights,
+            loras: Some(Vec::new()),
+        }
+    }
+
+    /// Lets the network be changed by `loras` and no others.
+    async fn apply<S: PackSource>(&mut self, loras: &[Lora], pack: &Pack<S>) -> Result<()> {
+        let is_same = |held: &Vec<Lora>| {
+            let mut pairs = held.iter().zip(loras);
+            held.len() == loras.len() && pairs.all(|(held, lora)| held.is_same(lora))
+        };
+        if self.loras.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        self.loras = None;
+        pack.apply(loras, &self.weights).await?;
+        self.loras = Some(loras.to_vec());
+        Ok(())
+    }
+}
+
 /// The networks of a pack that are on a device.
 pub(super) struct Networks {
     pub device: Device,
     /// Whether a stage frees all others when its turn comes.
     pub one_at_a_time: bool,
     encoders: Option<Encoders>,
-    text_encoder: Option<TextEncoder>,
-    unet: Option<(Option<&'static str>, Unet)>,
+    text_encoder: Option<Adaptable<TextEncoder>>,
+    unet: Option<(Option<&'static str>, Adaptable<Unet>)>,
     control_net: Option<ControlNet>,
     decoders: Option<Decoders>,
     tiny_decoder: Option<TinyDecoder>,
@@ -138,6 +172,17 @@ impl Networks {
         .await?;
         for stage in missing {
             self.build(*stage, pack.manifest(), &weights)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the networks that are here be changed by `loras` and no others.
+    pub async fn apply<S: PackSource>(&mut self, loras: &[Lora], pack: &Pack<S>) -> Result<()> {
+        if let Some(text_encoder) = &mut self.text_encoder {
+            text_encoder.apply(loras, pack).await?;
+        }
+        if let Some((_, unet)) = &mut self.unet {
+            unet.apply(loras, pack).await?;
         }
         Ok(())
     }
@@ -201,14 +246,15 @@ impl Networks {
                 });
             }
             Stage::TextEncoder => {
-                let weights = weights.at("text_encoder");
+                let weights = weights.at("text_encoder").with_own_slots();
                 let encoder = TextEncoder::load(&manifest.text_encoder()?, &weights)?;
-                self.text_encoder = Some(encoder);
+                self.text_encoder = Some(Adaptable::new(encoder, weights));
             }
             Stage::Unet(adapter) => {
+                let weights = weights.with_own_slots();
                 let adapts = adapter.map(|component| weights.at(component));
                 let unet = Unet::load(&manifest.unet()?, &weights.at("unet"), adapts.as_ref())?;
-                self.unet = Some((adapter, unet));
+                self.unet = Some((adapter, Adaptable::new(unet, weights)));
             }
             Stage::ControlNet => {
                 let config = manifest.config("controlnet")?;
@@ -239,17 +285,17 @@ impl Networks {
 
     /// What [`Stage::TextEncoder`] stands for.
     pub fn text_encoder(&self) -> &TextEncoder {
-        self.text_encoder.as_ref().expect(REQUIRED)
+        &self.text_encoder.as_ref().expect(REQUIRED).network
     }
 
     /// What [`Stage::Unet`] stands for.
     pub fn unet(&self) -> &Unet {
-        &self.unet.as_ref().expect(REQUIRED).1
+        &self.unet.as_ref().expect(REQUIRED).1.network
     }
 
     /// As [`Networks::unet`], to be given a condition.
     pub fn unet_mut(&mut self) -> &mut Unet {
-        &mut self.unet.as_mut().expect(REQUIRED).1
+        &mut self.unet.as_mut().expect(REQUIRED).1.network
     }
 
     /// What [`Stage::ControlNet`] stands for.

@@ -10,7 +10,7 @@ use super::margins::Margins;
 use super::request::{Init, Request, Variation};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
-use crate::pack::Mode;
+use crate::pack::{Lora, Mode};
 use crate::sampling::{Convention, SamplerName};
 use crate::text::Embedding;
 use crate::weights::HostTensor;
@@ -129,6 +129,8 @@ options! {
 pub struct RequestFiles {
     /// Words that the prompts may use beside their own.
     pub embeddings: Vec<Embedding>,
+    /// What the model is changed by.
+    pub loras: Vec<Lora>,
     /// The foreground that mode `fg2bg` makes a background for.
     pub foreground: Option<Picture>,
     /// The background that mode `bg2fg` puts a foreground on.
@@ -180,6 +182,7 @@ impl RequestOptions {
             background_prompt: self.background_prompt.unwrap_or_default(),
             blended_prompt: self.blended_prompt.unwrap_or_default(),
             embeddings: files.embeddings,
+            loras: files.loras,
             clip_skip: self.clip_skip,
             foreground: files.foreground,
             background: files.background,

@@ -5,7 +5,7 @@ use super::hires::Hires;
 use super::margins::Margins;
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
-use crate::pack::{Manifest, Mode, Role, check_decode_passes};
+use crate::pack::{Lora, Manifest, Mode, Role, check_decode_passes};
 use crate::sampling::{Convention, SamplerName};
 use crate::text::Embedding;
 use crate::transparency::OFFSET_GAIN;
@@ -52,6 +52,9 @@ pub struct Request {
     pub blended_prompt: String,
     /// Words that the prompts may use beside their own.
     pub embeddings: Vec<Embedding>,
+    /// What the model is changed by for this request, beside the engine's own; a tag `<lora:name:0.8>` of a
+    /// prompt sets the strength of one.
+    pub loras: Vec<Lora>,
     /// At which layer the text encoder ends: 1 is the last, 2 the last but one.
     pub clip_skip: Option<usize>,
     /// The given foreground of mode `fg2bg`, of the output's size.
@@ -131,6 +134,7 @@ impl Request {
             background_prompt: String::new(),
             blended_prompt: String::new(),
             embeddings: Vec::new(),
+            loras: Vec::new(),
             clip_skip: None,
             foreground: None,
             background: None,

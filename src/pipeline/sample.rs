@@ -9,8 +9,7 @@ use super::networks::Networks;
 use super::observer::{Event, Observer};
 use super::repaint::{Hold, Repaint};
 use super::request::{Request, ResolvedRequest, Variation};
-use crate::pack::Manifest;
-use crate::pack::Mode;
+use crate::pack::{Lora, Manifest, Mode};
 use crate::sampling::{Convention, ModelInput, NoiseGenerator, NoiseSchedule, Sampler, sampler};
 use crate::text::{TextEncoder, Tokenizer};
 use crate::unet::{Residuals, TextContext};
@@ -44,6 +43,8 @@ pub struct Sampled {
     pub dump: Dump,
     /// The names of the embeddings that the prompts name.
     pub embeddings: Vec<String>,
+    /// The LoRAs that it was made with, the engine's own first, as strong as they were.
+    pub loras: Vec<Lora>,
     /// What the request says that has no effect, in words for its author.
     pub warnings: Vec<String>,
 }
@@ -238,6 +239,7 @@ impl<'a> Sampling<'a> {
             repaint: self.start.repaint,
             dump: self.dump,
             embeddings,
+            loras: Vec::new(),
             warnings,
         })
     }

@@ -15,6 +15,36 @@ impl Tag {
         let name = self.argument.split(':').next();
         name.unwrap_or_default().trim()
     }
+
+    /// Whether it names a LoRA.
+    pub fn is_lora(&self) -> bool {
+        matches!(self.kind.as_str(), "lora" | "lyco")
+    }
+
+    /// How strongly a LoRA is to change the UNet, 1 if that is not said, and the text encoder, if that has a
+    /// strength of its own: `name:0.8`, `name:0.8:0.5` or `name:unet=0.8:te=0.5`.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn strengths(&self) -> Result<(f32, Option<f32>), String> {
+        let (mut unet, mut text_encoder) = (1.0, None);
+        for (index, said) in self.argument.split(':').skip(1).enumerate() {
+            let (part, number) = match (said.split_once('='), index) {
+                (Some((part, number)), _) => (part.trim(), number),
+                (None, 0) => ("unet", said),
+                (None, 1) => ("te", said),
+                (None, _) => return Err(format!("{said:?} is one number too many")),
+            };
+            let number = number.trim().parse();
+            let number = number.map_err(|_| format!("{said:?} is not a strength"))?;
+            match part {
+                "unet" => unet = number,
+                "te" => text_encoder = Some(number),
+                _ => return Err(format!("there is no strength called {part:?}")),
+            }
+        }
+        Ok((unet, text_encoder))
+    }
 }
 
 impl std::fmt::Display for Tag {
@@ -73,6 +103,22 @@ mod tests {
             .collect();
         assert_eq!(names, [("lora", "My style"), ("hypernet", "x")]);
         assert_eq!(tags[0].to_string(), "<lora:My style:0.8:0.5>");
+    }
+
+    #[test]
+    fn strengths_are_numbers_behind_the_name() {
+        for (tag, expected) in [
+            ("<lora:a>", Some((1.0, None))),
+            ("<lora:a:0.8>", Some((0.8, None))),
+            ("<lora:a: -1 :0.5>", Some((-1.0, Some(0.5)))),
+            ("<lora:a:te=0:unet=0.3>", Some((0.3, Some(0.0)))),
+            ("<lora:a:0,8>", None),
+            ("<lora:a:1:1:1>", None),
+            ("<lora:a:dyn=4>", None),
+        ] {
+            let (_, tags) = take_tags(tag);
+            assert_eq!(tags[0].strengths().ok(), expected, "{tag}");
+        }
     }
 
     #[test]

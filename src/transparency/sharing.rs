@@ -4,12 +4,12 @@
 //! its own low-rank change of the attention's weights, and frames see each other through temporal
 //! attention: at each token position, over the frames.
 
-use burn::tensor::{Tensor, activation, module};
+use burn::tensor::{Tensor, activation};
 
 use crate::Result;
 use crate::kernels::{AttentionMask, attention};
 use crate::nn::{Conv2d, LayerNorm, Linear, silu, to_tokens};
-use crate::weights::{Weight, Weights};
+use crate::weights::{LowRank, Weights};
 
 /// Added to the variance in the temporal layer norm.
 const NORM_EPSILON: f64 = 1e-6;
@@ -82,13 +82,10 @@ impl SharedAttention {
     }
 }
 
-/// A linear layer with a low-rank change for each frame and one bias.
+/// A linear layer with a low-rank change of its weight for each frame.
 struct PerFrameLoraLinear {
-    /// `[out, in]`.
-    weight: Weight,
-    bias: Option<Tensor<1>>,
-    /// For each frame `[out, rank]` and `[rank, in]`.
-    changes: Vec<(Weight, Weight)>,
+    base: Linear,
+    changes: Vec<LowRank>,
 }
 
 impl PerFrameLoraLinear {
@@ -96,34 +93,27 @@ impl PerFrameLoraLinear {
         let changes = (0..frames).map(|frame| {
             let up = lora.take_weight::<2>(&format!("{frame}.up.weight"))?;
             let down = lora.take_weight::<2>(&format!("{frame}.down.weight"))?;
-            Ok((up, down))
+            Ok(LowRank { down, up })
         });
-        let bias = base.has("bias").then(|| base.take("bias"));
         Ok(Self {
-            weight: base.take_weight::<2>("weight")?,
-            bias: bias.transpose()?,
+            base: Linear::load(base)?,
             changes: changes.collect::<Result<_>>()?,
         })
     }
 
-    /// The change is merged anew each time: that costs little beside the layer itself, while merged
-    /// weights of all frames would have to stay, and not packed.
+    /// The change is computed beside the layer: that costs little, while merged weights of all frames
+    /// would have to stay, and not quantized.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, inputs] = x.dims();
         let frames = self.changes.len();
-        let by_frame = x.reshape([batch / frames, frames, tokens, inputs]);
-        let weight: Tensor<2> = self.weight.dequantize();
-        let outputs = weight.dims()[0];
-        let changed = self.changes.iter().enumerate().map(|(frame, (up, down))| {
-            let change = up.dequantize::<2>().matmul(down.dequantize());
-            let merged = (weight.clone() + change).transpose();
-            module::linear(
-                by_frame.clone().narrow(1, frame, 1),
-                merged,
-                self.bias.clone(),
-            )
+        let by_frame = x.clone().reshape([batch / frames, frames * tokens, inputs]);
+        let changes = self.changes.iter().enumerate().map(|(frame, change)| {
+            let own = by_frame.clone().narrow(1, frame * tokens, tokens);
+            change.forward(own)
         });
-        Tensor::cat(changed.collect(), 1).reshape([batch, tokens, outputs])
+        let changes = Tensor::cat(changes.collect(), 1);
+        let changes = changes.reshape([batch, tokens, self.base.outputs()]);
+        self.base.forward_add(x, changes)
     }
 }
 

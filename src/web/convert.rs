@@ -5,7 +5,7 @@ use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::values::{copied, object, picture_from_js, picture_to_js, set};
-use crate::pack::Lora;
+use crate::pack::{Lora, LoraStrength};
 use crate::pipeline::{Embedding, Event, Latent, Layer, Request, RequestFiles, RequestOptions};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
@@ -134,13 +134,42 @@ pub fn latent_from_js(value: JsValue) -> Result<Latent> {
     })
 }
 
-/// A LoRA from `{name, bytes, strength}`.
+/// A LoRA from `{file, bytes, name, strength, textEncoderStrength}`, with or without a name.
 pub fn lora_from_js(value: &JsValue) -> Result<Lora> {
     let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
-    let name = property("name").as_string().unwrap_or_default();
-    let bytes = bytes_from_js(&name, property("bytes"))?;
-    let strength = property("strength").as_f64().unwrap_or(1.0);
-    Lora::from_bytes(&name, bytes, strength as f32)
+    let number = |name: &str| property(name).as_f64().unwrap_or(1.0) as f32;
+    let file = property("file").as_string().unwrap_or_default();
+    let bytes = bytes_from_js(&file, property("bytes"))?;
+    let lora = Lora::from_bytes(&file, bytes, 1.0)?.with_strength(LoraStrength {
+        unet: number("strength"),
+        text_encoder: number("textEncoderStrength"),
+    });
+    Ok(match property("name").as_string() {
+        Some(name) => lora.with_name(name),
+        None => lora,
+    })
+}
+
+/// LoRAs as `{name, strength, textEncoderStrength}`, the last where it is not the first's.
+pub fn loras_to_js(loras: &[Lora]) -> JsValue {
+    let array = Array::new();
+    for lora in loras {
+        let LoraStrength { unet, text_encoder } = lora.strength();
+        let value = object([
+            ("name", lora.name().into()),
+            ("strength", shortest(unet).into()),
+        ]);
+        if text_encoder != unet {
+            set(&value, "textEncoderStrength", shortest(text_encoder).into());
+        }
+        array.push(&value);
+    }
+    array.into()
+}
+
+/// The number that is written with the fewest digits and is read as `value`.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 /// An embedding from `{file, bytes, name}`, the first and last of which are texts.
@@ -169,12 +198,17 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
             false => picture_from_js(&value).map(Some),
         }
     };
-    let embeddings = Reflect::get(&value, &"embeddings".into()).unwrap_or_default();
-    let embeddings = embeddings.dyn_into::<Array>().unwrap_or_default();
+    let list = |name: &str| {
+        let list = Reflect::get(&value, &name.into()).unwrap_or_default();
+        list.dyn_into::<Array>().unwrap_or_default()
+    };
+    let embeddings = list("embeddings");
+    let embeddings = embeddings.iter().map(|file| embedding_from_js(&file));
     let files = RequestFiles {
-        embeddings: embeddings
+        embeddings: embeddings.collect::<Result<_>>()?,
+        loras: list("loras")
             .iter()
-            .map(|embedding| embedding_from_js(&embedding))
+            .map(|file| lora_from_js(&file))
             .collect::<Result<_>>()?,
         foreground: picture("foreground")?,
         background: picture("background")?,

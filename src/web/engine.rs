@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{
     bytes_from_js, event_to_js, latent_from_js, latent_to_js, layers_to_js, lora_from_js,
-    request_from_js, texts_to_js, with_latent,
+    loras_to_js, request_from_js, texts_to_js, with_latent,
 };
 use super::thrown::Thrown;
 use super::values::{JsResult, error_to_js, object, picture_from_js};
@@ -102,7 +102,7 @@ pub struct WasmEngine {
 #[wasm_bindgen]
 impl WasmEngine {
     /// Loads the pack behind `read` onto device `"webgpu"` or `"cpu"`.
-    /// `loras` is an array of `{name, bytes, strength}`, the bytes of LoRA files to merge;
+    /// `loras` are those that every request is made with, with the bytes of their files;
     /// `memory_limit` is in bytes.
     pub async fn load(
         #[wasm_bindgen(unchecked_param_type = "Read")] read: Function,
@@ -198,6 +198,7 @@ impl WasmEngine {
                 ("layers", layers_to_js(&generated.layers)),
                 ("latent", latent_to_js(&generated.latent)),
                 ("embeddings", texts_to_js(&generated.embeddings)),
+                ("loras", loras_to_js(&generated.loras)),
                 ("warnings", texts_to_js(&generated.warnings)),
                 ("timings", timings),
             ]));
@@ -226,6 +227,7 @@ impl WasmEngine {
             ("layers", layers),
             ("latent", latent_to_js(&latent)),
             ("embeddings", texts_to_js(&sampled.embeddings)),
+            ("loras", loras_to_js(&sampled.loras)),
             ("warnings", texts_to_js(&sampled.warnings)),
             (
                 "timings",

@@ -38,6 +38,15 @@ impl TensorEntry {
         })
     }
 
+    /// The shape in checkpoints and LoRA files, which have a convolution's inputs before its height and
+    /// width.
+    pub(crate) fn file_shape(&self) -> Vec<usize> {
+        match self.shape[..] {
+            [out, height, width, inputs] => vec![out, inputs, height, width],
+            _ => self.shape.clone(),
+        }
+    }
+
     /// What the tensor takes of a device's memory once it is loaded under `name`, in bytes.
     pub fn device_bytes(&self, name: &str) -> u64 {
         if stays_in_memory(name) || self.stored == StoredType::U8 {

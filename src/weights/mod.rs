@@ -13,6 +13,7 @@ mod quantize;
 pub(crate) mod safetensors;
 mod tensor_file;
 mod torch_file;
+mod update;
 pub(crate) mod weight;
 
 pub use entry::{RowChunk, StoredType, TensorEntry};
@@ -23,4 +24,5 @@ pub use quantize::{Quantization, Quantized, dequantize, quantize};
 pub use safetensors::{Dtype, SafetensorsFile, TensorInfo, write_safetensors};
 pub use tensor_file::TensorFile;
 pub use torch_file::{TorchFile, TorchTensor};
+pub use update::{LayerUpdate, LowRank, SlotLayer, UpdateSlot};
 pub use weight::{EmbeddingTable, Weight};

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::HostTensor;
 use super::entry::{RowChunk, TensorEntry, stays_in_memory};
+use super::update::{SlotLayer, UpdateSlot, UpdateSlots};
 use super::weight::{EmbeddingTable, Weight};
 use crate::{Error, ErrorCode, Result};
 
@@ -26,6 +27,7 @@ type Tensors = BTreeMap<String, (Vec<usize>, Stored)>;
 pub struct Weights {
     device: Device,
     tensors: Rc<RefCell<Tensors>>,
+    slots: UpdateSlots,
     prefix: String,
 }
 
@@ -35,6 +37,7 @@ impl Weights {
         Self {
             device: device.clone(),
             tensors: Rc::default(),
+            slots: UpdateSlots::default(),
             prefix: String::new(),
         }
     }
@@ -86,6 +89,27 @@ impl Weights {
             prefix: self.full(&name.to_string()),
             ..self.clone()
         }
+    }
+
+    /// The same place, for a network whose slots are kept apart from those of others.
+    pub fn with_own_slots(&self) -> Self {
+        Self {
+            slots: UpdateSlots::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The slots of all layers that were built from this collection.
+    pub fn slots(&self) -> Vec<UpdateSlot> {
+        self.slots.all()
+    }
+
+    /// A slot for the layer at this place, which has so many outputs.
+    pub fn slot(&self, outputs: usize) -> UpdateSlot {
+        self.slots.add(vec![SlotLayer {
+            name: self.prefix.clone(),
+            outputs,
+        }])
     }
 
     /// Whether a tensor of exactly this name is (still) there.

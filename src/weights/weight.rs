@@ -18,7 +18,7 @@ pub struct Weight {
 
 impl Weight {
     /// Moves a tensor to `device` as `f32`.
-    pub(super) fn dense(tensor: HostTensor, device: &Device) -> Self {
+    pub fn dense(tensor: HostTensor, device: &Device) -> Self {
         let length = tensor.data.len();
         let values = TensorData::new(tensor.data, [length]);
         // Weights stay: they get memory of just their size, apart from that of intermediate
@@ -28,6 +28,16 @@ impl Weight {
         Self {
             shape: tensor.shape,
             values: StoredWeight::F32(Box::new(values)),
+        }
+    }
+
+    /// Moves a tensor to `device` as half floats.
+    pub fn half(tensor: &HostTensor, device: &Device) -> Self {
+        let halves = tensor.data.iter();
+        let bytes = halves.flat_map(|value| f16::from_f32(*value).to_le_bytes());
+        Self {
+            shape: tensor.shape.clone(),
+            values: StoredWeight::F16(Box::new(words(&bytes.collect::<Vec<_>>(), device))),
         }
     }
 

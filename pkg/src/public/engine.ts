@@ -30,6 +30,7 @@ import type {
   RequestOptions,
   SceneLayer,
   StorageProgress,
+  UsedLora,
 } from "./types.js";
 
 /** How a model is loaded, and loaded again if its worker ends. */
@@ -45,6 +46,8 @@ export interface GenerateResult {
   readonly latents: readonly Latent[];
   /** The names of the embeddings that the prompts name. */
   readonly embeddings: readonly string[];
+  /** The LoRAs that it was made with, the engine's own first, as strong as prompts and options made them. */
+  readonly loras: readonly UsedLora[];
   /** What the request says that has no effect, such as `<lora:...>` of a LoRA that is not there; for people to read. */
   readonly warnings: readonly string[];
   /** Milliseconds by phase: `denoising`, with what comes before it, and `decoding`. */
@@ -218,12 +221,13 @@ export class Engine {
     const [answer] = answers;
     const [first, ...others] = layers;
     if (!answer || !first) throw new GlassineError("internal", "the engine gave no layer");
-    const { embeddings, warnings } = answer;
+    const { embeddings, loras, warnings } = answer;
     return {
       layers: [first, ...others],
       latent: answer.latent,
       latents: answers.map(({ latent }) => latent),
       embeddings,
+      loras,
       warnings,
       timings: sum(answers.map(({ timings }) => timings)),
     };
@@ -315,13 +319,12 @@ export class Engine {
   }
 
   /** What has to be asked of this engine to get an answer again. */
-  #recipe(options: GenerateOptions, { latent, embeddings }: RawGenerated): Recipe {
+  #recipe(options: GenerateOptions, { latent, embeddings, loras }: RawGenerated): Recipe {
     const { steps, guidance, sampler, clipSkip, ...defaults } = this.info.defaults;
     // The latent of a second pass is larger than what was asked for.
     const size = options.hires
       ? { width: options.width ?? defaults.width, height: options.height ?? defaults.height }
       : { width: latent.width * 8, height: latent.height * 8 };
-    const { loras } = this.#settings;
     const given = Object.entries(options).filter(([name, value]) => value !== undefined && !unrecorded.has(name));
     return {
       steps,
@@ -334,7 +337,7 @@ export class Engine {
       ...(options.noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
       ...(embeddings.length > 0 && { embeddings: embeddings.map((name) => ({ name })) }),
-      ...(loras.length > 0 && { loras: loras.map(({ name, strength }) => ({ name, strength })) }),
+      ...(loras.length > 0 && { loras }),
     };
   }
 }

@@ -146,7 +146,7 @@ export interface CreateEngineOptions extends RequestOptions {
    * time at every picture. `models.estimate` says what a model takes.
    */
   memoryLimit?: number | undefined;
-  /** Merged into the model's weights as they are loaded, one after the other. */
+  /** What the model is changed by in every request; a request may have others beside them. */
   loras?: readonly LoraOption[] | undefined;
   /**
    * Keeps a model that is given by URL in the browser's storage, as `models.import` does, before it is loaded: the next
@@ -168,15 +168,31 @@ export interface MemoryEstimate {
   readonly oneAtATime: number;
 }
 
-/** A LoRA for `createEngine`. */
+/** A LoRA for `engine.generate`, or `createEngine`. */
 export interface LoraOption {
   /**
-   * A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers, or where it is. It is read once; the engine
-   * keeps its bytes for the case that it has to be rebuilt.
+   * A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers, or where it is. An engine keeps the bytes of
+   * its own for the case that it has to be rebuilt; a request's are read for each request.
    */
   file: Blob | Uint8Array | URL;
-  /** The factor on what it changes; 1 if left out. */
+  /** What stands for it in prompts, as in `<lora:name:0.8>`; the file's name without its ending if left out. */
+  name?: string | undefined;
+  /**
+   * The factor on what it changes, -100 to 100; 1, as it was trained, if left out. A tag in the prompt counts instead.
+   */
   strength?: number | undefined;
+  /** The factor on what it changes of the text encoder, if that is to be another. */
+  textEncoderStrength?: number | undefined;
+}
+
+/** A LoRA that a picture was made with. */
+export interface UsedLora {
+  /** What prompts call it. */
+  readonly name: string;
+  /** How strongly the UNet was changed, and the text encoder if it has no strength of its own. */
+  readonly strength: number;
+  /** How strongly the text encoder was changed, if that was another strength. */
+  readonly textEncoderStrength?: number;
 }
 
 /** A textual inversion for `engine.generate`. */
@@ -242,6 +258,11 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
   mask?: Picture | undefined;
   /** Textual inversions, whose names the prompts may use as words. */
   embeddings?: readonly EmbeddingOption[] | undefined;
+  /**
+   * LoRAs, for this request alone. The model's weights stay as they are, so that nothing is loaded anew for another
+   * strength. `<lora:name:0.8>` in a prompt sets the strength of one.
+   */
+  loras?: readonly LoraOption[] | undefined;
   /** How many pictures to make, 1 to 1000, each from the seed after those of the one before; 1 if left out. */
   count?: number | undefined;
   /**
@@ -657,7 +678,7 @@ export interface PackDefaults {
 }
 
 /** A LoRA that is merged when a model is packed. */
-export interface PackLora extends Omit<LoraOption, "file"> {
+export interface PackLora extends Pick<LoraOption, "strength"> {
   /** A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers. */
   file: Blob;
 }

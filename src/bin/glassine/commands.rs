@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use glassine::image::{Picture, Recipe};
-use glassine::pack::{FolderSource, LoadEvent, Lora, PackOptions, inspect, pack_folder};
+use glassine::pack::{
+    FolderSource, LoadEvent, Lora, LoraStrength, PackOptions, inspect, pack_folder,
+};
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
     Control, Embedding, Engine, Generation, Hires, Init, Latent, LoadOptions, Margins, Mode,
@@ -80,9 +82,6 @@ async fn pack(arguments: Pack) -> Result<()> {
     Ok(())
 }
 
-/// The largest strength of a LoRA, in either direction.
-const MAX_STRENGTH: f32 = 100.0;
-
 /// `FILE` or `FILE:STRENGTH`. A file whose name has a colon is taken as it is, if it is there.
 fn split_lora(lora: &str) -> Result<(PathBuf, f32)> {
     let split = lora.rsplit_once(':').filter(|_| !Path::new(lora).exists());
@@ -90,13 +89,16 @@ fn split_lora(lora: &str) -> Result<(PathBuf, f32)> {
         return Ok((lora.into(), 1.0));
     };
     match strength.parse() {
-        Ok(number) if (-MAX_STRENGTH..=MAX_STRENGTH).contains(&number) => Ok((file.into(), number)),
+        Ok(number) if LoraStrength::both(number).is_possible() => Ok((file.into(), number)),
         // Neither is a number, nor a file: what cannot be opened is all of it.
         Err(_) if !Path::new(file).exists() => Ok((lora.into(), 1.0)),
         _ => Err(Error::new(
             ErrorCode::BadOption,
             format!("the strength {strength:?} of {file} is not possible"),
-            format!("use a number from -{MAX_STRENGTH} to {MAX_STRENGTH}, such as {file}:0.8"),
+            format!(
+                "use a number from -{0} to {0}, such as {file}:0.8",
+                LoraStrength::MAX
+            ),
         )),
     }
 }
@@ -116,30 +118,21 @@ async fn generate(arguments: Generate) -> Result<()> {
     let loras = arguments.loras.iter().map(|lora| split_lora(lora));
     let loras = loras.collect::<Result<Vec<_>>>()?;
     let outputs = outputs(&arguments, &loras)?;
-    let named: Vec<(String, f32)> = loras
-        .iter()
-        .map(|(file, strength)| {
-            let name = file.file_stem().unwrap_or_default();
-            (name.to_string_lossy().into_owned(), *strength)
-        })
-        .collect();
     let mut request = request(&arguments)?;
     let source = FolderSource::new(&arguments.model);
     let device = device(arguments.device).await?;
     let loras = loras
         .into_iter()
-        .map(|(file, strength)| Lora::open(&file, strength))
-        .collect::<Result<_>>()?;
-    let mut options = LoadOptions::default();
-    options.loras = loras;
-    let mut engine = Engine::open(source, device, options).await?;
+        .map(|(file, strength)| Lora::open(&file, strength));
+    request.loras = loras.collect::<Result<_>>()?;
+    let mut engine = Engine::open(source, device, LoadOptions::default()).await?;
     let mut contents = Vec::new();
     for index in 0..arguments.count.unwrap_or(1) {
         let mut generation = engine.generate(&request, &mut progress).await?;
         if index == 0 {
             tell(&generation);
         }
-        let made = recipe(&arguments, &engine, &named, &request, &generation);
+        let made = recipe(&arguments, &engine, &request, &generation);
         for layer in &generation.layers {
             contents.push(encoded(&layer.picture, &arguments.out, Some(&made))?);
         }

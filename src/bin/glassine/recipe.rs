@@ -2,17 +2,16 @@
 
 use glassine::image::Recipe;
 use glassine::pack::FolderSource;
-use glassine::pipeline::{Engine, Generation, Request};
+use glassine::pipeline::{Engine, Generation, Lora, LoraStrength, Request};
 use serde_json::{Value, json};
 
 use crate::arguments::Generate;
 
 /// The options of a request by the names that they have in JavaScript, with the model's defaults filled in, except
-/// for pictures and given noise; `loras` are the names and strengths of those that were given.
+/// for pictures and given noise.
 pub fn recipe(
     arguments: &Generate,
     engine: &Engine<FolderSource>,
-    loras: &[(String, f32)],
     request: &Request,
     generation: &Generation,
 ) -> Recipe {
@@ -27,8 +26,6 @@ pub fn recipe(
             recipe.insert(name.into(), value);
         }
     };
-    // As it was written, and not as the nearest f64.
-    let short = |value: f32| serde_json::from_str(&value.to_string()).unwrap_or_default();
     let given = |value: Option<f32>| value.map_or(Value::Null, short);
     let sampler = request.sampler.map(|sampler| sampler.as_str());
     add("prompt", json!(request.prompt));
@@ -97,10 +94,22 @@ pub fn recipe(
             .map(|name| json!({"name": name}));
         add("embeddings", names.collect());
     }
-    if !loras.is_empty() {
-        let all = loras.iter();
-        let all = all.map(|(name, strength)| json!({"name": name, "strength": short(*strength)}));
-        add("loras", all.collect());
+    if !generation.loras.is_empty() {
+        add("loras", generation.loras.iter().map(lora).collect());
+    }
+    recipe
+}
+
+/// As it was written, and not as the nearest f64.
+fn short(value: f32) -> Value {
+    serde_json::from_str(&value.to_string()).unwrap_or_default()
+}
+
+fn lora(lora: &Lora) -> Value {
+    let LoraStrength { unet, text_encoder } = lora.strength();
+    let mut recipe = json!({"name": lora.name(), "strength": short(unet)});
+    if text_encoder != unet {
+        recipe["textEncoderStrength"] = short(text_encoder);
     }
     recipe
 }

@@ -40,7 +40,6 @@ pub struct Enlarged {
 
 impl ConvGeometry {
     /// One pixel at a time.
-    #[cfg(feature = "gpu")]
     pub const POINTWISE: Self = Self {
         kernel: [1, 1],
         stride: 1,

@@ -1,30 +1,79 @@
 //! Low-rank adaptations of a base model and their kin, in the namings and kinds that people have.
 //!
-//! A LoRA is opened ([`Lora`]), then matched to a model's layers ([`FittedLora`]), and merged into
-//! each tensor as that is read: a weight becomes `W + strength · alpha / rank · update`. With
-//! DoRA's magnitudes `m` it is `W' = m · V / |V|` for `V = W + alpha / rank · update`, and the
-//! strength leads from `W` to `W'`, as in the web UIs.
+//! A LoRA is opened ([`Lora`]), then matched to a model's layers ([`FittedLora`]). A weight becomes
+//! `W + strength · alpha / rank · update`. With DoRA's magnitudes `m` it is `W' = m · V / |V|` for
+//! `V = W + alpha / rank · update`, and the strength leads from `W` to `W'`, as in the web UIs.
+//!
+//! The packer merges it into each tensor that it reads. A loaded model keeps its weights as they are
+//! stored, and what LoRAs add to them is computed beside them (`lora_updates`).
 
 mod config;
 mod kinds;
 mod names;
 mod open;
-mod refusals;
+pub(super) mod refusals;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use self::kinds::Change;
+pub use self::kinds::Update;
 use self::names::LayerIndex;
 use self::open::{OpenedLora, ScaledChange};
-use crate::weights::{Disk, Files, HostTensor, InMemory, TensorFile};
+use super::component::Component;
+use crate::weights::{Disk, Files, HostTensor, InMemory};
 use crate::{Error, ErrorCode, Result, memory};
 
-/// A LoRA file and how strongly it is applied.
+/// A LoRA file and how strongly it is applied. Clones share what was read of the file.
+#[derive(Clone)]
 pub struct Lora {
     name: String,
-    opened: OpenedLora,
-    strength: f32,
+    opened: Rc<OpenedLora>,
+    strength: LoraStrength,
+}
+
+/// How strongly a LoRA changes each part of a model: 1 as it was trained, 0 not at all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoraStrength {
+    /// The UNet.
+    pub unet: f32,
+    /// The text encoder.
+    pub text_encoder: f32,
+}
+
+impl LoraStrength {
+    /// The largest strength, in either direction.
+    pub const MAX: f32 = 100.0;
+
+    /// The same for both parts.
+    pub fn both(strength: f32) -> Self {
+        Self {
+            unet: strength,
+            text_encoder: strength,
+        }
+    }
+
+    /// Whether both are numbers within the bounds.
+    pub fn is_possible(self) -> bool {
+        let range = -Self::MAX..=Self::MAX;
+        range.contains(&self.unet) && range.contains(&self.text_encoder)
+    }
+
+    fn of(self, tensor: &str) -> f32 {
+        match tensor.starts_with(&Component::TextEncoder.start()) {
+            true => self.text_encoder,
+            false => self.unet,
+        }
+    }
+}
+
+impl std::fmt::Debug for Lora {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut fields = formatter.debug_struct("Lora");
+        fields.field("name", &self.name);
+        fields.field("strength", &self.strength).finish()
+    }
 }
 
 impl Lora {
@@ -58,9 +107,41 @@ impl Lora {
         };
         Ok(Self {
             name: name.unwrap_or_default().to_string_lossy().into_owned(),
-            opened: OpenedLora::open(files, path)?,
-            strength,
+            opened: Rc::new(OpenedLora::open(files, path)?),
+            strength: LoraStrength::both(strength),
         })
+    }
+
+    /// The same LoRA at another strength.
+    pub fn with_strength(&self, strength: LoraStrength) -> Self {
+        Self {
+            strength,
+            ..self.clone()
+        }
+    }
+
+    /// The same LoRA under another name.
+    pub fn with_name(&self, name: String) -> Self {
+        Self {
+            name,
+            ..self.clone()
+        }
+    }
+
+    /// How strongly it is applied.
+    pub fn strength(&self) -> LoraStrength {
+        self.strength
+    }
+
+    /// Whether both are the same opened file, at the same strength.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.opened, &other.opened) && self.strength == other.strength
+    }
+
+    /// Whether it leaves the UNet as it is.
+    pub(crate) fn is_for_text_alone(&self) -> bool {
+        let mut layers = self.opened.layers().iter();
+        layers.all(|layer| layer.component == Component::TextEncoder)
     }
 
     /// What prompts call it: the file's name without its ending, or the folder's.
@@ -73,10 +154,8 @@ impl Lora {
     ///
     /// # Errors
     /// `model_unsupported` if the LoRA is for another architecture.
-    pub(super) fn fit(self, model: &BTreeMap<String, Vec<usize>>) -> Result<FittedLora> {
-        let Self {
-            opened, strength, ..
-        } = self;
+    pub(super) fn fit(&self, model: &BTreeMap<String, Vec<usize>>) -> Result<FittedLora> {
+        let opened = &self.opened;
         let index = LayerIndex::new(model.keys().map(String::as_str));
         let family = opened.family(model);
         let misfit = |reason: String| {
@@ -101,7 +180,7 @@ impl Lora {
                         layer.name
                     ))
                 })?;
-                let update = FittedUpdate::new(scaled, shape, &opened);
+                let update = FittedUpdate::new(scaled, shape, opened);
                 let update = update.map_err(|reason| {
                     misfit(format!("{reason} does not fit {name} of {shape:?}"))
                 })?;
@@ -111,16 +190,11 @@ impl Lora {
             }
         }
         Ok(FittedLora {
-            file: opened.into_file(),
-            strength,
+            opened: Rc::clone(opened),
+            strength: self.strength,
             updates,
         })
     }
-}
-
-/// Whether files with tensors of these names are of a kind that is applied, for Stable Diffusion 1.5.
-pub(super) fn is_applied<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
-    refusals::kind(names.clone()).is_none() && refusals::family(names).is_none()
 }
 
 /// Along which axis DoRA's magnitudes lie.
@@ -178,62 +252,76 @@ impl FittedUpdate {
 }
 
 /// A LoRA that is matched to the tensors of a model.
-pub(super) struct FittedLora {
-    file: TensorFile,
-    strength: f32,
+pub struct FittedLora {
+    opened: Rc<OpenedLora>,
+    strength: LoraStrength,
     /// By the tensor's name, with the component in front.
     updates: BTreeMap<String, FittedUpdate>,
 }
 
 impl FittedLora {
-    /// Whether the LoRA changes tensor `name`.
-    pub fn changes(&self, name: &str) -> bool {
-        self.updates.contains_key(name)
+    /// The tensors that it changes.
+    pub fn tensors(&self) -> impl Iterator<Item = &str> {
+        self.updates.keys().map(String::as_str)
     }
 
-    /// Whether what the LoRA adds to tensor `name` depends on what is there.
+    /// Whether it adds something to tensor `name` that depends on what is there.
     pub fn depends_on(&self, name: &str) -> bool {
         let update = self.updates.get(name);
-        update.is_some_and(|update| update.magnitudes.is_some())
+        self.strength.of(name) != 0.0 && update.is_some_and(|update| update.magnitudes.is_some())
+    }
+
+    /// What the LoRA adds to tensor `name`, and what it is to be multiplied by, if it adds anything that
+    /// [does not depend](FittedLora::depends_on) on what is there.
+    pub fn update(&self, name: &str) -> Result<Option<(Update, f32)>> {
+        let factor = |update: &FittedUpdate| self.strength.of(name) * update.scale;
+        let adds = |update: &&FittedUpdate| factor(update) != 0.0 && update.magnitudes.is_none();
+        let Some(update) = self.updates.get(name).filter(adds) else {
+            return Ok(None);
+        };
+        let opened = &self.opened;
+        let read = update.change.update(|name| opened.read(name))?;
+        Ok(Some((read, factor(update))))
     }
 
     /// Changes tensor `name`, if the LoRA does; convolutions as checkpoints have them.
     ///
     /// # Errors
     /// `bad_option` if the result is not finite; `out_of_memory`.
-    pub fn apply(&mut self, name: &str, tensor: &mut HostTensor) -> Result<()> {
+    pub fn apply(&self, name: &str, tensor: &mut HostTensor) -> Result<()> {
         let Some(update) = self.updates.get(name) else {
             return Ok(());
         };
         // The update, and with DoRA's magnitudes where they lead.
         let bytes = 2 * size_of::<f32>() * tensor.data.len();
         memory::check_room(bytes, &format!("the LoRA's change of {name}"))?;
-        let file = &mut self.file;
-        let delta = update.change.update(|name| file.read(name))?.dense();
+        let (opened, strength) = (&self.opened, self.strength.of(name));
+        let delta = update.change.update(|name| opened.read(name))?.dense();
         match &update.magnitudes {
-            None => add(tensor, self.strength * update.scale, &delta),
+            None => add(tensor, strength * update.scale, &delta),
             Some((magnitudes, axis)) => {
-                let magnitudes = file.read(magnitudes)?;
+                let magnitudes = opened.read(magnitudes)?;
                 let mut direction = tensor.clone();
                 add(&mut direction, update.scale, &delta);
                 normalize(&mut direction, &magnitudes.data, *axis);
                 for (value, target) in tensor.data.iter_mut().zip(direction.data) {
-                    *value += self.strength * (target - *value);
+                    *value += strength * (target - *value);
                 }
             }
         }
         match tensor.is_finite() {
             true => Ok(()),
-            false => Err(Error::new(
-                ErrorCode::BadOption,
-                format!(
-                    "{} at strength {} makes {name} infinite",
-                    self.file.path().display(),
-                    self.strength
-                ),
-                "use a smaller strength",
-            )),
+            false => Err(self.too_strong(name)),
         }
+    }
+
+    pub fn too_strong(&self, name: &str) -> Error {
+        let (path, strength) = (self.opened.path().display(), self.strength.of(name));
+        Error::new(
+            ErrorCode::BadOption,
+            format!("{path} at strength {strength} makes {name} infinite"),
+            "use a smaller strength",
+        )
     }
 }
 

@@ -1,14 +1,17 @@
 //! Opening a LoRA: finding its file, its layers, what each changes and by how much.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::component::Component;
+use super::super::kind;
+use super::super::single_file::Layout;
 use super::config::{Config, Configs};
 use super::kinds::{Change, LayerTensors};
 use super::names::{Part, component_and_path, split};
 use super::refusals;
-use crate::weights::{Files, TensorFile};
+use crate::weights::{Files, HostTensor, TensorFile};
 use crate::{Error, ErrorCode, Result};
 
 /// A change of a weight or a bias, and what it is multiplied by.
@@ -39,7 +42,10 @@ pub struct Layer {
 
 /// A LoRA whose tensors are known and found finite.
 pub struct OpenedLora {
-    file: TensorFile,
+    path: PathBuf,
+    file: RefCell<TensorFile>,
+    /// By the tensor's name.
+    shapes: BTreeMap<String, Vec<usize>>,
     layers: Vec<Layer>,
 }
 
@@ -68,12 +74,19 @@ impl OpenedLora {
         for (name, parts) in parts {
             layers.push(open_layer(&mut file, name, &parts, &configs)?);
         }
-        Ok(Self { file, layers })
+        let shapes = file.tensors().iter();
+        let shapes = shapes.map(|(name, info)| (name.clone(), info.shape.clone()));
+        Ok(Self {
+            path: weights,
+            shapes: shapes.collect(),
+            file: RefCell::new(file),
+            layers,
+        })
     }
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        &self.path
     }
 
     /// What the LoRA changes.
@@ -83,12 +96,12 @@ impl OpenedLora {
 
     /// A tensor's name and shape.
     pub fn tensor<'a>(&'a self, name: &'a str) -> (&'a str, &'a [usize]) {
-        (name, &self.file.tensors()[name].shape)
+        (name, &self.shapes[name])
     }
 
-    /// The file, once its layers are matched to a model.
-    pub fn into_file(self) -> TensorFile {
-        self.file
+    /// The values of a tensor.
+    pub fn read(&self, name: &str) -> Result<HostTensor> {
+        self.file.borrow_mut().read(name)
     }
 
     /// The family of models that the LoRA is for, if that is not the family of `model`, by the
@@ -175,9 +188,24 @@ fn group(file: &TensorFile) -> Result<BTreeMap<String, Parts>> {
         return refuse(format!("it is for {family}"));
     }
     match unknown {
-        _ if layers.is_empty() => refuse("it holds no LoRA".into()),
+        _ if layers.is_empty() => refuse(what_else(file)),
         Some(name) => refuse(format!("{name} is not understood")),
         None => Ok(layers),
+    }
+}
+
+/// What a file is that holds no LoRA.
+fn what_else(file: &TensorFile) -> String {
+    if let Some(kind) = kind::of(file.tensors()) {
+        return format!("it is no LoRA but a {}", kind.name);
+    }
+    let is_part = Layout::recognise(file.tensors())
+        .components()
+        .next()
+        .is_some();
+    match is_part {
+        true => "it is no LoRA but a checkpoint, or a part of one".into(),
+        false => "it holds no LoRA".into(),
     }
 }
 

@@ -54,6 +54,11 @@ const FAMILIES: [(&str, &str); 22] = [
     ("encoder.layers.12.", "Stable Diffusion 2"),
 ];
 
+/// Whether files with tensors of these names are of a kind that is applied, for Stable Diffusion 1.5.
+pub fn is_applied<'a>(names: impl Iterator<Item = &'a String> + Clone) -> bool {
+    kind(names.clone()).is_none() && family(names).is_none()
+}
+
 /// The kind of adapter, other than those that are applied, that a file with these tensors holds.
 pub fn kind<'a>(names: impl Iterator<Item = &'a String> + Clone) -> Option<&'static str> {
     first(&KINDS, names)

@@ -1,4 +1,4 @@
-// LoRAs that are merged into a model as it is loaded.
+// LoRAs of an engine, and of a request.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -37,7 +37,7 @@ test("a LoRA changes the picture by its strength, also when the engine is rebuil
   assert.deepEqual((await pictureWith([0])).rgba, plain.rgba);
   const changed = await pictureWith([0.5]);
   assert.notDeepEqual(changed.rgba, plain.rgba);
-  assert.deepEqual(changed.recipe.loras, [{ name: "plain.safetensors", strength: 0.5 }]);
+  assert.deepEqual(changed.recipe.loras, [{ name: "plain", strength: 0.5 }]);
   assert.deepEqual((await pictureWith([0.25, 0.25])).recipe.loras.length, 2);
 
   const { code, rebuilt } = await page.evaluate(async () => {
@@ -51,6 +51,44 @@ test("a LoRA changes the picture by its strength, also when the engine is rebuil
   assert.deepEqual(rebuilt.rgba, changed.rgba);
 });
 
+test("a request has LoRAs of its own, whose strength changes without anything being loaded", async (t) => {
+  const pack = new PackServer();
+  const page = await open(t, { pack });
+  const expected = await page.evaluate(async (bytes) => {
+    window.bytes = new Uint8Array(bytes);
+    window.file = new File([window.bytes], "Plain.safetensors");
+    window.picture = async (engine, options) => {
+      const given = { prompt: "a red apple", mode: "opaque", seed: 1, steps: 1, ...options };
+      const { layers, loras, warnings } = await engine.generate(given);
+      return { rgba: Array.from(layers[0].imageData.data), recipe: layers[0].recipe, loras, warnings };
+    };
+    const own = await glassine.createEngine({ model: "/pack/", device: "cpu", loras: [{ file, strength: 0.5 }] });
+    const expected = await picture(own, {});
+    await own.dispose();
+    window.engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
+    return expected;
+  }, loraFile());
+  const read = pack.requests.length;
+  const { before, half, tagged, none, after } = await page.evaluate(async () => {
+    const before = await picture(engine, {});
+    const half = await picture(engine, { loras: [{ file, strength: 0.5 }] });
+    const tagged = await picture(engine, { prompt: "a red apple<lora:plain:0.5>", loras: [{ file }] });
+    const named = { file: bytes, name: "mine", strength: 0, textEncoderStrength: 1 };
+    const none = await picture(engine, { prompt: "a red apple<lora:plain:1>", loras: [named] });
+    return { before, half, tagged, none, after: await picture(engine, {}) };
+  });
+  assert.equal(pack.requests.length, read);
+  assert.notDeepEqual(half.rgba, before.rgba);
+  assert.deepEqual(half.rgba, expected.rgba);
+  assert.deepEqual(tagged.rgba, expected.rgba);
+  assert.deepEqual(half.recipe.loras, [{ name: "Plain", strength: 0.5 }]);
+  assert.deepEqual(tagged.loras, half.loras);
+  assert.deepEqual(none.rgba, before.rgba);
+  assert.deepEqual(none.loras, [{ name: "mine", strength: 0, textEncoderStrength: 1 }]);
+  assert.match(none.warnings[0], /<lora:plain:1>.*mine/);
+  assert.deepEqual(after.rgba, before.rgba);
+});
+
 test("what is no LoRA is refused", async (t) => {
   const page = await open(t);
   const failures = await page.evaluate(async () => {
@@ -62,8 +100,14 @@ test("what is no LoRA is refused", async (t) => {
       [{ file: new URL("/nothing.safetensors", location.href) }],
       [{ file: new File(["no"], "note.safetensors") }],
     ];
-    return Promise.all(given.map((loras) => failureOf(glassine.createEngine({ model: "mini", device: "cpu", loras }))));
+    const refusals = await Promise.all(
+      given.map((loras) => failureOf(glassine.createEngine({ model: "mini", device: "cpu", loras }))),
+    );
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    window.ofRequests = await Promise.all(given.map((loras) => failureOf(engine.generate({ prompt: "a cat", loras }))));
+    return refusals;
   });
+  assert.deepEqual(await page.evaluate(() => ofRequests), failures);
   assert.deepEqual(
     failures.map(({ code }) => code),
     ["bad_option", "bad_option", "bad_option", "bad_option", "model_not_found", "model_damaged"],

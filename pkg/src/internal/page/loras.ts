@@ -1,4 +1,4 @@
-// LoRAs that the page gives to an engine.
+// LoRAs that the page gives to an engine, or with a request.
 
 import { GlassineError } from "../../public/errors.js";
 import type { LoraOption } from "../../public/types.js";
@@ -7,7 +7,12 @@ import { checkOptions } from "./check-options.js";
 import { abortError } from "../shared/abort-error.js";
 import { isGivenFile, readGiven } from "./given-file.js";
 
-/** Reads the LoRAs' files, once for all times that the engine is loaded. */
+const loraOptions = ["file", "name", "strength", "textEncoderStrength"];
+
+/** The largest strength, in either direction. */
+const maxStrength = 100;
+
+/** Reads the LoRAs' files. */
 export async function readLoras(
   loras: readonly LoraOption[] = [],
   signal: AbortSignal = new AbortController().signal,
@@ -21,18 +26,25 @@ export async function readLoras(
   }
 }
 
-const loraHint = "Give objects { file, strength }: a Blob, a Uint8Array or a URL, and a number.";
+const loraHint = `Give objects { file, strength }: a Blob, a Uint8Array or a URL, and a number from -${maxStrength} to ${maxStrength}.`;
 
 function checkLora(lora: LoraOption, index: number): void {
-  const { file, strength = 1 } = checkOptions(`loras[${index}]`, lora, ["file", "strength"]);
+  const { file, name, strength, textEncoderStrength } = checkOptions(`loras[${index}]`, lora, loraOptions);
   if (!isGivenFile(file)) {
     throw new GlassineError("bad_option", `loras[${index}] has no usable file`, { hint: loraHint });
   }
-  if (!Number.isFinite(strength)) {
-    throw new GlassineError("bad_option", `loras[${index}] has the strength ${String(strength)}`, { hint: loraHint });
+  for (const given of [strength, textEncoderStrength]) {
+    if (given !== undefined && !(Math.abs(given) <= maxStrength)) {
+      throw new GlassineError("bad_option", `loras[${index}] has the strength ${String(given)}`, { hint: loraHint });
+    }
+  }
+  if (name !== undefined && typeof name !== "string") {
+    throw new GlassineError("bad_option", `loras[${index}] has the name ${String(name)}`, { hint: "Give a string, or leave it out." });
   }
 }
 
-async function readLora({ file, strength = 1 }: LoraOption, index: number, signal: AbortSignal): Promise<RawLora> {
-  return { strength, ...(await readGiven(file, `loras[${index}]`, signal)) };
+async function readLora(lora: LoraOption, index: number, signal: AbortSignal): Promise<RawLora> {
+  const { file, name, strength = 1, textEncoderStrength = strength } = lora;
+  const given = await readGiven(file, `loras[${index}]`, signal);
+  return { file: given.name, bytes: given.bytes, name, strength, textEncoderStrength };
 }

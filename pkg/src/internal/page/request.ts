@@ -6,6 +6,7 @@ import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from ".
 import type { EngineRequest } from "../shared/protocol.js";
 import { checkKinds, checkOptions, type Kind } from "./check-options.js";
 import { readEmbeddings } from "./embeddings.js";
+import { readLoras } from "./loras.js";
 import { toPixels } from "./pictures.js";
 
 /** Refuses what cannot be asked for, before anything is done for it. A call decides some options itself, and may have its `own`. */
@@ -35,6 +36,9 @@ export function checkRequest(
 /** The options of a request that are pictures, which the worker is given copies of. */
 const pictureOptions = ["foreground", "background", "init", "mask", "control"] as const;
 
+/** Those that are files, of which a recipe holds the names alone. */
+const fileOptions = ["embeddings", "loras"] as const;
+
 /** The most pictures of one request. */
 const maxCount = 1000;
 
@@ -43,10 +47,10 @@ export const sides = { left: "whole", top: "whole", right: "whole", bottom: "who
 
 const callbacks = ["signal", "onProgress", "onPreview"] as const;
 
-const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, "embeddings", "count", ...callbacks];
+const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, ...fileOptions, "count", ...callbacks];
 
 /** What a recipe does not hold: it would not change the picture, or takes more room than a recipe has. */
-export const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, "embeddings", "count", ...callbacks, "previewEvery", "noise"]);
+export const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, ...fileOptions, "count", ...callbacks, "previewEvery", "noise"]);
 
 /** How many passes there are: the paper's one, or all turned and mirrored ones. */
 export const decodePasses = [1, 8] as const;
@@ -89,7 +93,7 @@ const optionKinds = {
 
 /** Copies the pictures at once, whatever comes of what they were copied from. */
 export async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
-  const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, count, ...request } = options;
+  const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, loras, count, ...request } = options;
   const pictures = Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
     picture !== undefined && picture !== null ? [toPixels(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
   );
@@ -98,6 +102,7 @@ export async function toRequest(options: GenerateOptions): Promise<EngineRequest
     ...request,
     ...Object.fromEntries(await Promise.all(pictures)),
     ...(embeddings && { embeddings: await readEmbeddings(embeddings, signal) }),
+    ...(loras && { loras: await readLoras(loras, signal) }),
   };
 }
 

@@ -16,6 +16,7 @@ import type {
   Sampler,
   StorageProgress,
   StoredModel,
+  UsedLora,
   Vae,
   Verification,
 } from "../../public/types.js";
@@ -39,6 +40,8 @@ export interface RawGenerated {
   latent: RawLatent;
   /** The names of the embeddings that the prompts name. */
   embeddings: string[];
+  /** The LoRAs that it was made with, as strong as they were. */
+  loras: UsedLora[];
   /** What the request says that has no effect. */
   warnings: string[];
   /** Milliseconds by phase. */
@@ -48,11 +51,13 @@ export interface RawGenerated {
 /** A picture on its way to the module that composites: a file's bytes, or pixels. The engine takes pixels alone. */
 export type RawPicture = Uint8Array<ArrayBuffer> | RawRaster;
 
-/** The bytes of a LoRA's file, and how much of it is merged. `name` is for messages. */
+/** The bytes of a LoRA's file, what it is called in messages, and in prompts if not after its file, and its strengths. */
 export interface RawLora {
-  name: string;
+  file: string;
   bytes: Uint8Array<ArrayBuffer>;
+  name: string | undefined;
   strength: number;
+  textEncoderStrength: number;
 }
 
 /** The bytes of an embedding's file, what it is called in messages, and in prompts if not after its file. */
@@ -94,9 +99,9 @@ type RawEncoding = RawRaster & { recipe?: string };
 
 type PictureOptions = "foreground" | "background" | "init" | "mask" | "control";
 
-export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings"> & {
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings" | "loras"> & {
   [Option in PictureOptions]?: RawRaster;
-} & { embeddings?: RawEmbedding[] };
+} & { embeddings?: RawEmbedding[]; loras?: RawLora[] };
 
 export type EngineEvent =
   | { phase: "loading"; loadedBytes: number; totalBytes: number }
