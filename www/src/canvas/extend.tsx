@@ -42,8 +42,8 @@ export function ExtendBar() {
             ? "This layer is locked"
             : "Choose a layer to extend"
           : fillsScene(doc.value, node.id)
-            ? "In the layer's pixels. The scene grows with it."
-            : "In the layer's pixels. What there was stays as it is."}
+            ? "Pull a side, or say how many pixels. The scene grows with it."
+            : "Pull a side, or say how many pixels. What there was stays."}
       </p>
     </div>
   );

@@ -11,7 +11,7 @@ import { cancelRunning, enqueue, jobs } from "./queue.ts";
 import { QueueList } from "./queue-list.tsx";
 import { changing, changingId, optionsOf, randomSeed } from "./redo.ts";
 import { isExtending, manyFrames, next, read, settings, sizeFollows, sizes, toWish } from "./settings.ts";
-import { type Change, changeOf, Target, unready } from "./target.tsx";
+import { type Change, changeOf, isReady, Target } from "./target.tsx";
 
 const parameters = new URLSearchParams(location.search);
 const open = signal(false);
@@ -51,7 +51,6 @@ export function Bar() {
   const node = changing.value;
   const mode = node ? next.value?.mode : settings.value?.mode;
   const lacking = mode && lackingFor(mode);
-  const missing = node && unready(node);
   return (
     <form
       id="form"
@@ -126,9 +125,8 @@ export function Bar() {
             </select>
           </label>
           <i class="gap" />
-          <Submit lacks={(lacking ?? missing) !== undefined} />
+          <Submit lacks={lacking !== undefined || (node !== undefined && !isReady(node))} />
         </div>
-        {missing && <p class="lacking">{missing}</p>}
         {lacking && (
           <p id="lacking" class="lacking">
             {lacking}{" "}

@@ -41,14 +41,13 @@ function Chip({ end, onEnd, children }: { end: string; onEnd: () => void; childr
 export type Change = "change" | "repaint" | "extend";
 
 export function changeOf(node: PictureNode): Change {
-  return isExtending.value ? "extend" : node.mask !== undefined ? "repaint" : "change";
+  if (tool.value === "extend") return "extend";
+  return tool.value === "mask" || node.mask !== undefined ? "repaint" : "change";
 }
 
-/** Why the layer that is changed cannot be made anew yet. */
-export function unready(node: PictureNode): string | undefined {
-  if (tool.value === "mask" && node.mask === undefined) return "Paint over what is to be made anew.";
-  if (tool.value === "extend" && !isExtending.value) return "Pull a side of the layer to where it is to reach.";
-  return undefined;
+/** Whether it is said on the canvas what is to become of the layer: where it is masked, or how far it is to grow. */
+export function isReady(node: PictureNode): boolean {
+  return { change: true, repaint: node.mask !== undefined, extend: isExtending.value }[changeOf(node)];
 }
 
 function Changing({ node }: { node: PictureNode }) {
@@ -82,7 +81,8 @@ function Changing({ node }: { node: PictureNode }) {
 
 function title(node: PictureNode, change: Change): string {
   if (change === "change") return `Changing ${node.name}`;
-  if (change === "repaint") return `Repainting ${inWords(maskedOf(node.id)?.share ?? 0)} of ${node.name}`;
+  const share = maskedOf(node.id)?.share;
+  if (change === "repaint") return `Repainting ${share === undefined ? "" : `${inWords(share)} of `}${node.name}`;
   const { width, height } = grownSize(node, margins.value);
   return `Extending ${node.name} to ${width} × ${height}`;
 }

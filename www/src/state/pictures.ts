@@ -1,5 +1,6 @@
 // The pictures of layers: files that never change, under keys of their own.
 
+import { signal } from "@preact/signals";
 import type { Point, Size } from "./geometry.ts";
 import { newId, type Variant } from "./document.ts";
 
@@ -21,7 +22,8 @@ interface AlphaMap extends Size {
 }
 
 const entries = new Map<string, Entry>();
-const alphas = new Map<string, AlphaMap>();
+/** A signal, since they are read a while after somebody has asked what is transparent. */
+const alphas = signal<ReadonlyMap<string, AlphaMap>>(new Map());
 
 /** Pictures that were drawn lately. */
 const bitmaps = new Map<string, ImageBitmap>();
@@ -101,7 +103,7 @@ function paint(id: string, bitmap: ImageBitmap, canvas: HTMLCanvasElement): void
 
 async function decode(id: string): Promise<ImageBitmap> {
   const bitmap = await createImageBitmap(blobOf(id));
-  if (!alphas.has(id)) alphas.set(id, readAlpha(bitmap));
+  if (!alphas.value.has(id)) alphas.value = new Map(alphas.value).set(id, readAlpha(bitmap));
   bitmaps.set(id, bitmap);
   // The oldest go, as a map keeps its order.
   let pixels = [...bitmaps.values()].reduce((sum, { width, height }) => sum + width * height, 0);
@@ -116,7 +118,7 @@ async function decode(id: string): Promise<ImageBitmap> {
 /** Whether there is something of a picture at a point, in its pixels. As long as it is not read, there is. */
 export function isOpaqueAt(id: string, { x, y }: Point): boolean {
   const entry = entries.get(id);
-  const map = alphas.get(id);
+  const map = alphas.value.get(id);
   if (!entry || !map) return true;
   const column = Math.floor((x / entry.width) * map.width);
   const row = Math.floor((y / entry.height) * map.height);
@@ -125,7 +127,7 @@ export function isOpaqueAt(id: string, { x, y }: Point): boolean {
 
 /** Whether a picture has no transparency, as far as it is read. */
 export function isWhole(id: string): boolean {
-  return alphas.get(id)?.data.every((alpha) => alpha > 250) ?? false;
+  return alphas.value.get(id)?.data.every((alpha) => alpha > 250) ?? false;
 }
 
 function readAlpha(bitmap: ImageBitmap): AlphaMap {
