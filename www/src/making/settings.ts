@@ -2,8 +2,8 @@
 
 import { computed, signal } from "@preact/signals";
 import type { EngineInfo, Mode } from "glassine";
-import { grow, outline, type PictureNode, update } from "../state/document.ts";
-import { boundsOf, type Size, sizeForAspect } from "../state/geometry.ts";
+import { find, grow, outline, type PictureNode, update, worldMatrix } from "../state/document.ts";
+import { apply, boundsOf, clip, corners, type Rect, type Size, sizeForAspect } from "../state/geometry.ts";
 import { maskedOf } from "../state/masks.ts";
 import { box, doc, margins } from "../state/studio.ts";
 import { info } from "./model.ts";
@@ -115,16 +115,14 @@ function toChange(node: PictureNode, wish: Omit<Wish, "size">, now: Settings, mo
   const box = boxOf(node);
   if (mask === undefined)
     return { ...all, options: { ...options, strength: now.strength }, size: sizeFor(node), box };
-  const { strength, maskSoftness } = now;
-  const crop = crops(node, now, model) ? { maskCrop: now.maskCrop } : {};
+  const { strength, maskSoftness, maskCrop } = now;
   const keepAlpha = now.keepAlpha && all.mode === "single";
-  return {
-    ...all,
-    init: { ...init, mask },
-    options: { ...options, strength, maskSoftness, ...crop, ...(keepAlpha && { keepAlpha }) },
-    size: crop.maskCrop === undefined ? { width, height } : sizeOfPart(node, crop.maskCrop, model),
-    box,
-  };
+  const repaint = { ...options, strength, maskSoftness, ...(keepAlpha && { keepAlpha }) };
+  const masked = { ...all, init: { ...init, mask } };
+  if (!crops(node, now, model)) return { ...masked, options: repaint, size: { width, height }, box };
+  const part = partOf(node, maskCrop);
+  const size = sizeForAspect(part, model.defaults.width * model.defaults.height, model.sizeMultiple);
+  return { ...masked, options: { ...repaint, maskCrop }, size, box: boxOfPart(node, part) };
 }
 
 /** Whether a model can take a picture as it is: in size, and not far larger than it was trained for. */
@@ -138,11 +136,18 @@ function crops(node: PictureNode, { crops }: Settings, model: EngineInfo): boole
   return crops || !takesWhole(node, model);
 }
 
-/** The size at which the part around the mask is made. */
-function sizeOfPart(node: PictureNode, margin: number, { defaults, sizeMultiple }: EngineInfo): Size {
-  const { width, height } = maskedOf(node.id)?.bounds ?? node;
-  const part = { width: width + 2 * margin, height: height + 2 * margin };
-  return sizeForAspect(part, defaults.width * defaults.height, sizeMultiple);
+/** The part of a layer's picture that is masked, and so many pixels around it. */
+function partOf({ id, width, height }: PictureNode, margin: number): Rect {
+  const whole = { x: 0, y: 0, width, height };
+  const part = maskedOf(id)?.bounds ?? whole;
+  const around = { width: part.width + 2 * margin, height: part.height + 2 * margin };
+  return clip({ x: part.x - margin, y: part.y - margin, ...around }, whole);
+}
+
+/** Where a part of a layer stands in the scene. */
+function boxOfPart({ id }: PictureNode, part: Rect): Rect | undefined {
+  const found = find(doc.value, id);
+  return found && boundsOf(corners(part).map((corner) => apply(worldMatrix(doc.value, found), corner)));
 }
 
 /** What the next picture would be, for foretelling what it takes. */
