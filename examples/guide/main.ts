@@ -220,8 +220,8 @@ async function editing(engine: Engine, layer: Layer): Promise<Element[]> {
     prompt: "",
     ...options,
     seed: 12,
-    init: reopened.images.get(init!),
-    mask: reopened.images.get(where!),
+    init: reopened.images.get(String(init)),
+    mask: reopened.images.get(String(where)),
   });
   // #endregion
   scene.dispose();

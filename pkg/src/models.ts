@@ -7,7 +7,9 @@ import { checkKind, checkKinds, checkOptions } from "./internal/page/check-optio
 import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate, packUrl } from "./internal/page/model.js";
 import { withLock } from "./internal/shared/locks.js";
 import { undoPacking } from "./internal/shared/undo-packing.js";
-import { ModelFolder } from "./internal/shared/store.js";
+import { fetchBytes } from "./internal/shared/fetch.js";
+import { manifestFile, parseManifest } from "./internal/shared/manifest.js";
+import { ModelFolder, packNameOf } from "./internal/shared/store.js";
 import { modes } from "./public/generated.js";
 import type {
   EstimateOptions,
@@ -50,6 +52,23 @@ export const models = Object.freeze({
 
   /** Stores a model: the pack at a URL, or one that is made here of a checkpoint's files. */
   import: importModel,
+
+  /**
+   * What `import` calls a model that it is given no name for: after the pack at the URL, whose manifest is fetched for
+   * it, or after the file or folder. An import replaces a model of that name.
+   *
+   * @throws GlassineError `bad_option`, `model_not_found`, `model_damaged`, `model_unsupported`, `network`, `aborted`.
+   */
+  async nameOf(
+    from: string | URL | Blob | Iterable<File>,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<string> {
+    const { signal = never() } = checkOptions("models.nameOf", options, ["signal"]);
+    if (typeof from !== "string" && !(from instanceof URL)) return toPackRequest(from, {}).name;
+    const url = packUrl(from);
+    const bytes = abortable(signal, fetchBytes(new URL(manifestFile, url), { signal, cache: "no-cache" }));
+    return packNameOf(parseManifest(await bytes, url.href).name);
+  },
 
   /**
    * Computes the SHA-256 of every file of a stored model.

@@ -8,8 +8,9 @@ const parse = (manifest) => parseManifest(new TextEncoder().encode(JSON.stringif
 const withShard = (changes) => ({ ...mini, shards: [{ ...mini.shards[0], ...changes }] });
 
 test("the built-in model's manifest is read", () => {
-  const { name, shards } = parse(mini);
+  const { name, parts, shards } = parse(mini);
   assert.equal(name, mini.name);
+  assert.deepEqual(parts, Object.keys(mini.components));
   assert.equal(totalBytes(shards), mini.shards.reduce((sum, { bytes }) => sum + bytes, 0));
 });
 

@@ -195,6 +195,8 @@ async function mistakes(): Promise<void> {
 async function store(signal: AbortSignal): Promise<StoredModel | undefined> {
   const { usage, quota, downloadBytes }: ModelEstimate = await models.estimate("https://example.com/dreamshaper/");
   if (downloadBytes > quota - usage) return undefined;
+  const name: string = await models.nameOf("https://example.com/dreamshaper/", { signal });
+  if ((await models.list()).some((model) => model.name === name)) return undefined;
   const onProgress = (progress: StorageProgress): void => console.log(describeStorage(progress));
   const model = await models.import(new URL("https://example.com/dreamshaper/"), { name: "dreamshaper", signal, onProgress });
   const { intact, missing, damaged } = await models.verify(model.name, { repair: true, onProgress });

@@ -2,17 +2,20 @@
 
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
-import "./checkpoint.ts";
 import { ExtendBar } from "./canvas/extend.tsx";
 import { MaskBar } from "./canvas/mask.tsx";
+import { CompareDialog } from "./compare/compare.tsx";
 import { Stage } from "./canvas/stage.tsx";
 import { followKeys } from "./commands.ts";
 import { takeFiles } from "./files.ts";
 import { openFirst, startKeeping } from "./keep/autosave.ts";
 import { Bar } from "./making/bar.tsx";
-import { recall } from "./making/foretell.ts";
 import { loadModel } from "./making/model.ts";
 import { firstResult, rejectFirst } from "./making/queue.ts";
+import { followLinks, LinkDialog, openLink } from "./making/sharing.tsx";
+import { takeWeights } from "./making/steering.tsx";
+import { ReplaceDialog } from "./models/replace.tsx";
+import { divide } from "./models/weights.ts";
 import { keepForOffline } from "./offline.ts";
 import { part } from "./page.ts";
 import { ContextMenu } from "./panels/context-menu.tsx";
@@ -20,10 +23,10 @@ import { panelOpen } from "./panels/dialogs.ts";
 import { Gallery } from "./panels/gallery.tsx";
 import { Inspector } from "./panels/inspector.tsx";
 import { Layers } from "./panels/layers.tsx";
-import { Notices } from "./panels/notices.tsx";
+import { fail, Notices } from "./panels/notices.tsx";
 import { Shortcuts } from "./panels/shortcuts.tsx";
 import { Tools } from "./panels/tools.tsx";
-import { closeElsewhere, Top } from "./panels/top.tsx";
+import { Top } from "./panels/top.tsx";
 import { toScene } from "./state/studio.ts";
 import "./studio.css";
 
@@ -66,6 +69,9 @@ function Studio() {
       <ContextMenu />
       <Gallery />
       <Shortcuts />
+      <ReplaceDialog />
+      <LinkDialog />
+      <CompareDialog />
     </>
   );
 }
@@ -75,9 +81,10 @@ async function start(): Promise<void> {
   startKeeping();
   followKeys();
   followDrops();
+  if (!isAutomatic) await openLink();
+  followLinks();
   try {
     const engine = await loadModel();
-    recall();
     keepForOffline();
     if (!isAutomatic) return;
     part(document, "#form", HTMLFormElement).requestSubmit();
@@ -95,7 +102,7 @@ async function toBase64(blob: Blob): Promise<string> {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
-/** Files that are dropped anywhere become layers; the panel of models takes its own. */
+/** Files that are dropped anywhere become layers, or LoRAs; the panel of models takes its own. */
 function followDrops(): void {
   const takes = ({ dataTransfer, target }: DragEvent): boolean =>
     dataTransfer?.types.includes("Files") === true && target instanceof Element && !target.closest("#models, dialog");
@@ -112,10 +119,11 @@ function followDrops(): void {
     const stage = document.querySelector("#stage")!.getBoundingClientRect();
     const onStage = event.target instanceof Element && event.target.closest("#stage");
     const at = onStage ? toScene({ x: event.clientX - stage.left, y: event.clientY - stage.top }) : undefined;
-    void takeFiles([...(event.dataTransfer?.files ?? [])], at);
+    const { weights, others } = divide([...(event.dataTransfer?.files ?? [])]);
+    takeWeights(weights).catch(fail);
+    if (others.length > 0) void takeFiles(others, at);
   });
 }
 
 render(<Top />, part(document, "#top", HTMLElement));
 render(<Studio />, part(document, "#studio", HTMLElement));
-closeElsewhere(part(document, "#models", HTMLDetailsElement));

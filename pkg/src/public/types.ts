@@ -375,10 +375,6 @@ export interface Recipe {
   seed?: number | undefined;
   /** `sha256:` and the hash of the model's manifest. */
   model?: string | undefined;
-  /** In a scene, the path of the picture that it was made from. */
-  init?: string | undefined;
-  /** In a scene, the path of the mask that said where `init` was made anew. */
-  mask?: string | undefined;
   /** The other options of the request by their names, and fields of one's own. */
   [field: string]: unknown;
 }
@@ -594,6 +590,8 @@ export interface StorageEstimate {
 export interface ModelEstimate extends StorageEstimate {
   /** The model's name for itself. */
   readonly name: string;
+  /** What the pack holds, as its manifest names it: `"unet"`, `"vae"`, `"layers.joint"`, `"controlnet"` and others. */
+  readonly parts: readonly string[];
   /** The length of all its shards. */
   readonly totalBytes: number;
   /** How much of that is not stored here yet. */

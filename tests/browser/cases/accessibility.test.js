@@ -1,13 +1,16 @@
 // axe-core looks at the demo page: light, dark and as wide as a phone, empty, at work, and with what opens over it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { test } from "node:test";
-import { openDemo } from "../lib/demo.js";
+import { openDemo, textIs } from "../lib/demo.js";
+import { miniLora } from "../lib/lora.js";
 import { scratch } from "../lib/native.js";
+import { PackServer } from "../lib/pack.js";
 import { disc, slopes, writePng } from "../lib/pictures.js";
-import { addFiles, drawn } from "../lib/studio.js";
+import { addFiles, drawn, setPrompt } from "../lib/studio.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
 
@@ -32,7 +35,9 @@ const looks = {
 
 for (const [name, { width, height, scheme }] of Object.entries(looks)) {
   test(`nothing serious: ${name}`, async (t) => {
-    const page = await openDemo(t, "?device=cpu&steps=1");
+    const pack = new PackServer();
+    pack.teach(["a red apple", "a red fox"]);
+    const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", pack);
     await page.setViewport({ width, height });
     await page.emulateMediaFeatures([
       { name: "prefers-color-scheme", value: scheme },
@@ -45,6 +50,8 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
     await page.click("#generate");
     await page.waitForSelector("#layers li");
     const folder = scratch(t);
+    const lora = join(folder, "style.safetensors");
+    writeFileSync(lora, miniLora());
     await addFiles(page, [
       writePng(folder, "ground.png", 120, 90, slopes(120, 90)),
       writePng(folder, "disc.png", 60, 60, disc(60, 60, [40, 120, 230])),
@@ -80,8 +87,25 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
       assert.equal(await page.$(`${menu}[open]`), null);
     }
     await page.click("#more");
+    await (await page.$("#loras")).uploadFile(lora);
+    await page.waitForSelector(".steering .chip");
     assert.deepEqual(await findings(page), [], "settings");
     await page.click("#more");
+    await setPrompt(page, "a red");
+    await page.waitForSelector("#offers");
+    await page.keyboard.press("ArrowDown");
+    assert.deepEqual(await findings(page), [], "what the model was taught");
+    await setPrompt(page, "a dragonfly ");
+    await textIs(page, "#untaught", "dragonfly");
+    assert.deepEqual(await findings(page), [], "what it was not");
+    await page.$eval("#compare-matte", (button) => button.click());
+    await page.waitForSelector("#compare[open] canvas");
+    assert.deepEqual(await findings(page), [], "a layer against its matte");
+    await page.keyboard.press("Escape");
+    await page.evaluate(() => (location.hash = "#prompt=a+fox&steps=20&model=https://example.com/fox/&bytes=900000000"));
+    await page.waitForSelector("#link[open] dl");
+    assert.deepEqual(await findings(page), [], "a link");
+    await page.keyboard.press("Escape");
     await page.click("#scenes");
     await page.waitForSelector("#gallery .card img");
     assert.deepEqual(await findings(page), [], "scenes");

@@ -4,24 +4,15 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
-import { modelRows, openPanel, textIs } from "../lib/demo.js";
+import { answer, modelRows, openPanel, textIs } from "../lib/demo.js";
 import { checkpoint, companion, singleFile } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
+import { dropOn } from "../lib/studio.js";
 
 const decoder = companion("vae_transparent_decoder");
 const attn = companion("transparent_attn");
 
 const choose = async (page, input, ...paths) => (await page.$(`#checkpointForm [name=${input}]`)).uploadFile(...paths);
-
-/** Drops files or folders of the disk on the zone, as the mouse does. */
-async function dropOn(page, ...paths) {
-  const zone = await page.$(".drop");
-  await zone.scrollIntoView();
-  const { x, y } = await zone.clickablePoint();
-  const client = await page.createCDPSession();
-  const data = { items: [], files: paths, dragOperationsMask: 1 };
-  for (const type of ["dragEnter", "dragOver", "drop"]) await client.send("Input.dispatchDragEvent", { type, x, y, data });
-}
 
 /** What the page takes the chosen files for, by their names. */
 async function choices(page, count) {
@@ -82,8 +73,8 @@ test("a folder is chosen, with files beside it", async (t) => {
 test("a folder and files are dropped", async (t) => {
   const page = await openPanel(t);
   const model = checkpoint(scratch(t));
-  await dropOn(page, model, decoder);
-  await dropOn(page, attn);
+  await dropOn(page, ".drop", model, decoder);
+  await dropOn(page, ".drop", attn);
   assert.deepEqual(await choices(page, 3), {
     [basename(model)]: "checkpoint",
     [basename(decoder)]: "transparencyDecoder",
@@ -119,14 +110,14 @@ test("a folder of everything is sorted, and what is no model is passed over", as
     "layer_sd15_bg2fg (1).safetensors": "bg2fg",
     "style.safetensors": "unused",
   };
-  await dropOn(page, folder);
+  await dropOn(page, ".drop", folder);
   assert.deepEqual(await choices(page, 5), expected);
   await page.click("#choices button");
   await choices(page, 4);
 
-  await dropOn(page, join(folder, "notes"));
+  await dropOn(page, ".drop", join(folder, "notes"));
   await textIs(page, "#choicesNote", "neither a .safetensors or .ckpt file nor a model's folder");
-  await dropOn(page, join(folder, "sd15"));
+  await dropOn(page, ".drop", join(folder, "sd15"));
   assert.deepEqual(await choices(page, 5), expected);
 });
 
@@ -174,12 +165,14 @@ test("a wrong file is refused with what to do, and nothing is lost", async (t) =
   await choose(page, "files", model, attn);
   await page.select(roleOf(attn), "transparencyDecoder");
   await importAs(page, "good");
+  await answer(page, "^Replace good");
   await textIs(page, "#modelError:not([hidden])", "is not a transparency_decoder[^]*published");
   assert.deepEqual(await modelRows(page), before);
   assert.deepEqual(Object.values(await choices(page, 2)), ["checkpoint", "transparencyDecoder"]);
 
   await page.select(roleOf(attn), "attn");
   await page.click("#packing button");
+  await answer(page, "^Replace good");
   await textIs(page, "#modelStatus", "good is stored");
   assert.ok(await page.$("#modelError[hidden]"));
 });
@@ -195,7 +188,7 @@ test("a cancelled import leaves nothing, and can be started again", async (t) =>
       observer.disconnect();
       document.querySelector("#modelCancel").click();
     });
-    observer.observe(status, { childList: true });
+    observer.observe(status, { childList: true, characterData: true, subtree: true });
   });
   await importAs(page, "tiny");
   await textIs(page, "#modelStatus", "Cancelled");
@@ -210,4 +203,101 @@ test("a cancelled import leaves nothing, and can be started again", async (t) =>
 
   await page.click("#packing button");
   await textIs(page, "#modelStatus", "tiny is stored");
+});
+
+/** The manifest that the browser has stored of a model. */
+const manifestOf = (page, name) =>
+  page.evaluate(async (name) => {
+    const root = await navigator.storage.getDirectory();
+    const models = await (await root.getDirectoryHandle("glassine")).getDirectoryHandle("models");
+    const folder = await models.getDirectoryHandle(name);
+    const json = async (file) => JSON.parse(await (await (await folder.getFileHandle(file)).getFile()).text());
+    return json((await json("model.json")).manifest);
+  }, name);
+
+test("a checkpoint that is transparent by itself is packed as such", async (t) => {
+  const page = await openPanel(t);
+  await choose(page, "files", singleFile(scratch(t)), decoder);
+  await choices(page, 2);
+  await page.click("#packing [name=nativeTransparency]");
+  await page.click("#packing button");
+  await textIs(page, "#modelStatus", "tiny is stored");
+  assert.equal((await manifestOf(page, "tiny")).native_transparency, true);
+  assert.equal(await page.$eval("[name=nativeTransparency]", ({ checked }) => checked), false);
+});
+
+/** Loads the page anew as soon as a packing is under way. */
+async function cutOff(page) {
+  await page.evaluate(() => {
+    const status = document.querySelector("#modelStatus");
+    const observer = new MutationObserver(() => {
+      if (!status.textContent.startsWith("Packing")) return;
+      observer.disconnect();
+      location.reload();
+    });
+    observer.observe(status, { childList: true, characterData: true, subtree: true });
+  });
+  await Promise.all([page.waitForNavigation(), page.click("#packing button")]);
+  await textIs(page, "#models .mark", "1 unfinished");
+  await page.click("#models summary");
+}
+
+test("a packing whose page was closed starts again with one click where the browser can read the files again", async (t) => {
+  const folder = scratch(t);
+  singleFile(folder);
+  const page = await openPanel(t, folder);
+  // A file of the page's own, which needs no leave; what a picker gives is asked for.
+  await page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const file = await (await root.getFileHandle("tiny.safetensors", { create: true })).createWritable();
+    await (await fetch("/pack/tiny.safetensors")).body.pipeTo(file);
+  });
+  await page.evaluateOnNewDocument(() => {
+    window.showOpenFilePicker = async () => {
+      const root = await navigator.storage.getDirectory();
+      return [await root.getFileHandle("tiny.safetensors")];
+    };
+  });
+  await page.reload();
+  await page.click("#models summary");
+  await page.click("#checkpointForm [name=files]");
+  await choices(page, 1);
+  await page.select("#packing [name=quantize]", "q8");
+  await page.type("#packing [name=name]", "again");
+  await cutOff(page);
+  await textIs(page, "#unfinished", "Packing again was cut off, and nothing of it is stored.*tiny.safetensors");
+  await page.click("#unfinished button");
+  await textIs(page, "#modelStatus", "again is stored");
+  assert.equal((await manifestOf(page, "again")).precision, "q8");
+  await page.reload();
+  await page.click("#models summary");
+  await page.waitForSelector('[aria-label="Use again"]');
+  assert.equal(await page.$("#unfinished"), null);
+});
+
+test("where it cannot, the files are chosen again, and are taken for what they were", async (t) => {
+  const folder = scratch(t);
+  const [model, style] = [singleFile(folder), join(folder, "style.safetensors")];
+  cpSync(attn, style);
+  const page = await openPanel(t);
+  await page.evaluateOnNewDocument(() => delete window.showOpenFilePicker);
+  await page.reload();
+  await page.click("#models summary");
+  await choose(page, "files", model, style, decoder);
+  await choices(page, 3);
+  await page.select(roleOf(style), "attn");
+  await page.select("#packing [name=quantize]", "f16");
+  await cutOff(page);
+
+  const [chooser] = await Promise.all([page.waitForFileChooser(), page.click("#unfinished button")]);
+  await chooser.accept([model, style]);
+  assert.deepEqual(await choices(page, 2), { "tiny.safetensors": "checkpoint", "style.safetensors": "attn" });
+  await textIs(page, "#choicesNote", `Still to be chosen: ${basename(decoder)}`);
+  await choose(page, "files", decoder);
+  await choices(page, 3);
+  assert.equal(await page.$eval("#packing [name=quantize]", ({ value }) => value), "f16");
+  await page.click("#packing button");
+  await textIs(page, "#modelStatus", "tiny is stored");
+  assert.equal((await manifestOf(page, "tiny")).precision, "f16");
+  assert.equal(await page.$("#unfinished"), null);
 });

@@ -2,17 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { miniLora } from "../lib/lora.js";
 import { open } from "../lib/open.js";
 import { PackServer } from "../lib/pack.js";
-import { writeSafetensors } from "../lib/safetensors.js";
-
-/** A LoRA for one layer of the built-in model, of rank 1. */
-function loraFile() {
-  const layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k";
-  const ones = (shape) => ({ dtype: "F32", shape, bytes: Buffer.from(new Float32Array(Math.max(...shape)).fill(1).buffer) });
-  const tensors = { [`${layer}.lora_down.weight`]: ones([1, 128]), [`${layer}.lora_up.weight`]: ones([160, 1]) };
-  return Array.from(writeSafetensors(new Map(Object.entries(tensors))));
-}
 
 test("a LoRA changes the picture by its strength, also when the engine is rebuilt", async (t) => {
   const page = await open(t, { pack: new PackServer(), before: ["wasm-faults"] });
@@ -23,7 +15,7 @@ test("a LoRA changes the picture by its strength, also when the engine is rebuil
       const { layers } = await engine.generate({ prompt: "a red apple", mode: "opaque", seed: 1, steps: 1 });
       return { rgba: Array.from(layers[0].imageData.data), recipe: layers[0].recipe };
     };
-  }, loraFile());
+  }, Array.from(miniLora()));
 
   const pictureWith = (strengths) =>
     page.evaluate(async (strengths) => {

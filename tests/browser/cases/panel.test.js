@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { modelRows, openPanel, textIs } from "../lib/demo.js";
+import { answer, modelRows, openDemo, openPanel, textIs } from "../lib/demo.js";
 import { PackServer, stall } from "../lib/pack.js";
 
 const statusIs = (page, pattern) => textIs(page, "#modelStatus", pattern);
@@ -50,4 +50,62 @@ test("what goes wrong is said, with what to do", async (t) => {
   await page.type("#importForm [name=url]", "/nothing/");
   await page.click("#importForm button");
   await textIs(page, "#modelError:not([hidden])", "404[^]*Check the URL");
+});
+
+test("before a model of the same name is replaced, that is asked", async (t) => {
+  const pack = new PackServer();
+  pack.rename("apple");
+  const page = await openPanel(t, pack);
+  await page.type("#importForm [name=url]", "/pack/");
+  const importAgain = async (choice) => {
+    await page.click("#importForm button");
+    await answer(page, choice);
+  };
+  await page.click("#importForm button");
+  await statusIs(page, "apple is stored");
+
+  pack.requests.length = 0;
+  await importAgain("^Cancel");
+  await statusIs(page, "apple is as it was");
+  await importAgain("Keep both, the new one as apple-2");
+  await statusIs(page, "apple-2 is stored");
+  assert.match((await modelRows(page)).join(), /^mini .*,apple .*,apple-2 /);
+
+  await importAgain("^Replace apple");
+  await statusIs(page, "apple is stored");
+  await page.type("#importForm [name=name]", "apple-2");
+  await page.click("#importForm button");
+  await page.waitForSelector("#replace[open]");
+  assert.match(await page.$eval("#replace", ({ innerText }) => innerText), /apple-2 is stored already|called apple-2/);
+  await page.keyboard.press("Escape");
+  await statusIs(page, "apple-2 is as it was");
+  assert.ok(await page.$("#models[open]"), "the panel stays");
+});
+
+test("the device is chosen in the page and kept for the next visit, unless the address says another", async (t) => {
+  const page = await openDemo(t, "?steps=1");
+  await page.waitForSelector("#generate:not(:disabled)");
+  const choose = (value) => page.$eval(`[name=device][value=${value}]`, (radio) => radio.click());
+  const chosen = () => page.$eval("[name=device]:checked", ({ value }) => value);
+  const hint = (pattern) => textIs(page, "#deviceHint", pattern);
+  assert.equal(await chosen(), "auto");
+  await page.click("#models summary");
+  await hint("The GPU where there is one.*Now it is the CPU");
+  await choose("webgpu");
+  await textIs(page, "#error:not([hidden])", "WebGPU adapter");
+  await page.reload();
+  await textIs(page, "#error:not([hidden])", "WebGPU adapter");
+  assert.equal(await chosen(), "webgpu");
+  await choose("cpu");
+  await textIs(page, "#status", "Ready, on the CPU");
+  await page.reload();
+  await page.waitForSelector("#generate:not(:disabled)");
+  assert.equal(await chosen(), "cpu");
+
+  await page.goto(new URL("?device=webgpu&steps=1", page.url()).href);
+  await textIs(page, "#error:not([hidden])", "WebGPU adapter");
+  assert.equal(await chosen(), "webgpu");
+  await choose("auto");
+  await textIs(page, "#status", "Ready, on the CPU");
+  assert.equal(new URL(page.url()).search, "?steps=1", "what is chosen counts from now on");
 });

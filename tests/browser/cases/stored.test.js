@@ -126,6 +126,18 @@ test("importing again finds damage, too", async (t) => {
   assert.deepEqual(await verify(page), whole);
 });
 
+test("what a model would be called is known before it is stored", async (t) => {
+  const pack = new PackServer();
+  pack.rename("Red apple, v2");
+  const page = await open(t, { pack });
+  const nameOf = (expression) => page.evaluate(`failureOf(models.nameOf(${expression})).then(({ message }) => message)`);
+  assert.equal(await page.evaluate(() => models.nameOf("/pack/")), "Red-apple-v2");
+  assert.deepEqual(pack.shardsAskedFor, []);
+  assert.equal(await page.evaluate(() => models.nameOf(new File([], "Dream Shaper.safetensors"))), "Dream-Shaper");
+  assert.match(await nameOf('"/nothing/"'), /404/);
+  assert.match(await nameOf('new File([], "mini.ckpt")'), /no stored model can be called "mini"/);
+});
+
 test("estimate says what is to come, and what there is room for", async (t) => {
   const pack = new PackServer();
   const page = await open(t, { pack });
@@ -135,6 +147,7 @@ test("estimate says what is to come, and what there is room for", async (t) => {
   assert.equal(typeof persisted, "boolean");
   const before = await estimate("/pack/");
   assert.deepEqual([before.name, before.totalBytes, before.downloadBytes], ["mini", pack.bytes, pack.bytes]);
+  assert.ok(before.parts.includes("unet") && !before.parts.includes("controlnet"), before.parts.join());
 
   await page.evaluate(() => models.import("/pack/", { name: "apple" }));
   await damage(page, sha256Of(pack, first), "gone");

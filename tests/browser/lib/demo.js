@@ -33,6 +33,14 @@ export const textIs = (page, selector, pattern) =>
     pattern,
   );
 
+/** Presses the button of the open dialog whose text matches a pattern. */
+export async function answer(page, pattern) {
+  const find = (source) =>
+    [...document.querySelectorAll("dialog[open] button")].find((button) => new RegExp(source).test(button.textContent));
+  const button = await page.waitForFunction(find, {}, pattern);
+  await button.click();
+}
+
 /** The rows of the panel's list of models, each with its buttons. */
 export const modelRows = (page) =>
   page.$eval("#modelList", ({ children }) => [...children].map((item) => item.innerText.replace(/\s+/g, " ")));

@@ -57,6 +57,11 @@ export class PackServer {
     this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, name })));
   }
 
+  /** Publishes the model as one that was taught these phrases. */
+  teach(words) {
+    this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, words })));
+  }
+
   /**
    * Publishes a model whose files are sound and do not fit together: in the middle of decoding a
    * transparent picture, the engine's library panics. Everything else works.

@@ -78,6 +78,25 @@ export async function setPrompt(page, prompt) {
   await page.type("[name=prompt]", prompt);
 }
 
+/** The pixels of the selected layer's own picture. */
+export const ownPixels = (page) =>
+  page.$eval("#download", async ({ href }) => {
+    const bitmap = await createImageBitmap(await (await fetch(href)).blob());
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    return Array.from(context.getImageData(0, 0, bitmap.width, bitmap.height).data);
+  });
+
+/** Drops files of the disk on an element, as the mouse does. */
+export async function dropOn(page, selector, ...paths) {
+  const zone = await page.$(selector);
+  await zone.scrollIntoView();
+  const { x, y } = await zone.clickablePoint();
+  const client = await page.createCDPSession();
+  const data = { items: [], files: paths, dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"]) await client.send("Input.dispatchDragEvent", { type, x, y, data });
+}
+
 /** Holds a key down while something else is done. */
 export async function holding(page, key, act) {
   await page.keyboard.down(key);

@@ -4,13 +4,30 @@ import { effect, signal, untracked } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type EngineInfo, type Mode, modes } from "glassine";
 import { Icon } from "../panels/icons.tsx";
+import { attempt } from "../panels/notices.tsx";
+import { showModels } from "../models/show.ts";
 import { covered, selection, tool } from "../state/studio.ts";
 import { Foretold } from "./foretold.tsx";
-import { engine, failed, info, lackingFor, loadModel, modeNames, status } from "./model.ts";
+import { failed, info, lackingFor, loadModel, modeNames, status } from "./model.ts";
 import { cancelRunning, enqueue, jobs } from "./queue.ts";
 import { QueueList } from "./queue-list.tsx";
 import { changing, changingId, optionsOf, randomSeed } from "./redo.ts";
-import { isExtending, manyFrames, next, read, settings, sizeFollows, sizes, toWish } from "./settings.ts";
+import type { LinkedRecipe } from "./link.ts";
+import { Prompt } from "./prompt.tsx";
+import { copyLink } from "./sharing.tsx";
+import {
+  beside,
+  isExtending,
+  linked,
+  manyFrames,
+  next,
+  read,
+  settings,
+  sizeFollows,
+  sizes,
+  toWish,
+} from "./settings.ts";
+import { Steering, SteeringFields } from "./steering.tsx";
 import { type Change, changeOf, isReady, Target } from "./target.tsx";
 
 const parameters = new URLSearchParams(location.search);
@@ -41,13 +58,20 @@ export function Bar() {
     return () => stops.forEach((stop) => stop());
   }, []);
   const model = info.value;
+  const asked = linked.value;
+  const [offered, shown] = [useRef(""), useRef<LinkedRecipe>(undefined)];
   // Once what it offers is there to be chosen.
   useEffect(() => {
-    if (!form.current || !model) return;
-    offer(form.current, model);
-    if (isAwaited.value) form.current.requestSubmit();
+    const { current } = form;
+    if (!current || !model) return;
+    // The same model with other LoRAs, or on another device, leaves what was chosen as it is.
+    if (offered.current !== model.sha256) offer(current, model);
+    offered.current = model.sha256;
+    if (asked && shown.current !== asked) show(current, asked);
+    shown.current = asked;
+    if (isAwaited.value) current.requestSubmit();
     isAwaited.value = false;
-  }, [model]);
+  }, [model, asked]);
   const node = changing.value;
   const mode = node ? next.value?.mode : settings.value?.mode;
   const lacking = mode && lackingFor(mode);
@@ -72,24 +96,8 @@ export function Bar() {
           <Foretold />
         </div>
         <Target />
-        <div class="bar-prompt">
-          <textarea
-            name="prompt"
-            rows={1}
-            required
-            maxLength={2000}
-            aria-label="Prompt"
-            placeholder="A red apple, a glass bottle, a paper boat…"
-            defaultValue={parameters.get("prompt") ?? "a red apple"}
-            onKeyDown={(event) => {
-              // Back to the canvas.
-              if (event.key === "Escape") document.querySelector<HTMLElement>("#stage")?.focus();
-              if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-              event.preventDefault();
-              event.currentTarget.form?.requestSubmit();
-            }}
-          />
-        </div>
+        <Prompt initial={parameters.get("prompt") ?? "a red apple"} />
+        <Steering />
         <div class="bar-row">
           <ModeSelect />
           <button
@@ -168,7 +176,7 @@ function Submit({ lacks }: { lacks: boolean }) {
       >
         Cancel
       </button>
-      <button type="submit" id="generate" class="primary" disabled={!engine.value || lacks}>
+      <button type="submit" id="generate" class="primary" disabled={!info.value || failed.value || lacks}>
         {changing.value ? changeNames[changeOf(changing.value)] : "Generate"}
       </button>
     </>
@@ -222,6 +230,7 @@ function ModeSelect() {
 function More() {
   const model = info.value;
   const mode = settings.value?.mode;
+  const guidance = linked.value?.guidance ?? 7;
   const frames = mode !== undefined && manyFrames.includes(mode) && !changing.value;
   const words = (name: string, label: string, of: readonly Mode[]) => {
     const shown = frames && of.includes(mode);
@@ -291,7 +300,7 @@ function More() {
           name="steps"
           id="steps"
           min="1"
-          max={Math.max(50, model?.defaults.steps ?? 0)}
+          max={Math.max(50, model?.defaults.steps ?? 0, linked.value?.steps ?? 0)}
           defaultValue={parameters.get("steps") ?? "20"}
         />
       </label>
@@ -299,10 +308,52 @@ function More() {
         <span>
           Guidance <output name="guidanceShown">{settings.value?.guidance}</output>
         </span>
-        <input type="range" name="guidance" id="guidance" min="1" max="15" step="0.5" defaultValue="7" />
+        <input
+          type="range"
+          name="guidance"
+          id="guidance"
+          min={Math.min(1, guidance)}
+          max={Math.max(15, guidance)}
+          step={Number.isInteger(2 * guidance) ? 0.5 : "any"}
+          defaultValue="7"
+        />
       </label>
+      <SteeringFields />
+      <div class="field wide">
+        {Object.keys(beside.value).length > 0 && (
+          <span class="chip" id="beside">
+            From the link, too: {Object.entries(beside.value).map((each) => each.join(" ")).join(", ")}
+            <button
+              type="button"
+              class="ghost"
+              aria-label="Without what the link says beside the settings"
+              title="Without it"
+              onClick={() => (linked.value = undefined)}
+            >
+              <Icon name="close" />
+            </button>
+          </span>
+        )}
+        <button
+          type="button"
+          class="link"
+          id="copy-link"
+          disabled={!settings.value?.prompt}
+          onClick={() => void attempt("Copying the link", copyLink)}
+        >
+          Copy a link to this model, prompt and settings
+        </button>
+      </div>
     </div>
   );
+}
+
+/** Fills the form with what a link asks for. */
+function show(form: HTMLFormElement, { width, height, ...recipe }: LinkedRecipe): void {
+  changingId.value = undefined;
+  // What it leaves out is not what was there before.
+  const none = { negativePrompt: "", foregroundPrompt: "", backgroundPrompt: "", blendedPrompt: "" };
+  fill(form, { ...none, ...recipe, ...(width && height && { size: `${width}x${height}` }) });
 }
 
 /** Fills the form with what the model does by itself. */
@@ -322,19 +373,12 @@ function fill(form: HTMLFormElement, values: Readonly<Record<string, unknown>>):
 /** Makes what the form says. */
 function submit(form: HTMLFormElement): void {
   const { value: model } = info;
-  if (!model || !engine.value) return void (isAwaited.value = true);
+  if (!model) return void (isAwaited.value = true);
   const now = read(form);
   enqueue(toWish(now, model));
   if (isExtending.value) tool.value = "move";
   const newSeed = form.elements.namedItem("newSeed");
   if (newSeed instanceof HTMLInputElement && newSeed.checked) fill(form, { seed: randomSeed() });
-}
-
-function showModels(): void {
-  const panel = document.querySelector<HTMLDetailsElement>("#models");
-  if (!panel) return;
-  panel.open = true;
-  panel.querySelector("summary")?.focus();
 }
 
 /** Room around the prompt and its buttons, in pixels. */

@@ -1,8 +1,8 @@
 // How long a picture will take and how much memory: by what pictures have taken here before, and by the model.
 
-import { signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Mode } from "glassine";
-import { models } from "glassine/models";
+import { type ModelEstimate, models } from "glassine/models";
 import type { Size } from "../state/geometry.ts";
 import { info, modelName } from "./model.ts";
 
@@ -43,15 +43,19 @@ export function learn(work: Work, { denoising = 0, decoding = 0 }: Readonly<Reco
   }
 }
 
-/** Remembers what this device took at an earlier visit. */
-export function recall(): void {
+/** What this device took at an earlier visit, with the model that is loaded. */
+function recall(): Rates | undefined {
   try {
     const text = localStorage.getItem(storageKey());
-    if (text) rates.value = JSON.parse(text) as Rates;
+    return text ? (JSON.parse(text) as Rates) : undefined;
   } catch {
-    // Nothing is known then.
+    return undefined;
   }
 }
+
+effect(() => {
+  if (info.value) rates.value = recall();
+});
 
 /** Seconds, or undefined before a first picture was made. */
 export function secondsFor(work: Work): number | undefined {
@@ -68,8 +72,12 @@ export function inWords(seconds: number): string {
   return `about ${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Megabytes of memory that a picture takes at most. */
-export async function memoryFor({ mode, width, height }: Work, signal: AbortSignal): Promise<string> {
-  const { gpuMemory } = await models.estimate(modelName, { mode, width, height, signal });
-  return `up to ${Math.ceil(gpuMemory.allLoaded / 1e6)} MB of memory`;
+/** What the model takes for the next picture, once that is known; it tells what its pack holds, too. */
+export const estimate = signal<ModelEstimate | undefined>(undefined);
+/** Whether the model can be steered by a picture. */
+export const hasControlNet = computed(() => estimate.value?.parts.includes("controlnet") ?? false);
+
+/** Finds out what a picture will take. */
+export async function look({ mode, width, height }: Work, signal: AbortSignal): Promise<void> {
+  estimate.value = await models.estimate(modelName.value, { mode, width, height, signal });
 }

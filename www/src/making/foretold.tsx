@@ -1,11 +1,10 @@
 // What the next picture will take, said before it is made.
 
-import { computed, signal, useSignalEffect } from "@preact/signals";
-import { inWords, memoryFor, secondsFor, type Work } from "./foretell.ts";
+import { computed, useSignalEffect } from "@preact/signals";
+import { estimate, inWords, look, secondsFor, type Work } from "./foretell.ts";
 import { info } from "./model.ts";
 import { next } from "./settings.ts";
 
-const memory = signal("");
 /** Milliseconds without a change after which it is looked up. */
 const pause = 250;
 
@@ -30,13 +29,11 @@ function work(): Work | undefined {
 export function Foretold() {
   useSignalEffect(() => {
     const now = work();
-    if (!now || !info.value?.modes.includes(now.mode)) return void (memory.value = "");
+    if (!now || !info.value?.modes.includes(now.mode)) return void (estimate.value = undefined);
     const controller = new AbortController();
+    const { signal } = controller;
     const timer = setTimeout(() => {
-      memoryFor(now, controller.signal).then(
-        (text) => (memory.value = text),
-        () => (memory.value = ""),
-      );
+      look(now, signal).catch(() => signal.aborted || (estimate.value = undefined));
     }, pause);
     return () => {
       clearTimeout(timer);
@@ -45,10 +42,11 @@ export function Foretold() {
   });
   const now = work();
   const seconds = now && secondsFor(now);
+  const bytes = estimate.value?.gpuMemory.allLoaded;
   const parts = [
     ...(now ? [`${now.width} × ${now.height}`] : []),
     ...(seconds === undefined ? [] : [inWords(seconds)]),
-    ...(memory.value ? [memory.value] : []),
+    ...(bytes === undefined ? [] : [`up to ${Math.ceil(bytes / 1e6)} MB of memory`]),
   ];
   return (
     <p id="foretold" class="foretold" title="What the next picture takes, by those before it and by the model">

@@ -26,8 +26,10 @@ import {
 import { clip, fit, type Rect, type Size } from "../state/geometry.ts";
 import { addPicture, allCome, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
-import { learn } from "./foretell.ts";
-import { describe, engine, type Status, status } from "./model.ts";
+import { type Control, control } from "./control.ts";
+import { hasControlNet, learn } from "./foretell.ts";
+import { type Lora, loras } from "./loras.ts";
+import { describe, engineNow, info, type Status, status } from "./model.ts";
 
 /** What is asked for. */
 export interface Wish {
@@ -48,9 +50,15 @@ export interface Wish {
   readonly init?: Origin | undefined;
 }
 
+/** A wish with what steers it, as that was when it was made. */
+interface Ordered extends Wish {
+  readonly loras: readonly Lora[];
+  readonly control: Control | undefined;
+}
+
 export interface Job {
   readonly id: string;
-  readonly wish: Wish;
+  readonly wish: Ordered;
   readonly state: "waiting" | "running";
   readonly status: Status;
   readonly preview?: ImageData | undefined;
@@ -74,7 +82,11 @@ let running = false;
 /** Queues a wish. */
 export function enqueue(wish: Wish): void {
   clearErrors();
-  jobs.value = [...jobs.value, { id: newId(), wish, state: "waiting", status: { text: "Waiting", share: 0 } }];
+  const ordered = { ...wish, loras: loras.value, control: hasControlNet.value ? control.value : undefined };
+  jobs.value = [
+    ...jobs.value,
+    { id: newId(), wish: ordered, state: "waiting", status: { text: "Waiting", share: 0 } },
+  ];
   void run();
 }
 
@@ -83,6 +95,11 @@ export function cancel(id: string): void {
   const controller = controllers.get(id);
   if (controller) controller.abort();
   else drop(id);
+}
+
+/** Stops all that is made, and takes all that waits out of the queue. */
+export function cancelAll(): void {
+  for (const { id } of jobs.value.toReversed()) cancel(id);
 }
 
 export function cancelRunning(): void {
@@ -131,12 +148,11 @@ async function work({ id, wish }: Job): Promise<void> {
 }
 
 async function make(
-  wish: Wish,
+  wish: Ordered,
   signal: AbortSignal,
   say: (status: Status, more?: Partial<Job>) => void,
 ): Promise<void> {
-  const loaded = engine.value;
-  if (!loaded) throw new Error("the model is not loaded");
+  const loaded = await engineNow(signal);
   const scene = sceneId.value;
   const { count } = wish;
   const request = await toRequest(wish, doc.value, signal);
@@ -179,15 +195,17 @@ async function toVariant(layer: Layer, { init }: Wish): Promise<Variant> {
 }
 
 /** What the model is asked, with what it is to see of the scene. */
-async function toRequest(wish: Wish, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
-  const { mode, prompt, options, seed, count, size, box, instead, init } = wish;
-  const plain = { ...options, prompt, seed, count };
+async function toRequest(wish: Ordered, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
+  const { mode, prompt, options, seed, count, size, box, instead, init, loras, control } = wish;
+  const steered = control && { control: control.picture, controlScale: control.scale };
+  const added = loras.length > 0 && { loras: loras.map(({ file, strength }) => ({ file, strength })) };
+  const plain = { ...options, ...steered, ...added, prompt, seed, count };
   if (init) return { ...plain, mode, ...(await fromPicture(init, wish)) };
   const request = { ...plain, ...size, fit: true };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };
   const seen = instead === undefined ? now : onlyBeside(now, instead, mode);
   if (![...walk(seen.layers)].some(({ visible }) => visible)) {
-    const single = mode === "bg2fg" && engine.value?.info.modes.includes("single");
+    const single = mode === "bg2fg" && info.value?.modes.includes("single");
     return { ...request, mode: single ? "single" : "opaque" };
   }
   const picture = await cut(seen, box, mode, signal);

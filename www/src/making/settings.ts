@@ -1,11 +1,12 @@
 // What the prompt bar says, and what is asked of the model by it.
 
 import { computed, signal } from "@preact/signals";
-import type { EngineInfo, Mode } from "glassine";
+import type { EngineInfo, GenerateOptions, Mode } from "glassine";
 import { find, grow, outline, type PictureNode, update, worldMatrix } from "../state/document.ts";
 import { apply, boundsOf, clip, corners, type Rect, type Size, sizeForAspect } from "../state/geometry.ts";
 import { maskedOf } from "../state/masks.ts";
 import { box, doc, margins } from "../state/studio.ts";
+import type { LinkedRecipe } from "./link.ts";
 import { info } from "./model.ts";
 import type { Wish } from "./queue.ts";
 import { boxOf, changing, optionsOf, ownMode, sizeFor } from "./redo.ts";
@@ -33,6 +34,9 @@ export interface Settings {
 /** What the form says, once there is a model. */
 export const settings = signal<Settings | undefined>(undefined);
 
+/** What a link that was agreed to asks for. */
+export const linked = signal<LinkedRecipe | undefined>(undefined);
+
 export function read(form: HTMLFormElement): Settings {
   const data = new FormData(form);
   const text = (name: string): string => String(data.get(name) ?? "").trim();
@@ -57,18 +61,28 @@ export function read(form: HTMLFormElement): Settings {
   };
 }
 
+/** What a link asks for that the form has no field for. */
+export const beside = computed((): Partial<GenerateOptions> => {
+  const { sampler, convention, guidanceRescale, clipSkip, decodePasses } = linked.value ?? {};
+  const options = { sampler, convention, guidanceRescale, clipSkip, decodePasses };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+});
+
 /** The modes that make several pictures, whose prompts can have more words. */
 export const manyFrames: readonly Mode[] = ["joint", "fg2bg", "bg2fg"];
 
-/** The sizes that are offered: the model's own, and wider and higher ones. */
+/** The sizes that are offered: the model's own, wider and higher ones, and that of a link. */
 export function sizes({ defaults: { width, height }, sizeMultiple }: EngineInfo): Size[] {
   const longer = (side: number): number => Math.max(1, Math.round((side * 1.5) / sizeMultiple)) * sizeMultiple;
-  return [
+  const { width: linkedWidth, height: linkedHeight } = linked.value ?? {};
+  const all = [
     { width, height },
     { width, height: longer(height) },
     { width: longer(width), height },
     { width: longer(width), height: longer(height) },
+    ...(linkedWidth && linkedHeight ? [{ width: linkedWidth, height: linkedHeight }] : []),
   ];
+  return all.filter((size, index) => all.findIndex((other) => other.width === size.width && other.height === size.height) === index);
 }
 
 /** Whether the size follows from where the picture is to stand. */
@@ -86,7 +100,7 @@ export function toWish(now: Settings, model: EngineInfo): Wish {
     ([name, value]) => name !== "prompt" && name.endsWith("rompt") && value !== "",
   );
   const frames = texts.filter(([name]) => name === "negativePrompt" || manyFrames.includes(mode));
-  const options = { ...Object.fromEntries(frames), steps, guidance };
+  const options = { ...beside.value, ...Object.fromEntries(frames), steps, guidance };
   // Pictures that belong together cannot each be chosen from others.
   const count = mode === "joint" && !changing.value ? 1 : now.count;
   const wish = { mode, prompt, options, seed, count };

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export type DialogName = "gallery" | "shortcuts";
+export type DialogName = "gallery" | "shortcuts" | "replace" | "link" | "compare";
 
 export const dialog = signal<DialogName | undefined>(undefined);
 /** Whether the panel of layers and properties is open, where the page is too narrow to have it beside the canvas. */

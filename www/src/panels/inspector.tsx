@@ -1,9 +1,11 @@
 // What is selected: how it is placed and mixed, what made it, and what else it could be. With nothing selected, the scene.
 
 import { blendModes, type BlendMode, operators, type Operator } from "glassine";
+import { compare } from "../compare/compare.tsx";
 import { info, lackingFor, modeNames } from "../making/model.ts";
 import { enlarge } from "../making/enlarge.ts";
 import { again, change, ownMode } from "../making/redo.ts";
+import { copyLinkOf } from "../making/sharing.tsx";
 import { choose, type Node, noSides, type PictureNode, resize, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
@@ -289,6 +291,14 @@ function Made({ node }: { node: PictureNode }) {
         <button type="button" id="again" disabled={!info.value} onClick={() => again(node)}>
           <Icon name="again" /> Another seed
         </button>
+        <button
+          type="button"
+          id="copy-layer-link"
+          disabled={!prompt}
+          onClick={() => void attempt("Copying the link", () => copyLinkOf(recipe))}
+        >
+          <Icon name="link" /> Copy link
+        </button>
         <HoldBefore node={node} />
       </div>
     </div>
@@ -328,6 +338,16 @@ function Making({ node }: { node: PictureNode }) {
 function Saving({ node }: { node: Node }) {
   return (
     <div class="actions">
+      {node.kind === "picture" && (
+        <button
+          type="button"
+          id="compare-matte"
+          title="Beside what is left of it if it is cut out of an opaque picture"
+          onClick={() => void attempt("Cutting it out", () => compare(node))}
+        >
+          <Icon name="compare" /> Against a matte
+        </button>
+      )}
       {node.kind === "picture" && (
         <a
           class="button"

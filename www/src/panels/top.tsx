@@ -1,14 +1,16 @@
 // The bar at the top: the scene's name and files, undo, how the canvas is looked at.
 
-import { useEffect, useRef } from "preact/hooks";
 import { commands } from "../commands.ts";
 import { copyPicture, exportScene, type Format, pickFiles } from "../files.ts";
 import { kept } from "../keep/autosave.ts";
+import { Models } from "../models/panel.tsx";
 import { camera, type Channels, channels, crisp, isEmpty, paper, sceneName, unnamed } from "../state/studio.ts";
 import { CommandButton } from "./button.tsx";
 import { dialog, panelOpen } from "./dialogs.ts";
 import { Icon } from "./icons.tsx";
+import { Menu } from "./menu.tsx";
 import { attempt } from "./notices.tsx";
+import { Swatches } from "./swatches.tsx";
 
 export function Top() {
   return (
@@ -67,51 +69,9 @@ export function Top() {
       >
         <Icon name="layers" />
       </button>
+      <Models />
     </>
   );
-}
-
-/** A button with a panel below it, which closes with a click elsewhere, or Escape. */
-function Menu({
-  id,
-  label,
-  icon,
-  children,
-}: {
-  id: string;
-  label: string;
-  icon: "download" | "eye";
-  children: preact.ComponentChildren;
-}) {
-  const details = useRef<HTMLDetailsElement>(null);
-  useEffect(() => closeElsewhere(details.current!), []);
-  return (
-    <details class="menu" id={id} ref={details}>
-      <summary title={label}>
-        <Icon name={icon} /> <span>{label}</span>
-      </summary>
-      <div class="sheet">{children}</div>
-    </details>
-  );
-}
-
-/** Has an open panel close with a click outside of it, and with Escape. */
-export function closeElsewhere(details: HTMLDetailsElement): () => void {
-  const outside = ({ target }: Event): void => {
-    if (details.open && target instanceof Node && !details.contains(target)) details.open = false;
-  };
-  const escape = (event: KeyboardEvent): void => {
-    if (event.key !== "Escape" || !details.open) return;
-    event.stopPropagation();
-    details.open = false;
-    details.querySelector("summary")?.focus();
-  };
-  addEventListener("pointerdown", outside);
-  details.addEventListener("keydown", escape);
-  return () => {
-    removeEventListener("pointerdown", outside);
-    details.removeEventListener("keydown", escape);
-  };
 }
 
 const formats: readonly [Format, string, string][] = [
@@ -166,7 +126,6 @@ const shows: readonly [Channels, string][] = [
 ];
 
 function View() {
-  const isOwn = !papers.some(([value]) => value === paper.value);
   return (
     <>
       <div class="tools zoom">
@@ -186,33 +145,13 @@ function View() {
       <Menu id="view" label="View" icon="eye">
         <fieldset id="paper">
           <legend>Behind the scene</legend>
-          <div class="swatches">
-            {papers.map(([value, name]) => (
-              <label key={value} class="swatch" title={name}>
-                <input
-                  type="radio"
-                  name="paper"
-                  value={value}
-                  checked={paper.value === value}
-                  onChange={() => (paper.value = value)}
-                />
-                <span
-                  class={value === "checker" ? "checker" : ""}
-                  style={{ backgroundColor: value === "checker" ? "" : value }}
-                />
-                <b class="unseen">{name}</b>
-              </label>
-            ))}
-            <input
-              type="color"
-              id="colour"
-              class={isOwn ? "chosen" : ""}
-              aria-label="A colour of your own"
-              title="A colour of your own"
-              value={isOwn ? paper.value : "#4a8fe0"}
-              onInput={({ currentTarget }) => (paper.value = currentTarget.value)}
-            />
-          </div>
+          <Swatches
+            name="paper"
+            choices={papers}
+            value={paper.value}
+            onValue={(value) => (paper.value = value)}
+            colour={{ id: "colour", label: "A colour of your own" }}
+          />
         </fieldset>
         <fieldset id="channels">
           <legend>Channels</legend>

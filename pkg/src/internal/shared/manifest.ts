@@ -17,6 +17,8 @@ export interface ShardEntry {
 
 export interface Manifest {
   readonly name: string;
+  /** The names of the parts of a model that it has. */
+  readonly parts: readonly string[];
   readonly shards: readonly ShardEntry[];
 }
 
@@ -26,7 +28,7 @@ export function parseManifest(json: Uint8Array, place: string): Manifest {
     new GlassineError("model_damaged", `the manifest of ${place} cannot be used: ${reason}`, {
       hint: "Check that this is a pack's folder, or pack the model again.",
     });
-  let manifest: { glassine?: unknown; name?: unknown; shards?: unknown } | null;
+  let manifest: { glassine?: unknown; name?: unknown; components?: unknown; shards?: unknown } | null;
   try {
     manifest = JSON.parse(new TextDecoder().decode(json));
   } catch {
@@ -38,12 +40,12 @@ export function parseManifest(json: Uint8Array, place: string): Manifest {
       hint: `This version of the package reads format ${packFormat}: pack the model again.`,
     });
   }
-  const { name, shards } = manifest;
+  const { name, components, shards } = manifest;
   if (typeof name !== "string") throw damaged("it has no name");
   if (!Array.isArray(shards) || !shards.every(isShardEntry)) throw damaged("its list of shards is wrong");
   if (new Set(shards.map(({ file }) => file)).size < shards.length) throw damaged("it lists a shard twice");
   if (totalBytes(shards) > maxPackBytes) throw damaged("it is larger than any model");
-  return { name, shards };
+  return { name, parts: Object.keys(Object(components)), shards };
 }
 
 function isShardEntry(entry: Partial<Record<keyof ShardEntry, unknown>> | null): entry is ShardEntry {

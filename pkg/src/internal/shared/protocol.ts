@@ -193,7 +193,7 @@ export interface Calls {
   /** What a model takes, of storage and of a GPU's memory. */
   estimate: {
     request: { model: NamedLocation; mode: Mode | undefined; width: number | undefined; height: number | undefined };
-    answer: { name: string; totalBytes: number; downloadBytes: number; gpuMemory: MemoryEstimate };
+    answer: { name: string; parts: readonly string[]; totalBytes: number; downloadBytes: number; gpuMemory: MemoryEstimate };
   };
   verify: { request: { name: string; repair: boolean }; answer: Verification };
 }

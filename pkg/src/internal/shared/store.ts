@@ -41,6 +41,15 @@ export function modelNameOf(title: string): string {
   return title.replace(/[^\w.-]+/g, "-").replace(/^[^a-z\d]+/i, "").slice(0, 64);
 }
 
+/** The name under which the pack is stored that calls itself `title`. */
+export function packNameOf(title: string): string {
+  const name = modelNameOf(title);
+  if (isModelName(name)) return name;
+  throw new GlassineError("bad_option", `the pack calls itself "${title}", and no stored model can be called that`, {
+    hint: "Give a name of letters, digits, dots and hyphens.",
+  });
+}
+
 /** The folder of one model. Writing works in workers only. */
 export class ModelFolder {
   readonly name: string;

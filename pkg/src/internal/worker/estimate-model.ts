@@ -14,14 +14,14 @@ export async function estimateModel(
   const stored = isComplete(record) ? await named?.readIntact(record.manifest) : undefined;
   const origin: NamedLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
   const manifest = stored ?? (await readManifest(origin, task));
-  const { name, shards } = parseManifest(manifest, placeOf(model));
+  const { name, parts, shards } = parseManifest(manifest, placeOf(model));
 
   const folder = named ?? (await ModelFolder.find(modelNameOf(name)));
   const here = await folder?.sizes();
   // The package's own model is as near as the page itself.
   const missing = model.kind === "mini" ? [] : shards.filter((shard) => here?.get(shard.sha256) !== shard.bytes);
   const gpuMemory = estimate_gpu_memory(manifest, mode, width, height);
-  return { name, totalBytes: totalBytes(shards), downloadBytes: totalBytes(missing), gpuMemory };
+  return { name, parts, totalBytes: totalBytes(shards), downloadBytes: totalBytes(missing), gpuMemory };
 }
 
 async function readManifest(origin: NamedLocation, task: StorageTask): Promise<Uint8Array> {

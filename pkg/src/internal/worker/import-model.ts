@@ -1,6 +1,5 @@
 // Storing the pack at a URL, in the worker.
 
-import { GlassineError } from "../../public/errors.js";
 import type { StoredModel } from "../../public/types.js";
 import { fetchBytes } from "../shared/fetch.js";
 import { downloadShards } from "./download.js";
@@ -9,7 +8,7 @@ import { manifestFile, parseManifest, totalBytes, type Manifest } from "../share
 import type { Calls, StorageTask } from "../shared/protocol.js";
 import { undoPackings } from "../shared/undo-packing.js";
 import { Staging } from "./staging.js";
-import { isModelName, modelNameOf } from "../shared/store.js";
+import { packNameOf } from "../shared/store.js";
 
 /** Stores a pack. */
 export async function importPack(request: Calls["import"]["request"], task: StorageTask): Promise<StoredModel> {
@@ -17,12 +16,7 @@ export async function importPack(request: Calls["import"]["request"], task: Stor
   await undoPackings();
   const bytes = await fetchBytes(new URL(manifestFile, origin), { signal: task.signal, cache: "no-cache" });
   const manifest = parseManifest(bytes, origin);
-  const name = request.name ?? modelNameOf(manifest.name);
-  if (!isModelName(name)) {
-    throw new GlassineError("bad_option", `the pack calls itself "${manifest.name}", and no stored model can be called that`, {
-      hint: "Give a name of letters, digits, dots and hyphens.",
-    });
-  }
+  const name = request.name ?? packNameOf(manifest.name);
   const lock = { mode: "exclusive", signal: task.signal, onWait: () => task.report({ phase: "waiting" }) } as const;
   return withLock(name, lock, async () => {
     const staging = await Staging.open(name, origin);

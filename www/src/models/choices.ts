@@ -1,6 +1,6 @@
 // What a visitor has chosen from the disk, and what of a model each of it is.
 
-import type { PackOptions } from "glassine/models";
+import type { PackOptions, Quantization } from "glassine/models";
 
 /** What a chosen file or folder can be, in the words of the page. */
 export const roles = {
@@ -23,11 +23,13 @@ export type Role = keyof typeof roles;
 /** A file, or the files of a folder in diffusers' layout. */
 export interface Choice {
   readonly name: string;
+  /** Where it lies in what was chosen; empty for files that lie in no folder. */
+  readonly path: string;
   readonly files: readonly File[];
   readonly isFolder: boolean;
-  role: Role;
+  readonly role: Role;
   /** How much of a LoRA is merged. */
-  strength: number;
+  readonly strength: number;
 }
 
 /** What the files are that are called as they were published. */
@@ -65,8 +67,10 @@ export function recognise(files: readonly File[], hasCheckpoint: boolean): Choic
     .filter((file) => !pathOf(file).includes("/") || /\.(safetensors|ckpt|pt|pth|bin)$/i.test(file.name))
     .sort((a, b) => b.size - a.size)
     .map((file) => newChoice(pathOf(file), [file], "unused"));
-  if (others[0] && !hasCheckpoint && checkpoints.length === 0) others[0].role = "checkpoint";
-  return [...checkpoints, ...others, ...named, ...controlnets];
+  const [largest, ...smaller] = others;
+  const isCheckpoint = largest && !hasCheckpoint && checkpoints.length === 0;
+  const first: Choice[] = isCheckpoint ? [{ ...largest, role: "checkpoint" }, ...smaller] : others;
+  return [...checkpoints, ...first, ...named, ...controlnets];
 }
 
 /** Why these cannot be imported; undefined if they can. */
@@ -78,13 +82,44 @@ export function findProblem(choices: readonly Choice[]): string | undefined {
   return twice && `There is more than one of this: ${roles[twice]}. Leave out all but one.`;
 }
 
+/** What a choice can be: a folder is a checkpoint or a ControlNet. */
+export function rolesFor({ isFolder }: Choice): Role[] {
+  return isFolder ? ["checkpoint", "controlnet", "unused"] : (Object.keys(roles) as Role[]);
+}
+
+/** The steps that a LoRA is for, which its name usually says. */
+export function stepsOf(choices: readonly Choice[]): FewSteps {
+  const names = choices.flatMap(({ role, name }) => (role === "lora" ? [name] : []));
+  const kind = /(?<![a-z])(lcm|tcd)(?![a-z])/i.exec(names.join("\n"))?.[1];
+  return (kind?.toLowerCase() ?? "") as FewSteps;
+}
+
+/** The sampler of few steps that a model is for; none for Stable Diffusion's own. */
+export type FewSteps = "" | "lcm" | "tcd";
+
+/** What is said of a packing beside its files. */
+export interface PackSettings {
+  /** Empty for the checkpoint's own. */
+  readonly name: string;
+  readonly quantize: Quantization;
+  readonly fewSteps: FewSteps;
+  /** Whether the checkpoint itself was trained on transparent pictures. */
+  readonly nativeTransparency: boolean;
+}
+
 /** What `models.import` is given of them. */
-export function toImport(choices: readonly Choice[]): { checkpoint: readonly File[]; options: PackOptions } {
+export function toImport(
+  choices: readonly Choice[],
+  { quantize, fewSteps, nativeTransparency }: PackSettings,
+): { checkpoint: readonly File[]; options: PackOptions } {
   const files = (role: Role): readonly File[] | undefined => choices.find((choice) => choice.role === role)?.files;
   const file = (role: Role): File | undefined => files(role)?.[0];
   return {
     checkpoint: files("checkpoint") ?? [],
     options: {
+      quantize,
+      nativeTransparency,
+      defaults: fewSteps === "" ? {} : { steps: 4, guidance: 1, sampler: fewSteps },
       transparencyDecoder: file("transparencyDecoder"),
       transparencyEncoder: file("transparencyEncoder"),
       layers: { attn: file("attn"), joint: file("joint"), fg2bg: file("fg2bg"), bg2fg: file("bg2fg") },
@@ -102,7 +137,7 @@ export function bytesOf(files: readonly File[]): number {
 }
 
 function newChoice(path: string, files: readonly File[], role: Role, isFolder = false): Choice {
-  return { name: path.slice(path.lastIndexOf("/") + 1), files, role, isFolder, strength: 1 };
+  return { name: path.slice(path.lastIndexOf("/") + 1), path, files, role, isFolder, strength: 1 };
 }
 
 function publishedRole({ name }: File): Role | undefined {
@@ -115,6 +150,6 @@ function foldersWith(telltale: string, files: readonly File[]): string[] {
   return paths.map((path) => path.slice(0, -telltale.length));
 }
 
-function pathOf(file: File): string {
+export function pathOf(file: File): string {
   return file.webkitRelativePath || file.name;
 }
