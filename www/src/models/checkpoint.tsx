@@ -323,9 +323,6 @@ function Packing() {
           onInput={({ currentTarget }) => set({ name: currentTarget.value })}
         />
       </label>
-      <button type="submit" disabled={problem() !== undefined}>
-        Import
-      </button>
       <label class="check">
         <input
           type="checkbox"
@@ -340,6 +337,9 @@ function Packing() {
         For a checkpoint that was itself trained on transparent pictures: it needs a transparency decoder, and no adapter
         for a transparent picture. Leave it off for all that are published for Stable Diffusion 1.5.
       </p>
+      <button type="submit" disabled={problem() !== undefined}>
+        Import
+      </button>
       <p id="room">{quota > 0 && `The browser says that it has room for ${megabytes(quota - usage)} MB.`}</p>
     </div>
   );
