@@ -67,12 +67,12 @@ impl<S: PackSource> Pack<S> {
         })
     }
 
-    /// Refuses a LoRA that [`Pack::apply`] would refuse for what it is.
+    /// About how many bytes of a device's memory `lora` takes once it is [applied](Pack::apply).
     ///
     /// # Errors
     /// As [`Pack::fit`].
-    pub(crate) fn check(&self, lora: &Lora) -> Result<()> {
-        self.fit(lora).map(|_| ())
+    pub(crate) fn lora_bytes(&self, lora: &Lora) -> Result<u64> {
+        Ok(self.fit(lora)?.device_bytes())
     }
 
     /// `lora` matched to the model's layers.

@@ -83,7 +83,7 @@ impl<S: PackSource> Engine<S> {
         #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
         kernels::warm_up(&device, &pack.manifest().weight_bits());
         for lora in &options.loras {
-            pack.check(lora)?;
+            pack.lora_bytes(lora)?;
         }
         Ok(Self {
             tokenizer: pack.tokenizer().await?,
@@ -105,7 +105,9 @@ impl<S: PackSource> Engine<S> {
             Stage::Unet(mode.adapter(manifest)),
             Stage::Decoders,
         ];
-        self.limit_memory(mode, width, height, GUIDED)?;
+        let own = self.loras.iter().map(|lora| self.pack.lora_bytes(lora));
+        let own = own.sum::<Result<u64>>()?;
+        self.limit_memory(mode, (width, height), GUIDED, own)?;
         let stages = match self.networks.one_at_a_time {
             true => &all[..1],
             false => &all,
@@ -114,10 +116,16 @@ impl<S: PackSource> Engine<S> {
     }
 
     /// Decides whether all networks may be loaded at once for a picture of that size, of each of
-    /// whose frames the UNet sees so many `rows`.
-    fn limit_memory(&mut self, mode: Mode, width: usize, height: usize, rows: usize) -> Result<()> {
+    /// whose frames the UNet sees so many `rows`, beside `added` bytes of LoRAs.
+    fn limit_memory(
+        &mut self,
+        mode: Mode,
+        (width, height): (usize, usize),
+        rows: usize,
+        added: u64,
+    ) -> Result<()> {
         let estimate = estimate(self.pack.manifest(), mode, width, height, rows)?;
-        let too_much = |limit: u64| estimate.all_loaded > limit;
+        let too_much = |limit: u64| estimate.all_loaded.saturating_add(added) > limit;
         self.networks.one_at_a_time = self.memory_limit.is_some_and(too_much);
         Ok(())
     }
@@ -270,11 +278,10 @@ impl<S: PackSource> Engine<S> {
         let manifest = self.pack.manifest();
         let conditioning = Conditioning::read(request, &plan, manifest)?;
         let chosen = RequestLoras::new(&self.loras, request, plan.mode.roles());
-        for lora in &chosen.loras {
-            self.pack.check(lora)?;
-        }
+        let added = chosen.loras.iter().map(|lora| self.pack.lora_bytes(lora));
+        let added = added.sum::<Result<u64>>()?;
         let rows = conditioning.rows().max(GUIDED);
-        self.limit_memory(plan.mode, plan.width, plan.height, rows)?;
+        self.limit_memory(plan.mode, (plan.width, plan.height), rows, added)?;
         let start = self.start(request, &plan, observer).await?;
         let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), start)?;
         let prompts = sampling.prompts(conditioning, &self.tokenizer)?;
@@ -343,7 +350,7 @@ impl<S: PackSource> Engine<S> {
             return Err(no_encoder());
         }
         let mode = Mode::default_for(self.pack.manifest());
-        self.limit_memory(mode, width, height, GUIDED)?;
+        self.limit_memory(mode, (width, height), GUIDED, 0)?;
         self.require_encoders(observer).await?;
         encode(picture, gain, true, &self.networks, self.scaling_factor()?).await
     }
@@ -436,7 +443,7 @@ impl<S: PackSource> Engine<S> {
         let [_, _, height, width] = latent.values.shape[..] else {
             unreachable!("the latent was checked")
         };
-        self.limit_memory(latent.mode, width * 8, height * 8, GUIDED)?;
+        self.limit_memory(latent.mode, (width * 8, height * 8), GUIDED, 0)?;
         let stage = match vae {
             VaeKind::Full => Stage::Decoders,
             VaeKind::Tiny => Stage::TinyDecoder,

@@ -53,7 +53,7 @@ async function inBrowser(device, pack, name, options) {
   const site = await serveFolders({
     "/bench/": folder("./bench/"),
     "/module/": folder("./.bench/"),
-    "/ort/": folder("./node_modules/onnxruntime-web/dist/"),
+    "/ort/": folder("./bench/node_modules/onnxruntime-web/dist/"),
     "/pack/": pack,
   });
   const { browser, close } = await launch(gpus[device]);

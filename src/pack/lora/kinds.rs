@@ -257,6 +257,16 @@ impl Change {
         matches!(self.kind, Kind::Difference(_))
     }
 
+    /// How many numbers it is computed with: those of its factors, or the matrix's.
+    pub fn count(&self) -> usize {
+        match (&self.kind, self.rank) {
+            (Kind::LowRank { .. }, Some(rank)) => {
+                rank.saturating_mul(self.rows.saturating_add(self.columns))
+            }
+            _ => self.rows.saturating_mul(self.columns),
+        }
+    }
+
     /// One of the tensors that say it, for messages.
     pub fn first_tensor(&self) -> &str {
         match &self.kind {

@@ -265,6 +265,15 @@ impl FittedLora {
         self.updates.keys().map(String::as_str)
     }
 
+    /// About how many bytes of a device's memory it takes.
+    pub fn device_bytes(&self) -> u64 {
+        let counts = self.updates.values().map(|update| match update.magnitudes {
+            None => update.change.count(),
+            Some(_) => update.change.rows.saturating_mul(update.change.columns),
+        });
+        counts.map(|count| (count as u64).saturating_mul(4)).sum()
+    }
+
     /// Whether it adds something to tensor `name` that depends on what is there.
     pub fn depends_on(&self, name: &str) -> bool {
         let update = self.updates.get(name);

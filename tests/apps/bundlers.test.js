@@ -11,11 +11,11 @@ import { importMetaAssets } from "@web/rollup-plugin-import-meta-assets";
 import { build } from "esbuild";
 import { rollup } from "rollup";
 import webpack from "webpack";
-import { makeApp } from "../lib/app.js";
-import { sharedBrowser } from "../lib/shared-browser.js";
-import { serveFolder } from "../lib/site.js";
+import { makeApp } from "./lib/app.js";
+import { sharedBrowser } from "../browser/lib/shared-browser.js";
+import { serveFolder } from "../browser/lib/site.js";
 
-const tool = (path) => fileURLToPath(new URL(`../node_modules/${path}`, import.meta.url));
+const tool = (path) => fileURLToPath(new URL(`./node_modules/${path}`, import.meta.url));
 
 const page = (script) => `<!doctype html><title>app</title><link rel="icon" href="data:," /><script type="module" src="${script}"></script>`;
 

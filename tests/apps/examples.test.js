@@ -6,16 +6,16 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { copyExamples } from "../lib/app.js";
-import { runExample, shownPictures } from "../lib/examples.js";
-import { checkpoint, companion, packTinyModel, singleFile } from "../lib/golden.js";
-import { scratch } from "../lib/native.js";
-import { readSafetensors, writeSafetensors } from "../lib/safetensors.js";
-import { sharedBrowser } from "../lib/shared-browser.js";
-import { packageFolder, serveFolder, serveFolders } from "../lib/site.js";
+import { copyExamples } from "./lib/app.js";
+import { runExample, shownPictures } from "../browser/lib/examples.js";
+import { checkpoint, companion, packTinyModel, singleFile } from "../browser/lib/golden.js";
+import { scratch } from "../browser/lib/native.js";
+import { readSafetensors, writeSafetensors } from "../browser/lib/safetensors.js";
+import { sharedBrowser } from "../browser/lib/shared-browser.js";
+import { packageFolder, serveFolder, serveFolders } from "../browser/lib/site.js";
 
-const dist = fileURLToPath(new URL("../../../www/dist/", import.meta.url));
-const tool = (path) => fileURLToPath(new URL(`../node_modules/${path}`, import.meta.url));
+const dist = fileURLToPath(new URL("../../www/dist/", import.meta.url));
+const tool = (path) => fileURLToPath(new URL(`./node_modules/${path}`, import.meta.url));
 
 async function newPage(t) {
   const page = await (await sharedBrowser("none")).newPage();

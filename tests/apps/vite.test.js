@@ -7,11 +7,11 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { makeApp } from "../lib/app.js";
-import { launch } from "../lib/chromium.js";
-import { packageFolder, serveFolder } from "../lib/site.js";
+import { makeApp } from "./lib/app.js";
+import { launch } from "../browser/lib/chromium.js";
+import { packageFolder, serveFolder } from "../browser/lib/site.js";
 
-const vite = fileURLToPath(new URL("../node_modules/vite/bin/vite.js", import.meta.url));
+const vite = fileURLToPath(new URL("./node_modules/vite/bin/vite.js", import.meta.url));
 let app;
 let project;
 

@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { packageFolder } from "./site.js";
+import { packageFolder } from "../../browser/lib/site.js";
 
 const testFolder = fileURLToPath(new URL("../", import.meta.url));
 const exampleFolder = fileURLToPath(new URL("../../../examples/", import.meta.url));
