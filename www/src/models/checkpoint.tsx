@@ -74,13 +74,13 @@ async function choose(picking: Promise<Chosen>): Promise<void> {
 async function importChoices(): Promise<void> {
   const [chosen, how] = [choices.value, settings.value];
   const { checkpoint, options: parts } = toImport(chosen, how);
+  repeated.value = undefined;
   await forget().catch(console.warn);
   const isStored = await store(checkpoint, how.name || undefined, (name, options) =>
     noted(chosen, { ...how, name }, handles, () => models.import(checkpoint, { ...parts, ...options, name })),
   );
   if (!isStored) return;
   batch(() => {
-    repeated.value = undefined;
     set(initial);
     change([]);
   });
@@ -153,8 +153,8 @@ export function CheckpointForm() {
         <span class="button">Choose a folder</span>
       </label>
       <ul id="choices" aria-label="Files to import">
-        {choices.value.map((choice) => (
-          <Row key={choice.path + choice.name} choice={choice} />
+        {choices.value.map((choice, index) => (
+          <Row key={`${choice.path} ${index}`} choice={choice} />
         ))}
       </ul>
       <p id="choicesNote" role="status">
@@ -212,6 +212,7 @@ function Unfinished() {
         <button
           type="button"
           onClick={() => {
+            repeated.value = undefined;
             void forget().catch(console.warn);
             keepFocus("#checkpointForm [name=files]");
           }}
@@ -265,6 +266,8 @@ function Row({ choice }: { choice: Choice }) {
         type="button"
         aria-label={`Remove ${name} from the files`}
         onClick={() => {
+          // It is not what it was, then, and need not be.
+          repeated.value = undefined;
           change(choices.value.filter((each) => each !== choice));
           keepFocus("#checkpointForm [name=files]");
         }}
