@@ -172,6 +172,70 @@ async function scenes(layer: Layer): Promise<Element[]> {
   ];
 }
 
+/** A mask that is white in the lower half. */
+function lowerHalf({ width, height }: Layer): ImageData {
+  const mask = new ImageData(width, height);
+  mask.data.fill(255, 4 * width * Math.floor(height / 2));
+  return mask;
+}
+
+async function editing(engine: Engine, layer: Layer): Promise<Element[]> {
+  // #region repaint
+  const mask = lowerHalf(layer); // an ImageData, a canvas, a file: any picture
+  const {
+    layers: [repainted],
+  } = await engine.generate({
+    prompt: "a glass bowl",
+    init: layer,
+    mask,
+    maskSoftness: 8, // a soft edge inside of the mask
+  });
+  // #endregion
+
+  // #region extend
+  const wider = await engine.extend(repainted, {
+    left: 8,
+    right: 16, // in pixels
+    prompt: "a glass bowl on a table",
+  });
+  // #endregion
+
+  // #region enlarge
+  const larger = await engine.enlarge(wider, { scale: 2, strength: 0.3 });
+  // #endregion
+
+  // #region keep
+  const scene = new Scene(layer.width, layer.height);
+  scene.add(repainted, {
+    name: "bowl",
+    recipe: {
+      ...repainted.recipe,
+      init: scene.addPicture(layer, "bowl before"),
+      mask: scene.addPicture(mask, "bowl mask"),
+    },
+  });
+  const file = await scene.toFile();
+
+  const reopened = await Scene.open(file);
+  const { model, init, mask: where, ...options } = reopened.layers[0]!.recipe!;
+  const again = await engine.generate({
+    prompt: "",
+    ...options,
+    seed: 12,
+    init: reopened.images.get(String(init)),
+    mask: reopened.images.get(String(where)),
+  });
+  // #endregion
+  scene.dispose();
+  reopened.dispose();
+  const pictures = [repainted, wider, larger, again.layers[0]];
+  return Promise.all(
+    pictures.map(async (picture) =>
+      figure(`${picture.width} x ${picture.height}`, await picture.toBlob()),
+    ),
+  );
+}
+
 async function storage(pack: string): Promise<void> {
   // #region import
   const { downloadBytes, usage, quota } = await models.estimate(pack);
@@ -270,7 +334,11 @@ onSubmit(async (fields) => {
   const {
     layers: [layer],
   } = await engine.generate({ prompt: "a blue glass ball", seed: 3 });
-  pictures.push(...(await transparency(layer)), ...(await scenes(layer)));
+  pictures.push(
+    ...(await transparency(layer)),
+    ...(await scenes(layer)),
+    ...(await editing(engine, layer)),
+  );
   const same = await again(engine, layer);
   const said = await howItWasMade(new File([await layer.toBlob()], "ball.png"));
   if (said?.seed !== 3) throw new Error("the picture does not say its seed");

@@ -192,6 +192,8 @@ async function mistakes(): Promise<void> {
   // @ts-expect-error not a sampler
   await engine.generate({ prompt: "a plum", sampler: "magic" });
   const scene = new Scene(8, 8);
+  const path: string = scene.addPicture(new Blob(), "before");
+  scene.add(new Blob(), { mask: path, recipe: { prompt: "an apple", init: path, mask: path } });
   // @ts-expect-error not a blend mode
   scene.add(new Blob(), { blend: "magic" });
   // @ts-expect-error the scene decides its layers' mode

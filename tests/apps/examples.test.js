@@ -82,8 +82,9 @@ test("hires", async (t) => {
 
 test("guide: every piece of code that the guide shows", async (t) => {
   const pictures = await run(t, "guide", { pack: join(packageFolder, "models/mini"), values: { pack: "/pack/" } });
-  assert.equal(pictures.length, 9);
+  assert.equal(pictures.length, 13);
   for (const picture of pictures.slice(0, 8)) assertTransparent(picture);
+  assert.deepEqual(pictures.slice(9).map(({ width, height }) => [width, height]), [[64, 64], [88, 64], [176, 128], [64, 64]]);
 });
 
 // The pictures of the tiny model mean nothing, since its weights are random. They are small and of few steps here.

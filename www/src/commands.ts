@@ -23,22 +23,27 @@ import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
 import { keepFocus } from "./panels/focus.ts";
 import { attempt, note } from "./panels/notices.tsx";
 import { pictureOf } from "./state/pictures.ts";
+import { erases, invertMask, resizeBrush } from "./canvas/brush.ts";
 import { holding } from "./canvas/gestures.ts";
-import { dialog } from "./panels/dialogs.ts";
+import { dialog, panelOpen } from "./panels/dialogs.ts";
 import { renaming } from "./panels/renaming.ts";
 import {
   box,
   camera,
   canRedo,
   canUndo,
+  comparing,
   doc,
   edit,
   fitted,
+  freePicture,
   movable,
   redoStep,
   select,
   selected,
+  selectedPicture,
   selection,
+  type Tool,
   tool,
   undoStep,
   zoomTo,
@@ -55,6 +60,7 @@ export interface Command {
 
 const some = (): boolean => selection.value.length > 0;
 const free = (): boolean => movable.value.length > 0;
+const paints = (): boolean => tool.value === "mask" && freePicture.value !== undefined;
 
 export const commands = {
   undo: { title: "Undo", keys: ["Mod+Z"], section: "Edit", enabled: () => canUndo.value, run: undoStep },
@@ -125,6 +131,28 @@ export const commands = {
   moveTool: { title: "Select and move", keys: ["V"], section: "View", run: () => (tool.value = "move") },
   handTool: { title: "Pan (or hold Space)", keys: ["H"], section: "View", run: () => (tool.value = "hand") },
   loupeTool: { title: "Loupe: single pixels", keys: ["L"], section: "View", run: () => (tool.value = "loupe") },
+  maskTool: {
+    title: "Paint a mask to repaint a part",
+    keys: ["M"],
+    section: "Make",
+    run: () => changeWith("mask"),
+  },
+  extendTool: {
+    title: "Extend a layer on its sides",
+    keys: ["X"],
+    section: "Make",
+    run: () => changeWith("extend"),
+  },
+  smallerBrush: { title: "Smaller brush", keys: ["["], section: "Make", enabled: paints, run: () => resizeBrush(-1) },
+  largerBrush: { title: "Larger brush", keys: ["]"], section: "Make", enabled: paints, run: () => resizeBrush(1) },
+  erase: {
+    title: "Paint or erase",
+    keys: ["E"],
+    section: "Make",
+    enabled: paints,
+    run: () => (erases.value = !erases.value),
+  },
+  invertMask: { title: "Invert the mask", keys: ["I"], section: "Make", enabled: paints, run: invertMask },
   shortcuts: { title: "All shortcuts", keys: ["?"], section: "View", run: () => (dialog.value = "shortcuts") },
 
   boxTool: { title: "Draw a box to make something in", keys: ["B"], section: "Make", run: () => (tool.value = "box") },
@@ -185,6 +213,12 @@ function align(title: string, edge: Edge): Command {
     );
   };
   return { title, keys: [], section: "Layers", enabled: free, run };
+}
+
+/** Takes up a tool for the selected layer; a panel over the canvas makes room for it. */
+function changeWith(which: Tool): void {
+  panelOpen.value = false;
+  tool.value = which;
 }
 
 function deselect(): void {
@@ -296,6 +330,7 @@ export function followKeys(): void {
       event.preventDefault();
       return;
     }
+    if (name === "C" && selectedPicture.value?.from) return void (comparing.value = true);
     const arrow = arrows[event.key];
     // Arrows are those of radio buttons where such have the focus.
     if (arrow && !event.ctrlKey && !event.metaKey && free() && !(event.target as Element).matches("input")) {
@@ -311,6 +346,12 @@ export function followKeys(): void {
   });
   addEventListener("keyup", ({ key }) => {
     if (key === " ") holding.space = false;
+    if (key.toUpperCase() === "C") comparing.value = false;
+  });
+  // What is let go of elsewhere is not heard of here.
+  addEventListener("blur", () => {
+    holding.space = false;
+    comparing.value = false;
   });
   document.addEventListener("copy", (event) => {
     if (isElsewhere(event.target) || !some() || String(getSelection()) !== "") return;

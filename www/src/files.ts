@@ -1,13 +1,31 @@
 // Files in and out: the one place that knows their kinds.
 
-import { GlassineError, type Picture, type Pixels, readRecipe, Scene, type SceneFile, type SceneLayer } from "glassine";
+import {
+  GlassineError,
+  type Picture,
+  type Pixels,
+  readRecipe,
+  type Recipe,
+  Scene,
+  type SceneFile,
+  type SceneLayer,
+} from "glassine";
 import { flatten, toScene } from "./compose.ts";
 import { opened, openNew } from "./keep/autosave.ts";
 import { offerRecipe } from "./making/from-picture.ts";
 import { attempt, note } from "./panels/notices.tsx";
-import { type Doc, insert, newDoc, newGroup, newPicture, type Node, type PictureNode } from "./state/document.ts";
+import {
+  type Doc,
+  insert,
+  newDoc,
+  newGroup,
+  newPicture,
+  type Node,
+  type PictureNode,
+  type Variant,
+} from "./state/document.ts";
 import { fit, type Point, type Size } from "./state/geometry.ts";
-import { addPicture, blobOf } from "./state/pictures.ts";
+import { addPicture, allCome, blobOf } from "./state/pictures.ts";
 import { doc, edit, sceneName, select, titleOf } from "./state/studio.ts";
 
 /** What can be opened: pictures become layers; files of layers, and a scene file with its pictures, become a scene. */
@@ -133,6 +151,7 @@ async function toNodes(layers: readonly SceneLayer[], find: FindImage): Promise<
       visible,
       recipe,
       image,
+      mask,
       layers,
       ...more
     } = layer;
@@ -148,9 +167,37 @@ async function toNodes(layers: readonly SceneLayer[], find: FindImage): Promise<
         hint: "Choose or drop it together with the scene file, and all others that it names.",
       });
     }
-    nodes.push(newPicture(await addPicture(file), { ...settings, name, role, recipe }));
+    const picture = await addPicture(file);
+    const beside = await takeBeside(picture, mask, recipe, find);
+    nodes.push(newPicture(picture, { ...settings, name, role, ...beside }));
   }
   return nodes;
+}
+
+/** A layer's mask and what it was made from, as far as these are there: it can do without them. */
+async function takeBeside(
+  size: Size,
+  mask: string | undefined,
+  recipe: Recipe | undefined,
+  find: FindImage,
+): Promise<Pick<PictureNode, "mask" | "from" | "recipe">> {
+  const take = async (path: unknown): Promise<Variant | undefined> => {
+    const file = typeof path === "string" ? find(path) : undefined;
+    return file && addPicture(file).catch(() => undefined);
+  };
+  const own = await take(mask);
+  const from = await take(recipe?.init);
+  const fromMask = from && (await take(recipe?.mask));
+  const { init: _, mask: __, ...made } = recipe ?? {};
+  return {
+    ...(own && isAlike(own, size) && { mask: own.picture }),
+    ...(from && { from: { ...from, ...(fromMask && isAlike(fromMask, from) && { mask: fromMask.picture }) } }),
+    recipe: from ? made : recipe,
+  };
+}
+
+function isAlike(a: Size, b: Size): boolean {
+  return a.width === b.width && a.height === b.height;
 }
 
 // Out
@@ -160,7 +207,8 @@ export type Format = "png" | "webp" | "ora" | "psd" | "zip" | "json";
 /** Saves the scene as a file; a scene file has its pictures beside it. */
 export async function exportScene(format: Format, signal?: AbortSignal): Promise<void> {
   const name = fileName(sceneName.value);
-  const scene = toScene(doc.value);
+  await allCome();
+  const scene = toScene(doc.value, format === "zip" || format === "json");
   const options = signal ? { signal } : {};
   if (format === "json") {
     const images = [...scene.images];

@@ -2,6 +2,8 @@
 
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
+import { ExtendBar } from "./canvas/extend.tsx";
+import { MaskBar } from "./canvas/mask.tsx";
 import { CompareDialog } from "./compare/compare.tsx";
 import { Stage } from "./canvas/stage.tsx";
 import { followKeys } from "./commands.ts";
@@ -56,6 +58,8 @@ function Studio() {
       <div class="middle">
         <Stage />
         <Bar />
+        <MaskBar />
+        <ExtendBar />
         <Notices />
       </div>
       <aside class={`side ${panelOpen.value ? "open" : ""}`} aria-label="Layers and properties">

@@ -4,11 +4,14 @@ import { load } from "./load.js";
 
 const {
   arrange,
+  before,
   boundsOfLayers,
   choose,
   duplicate,
+  fillsScene,
   find,
   group,
+  grow,
   insert,
   isCss,
   move,
@@ -20,11 +23,13 @@ const {
   picturesOf,
   placeAs,
   remove,
+  resize,
   transform,
   ungroup,
   update,
+  worldMatrix,
 } = await load("state/document.ts");
-const { about, rotation, scaling, translation } = await load("state/geometry.ts");
+const { about, apply, rotation, scaling, translation } = await load("state/geometry.ts");
 
 const picture = (id, more = {}) =>
   newPicture({ picture: `${id}.png`, width: 100, height: 50 }, { id, name: id, ...more });
@@ -101,12 +106,12 @@ test("copies have ids of their own and lie above", () => {
 
 test("pictures to choose from take each other's place, at the same extent", () => {
   const before = picture("a", { x: 10, y: 10 });
-  const offered = offer(before, { picture: "other.png", width: 200, height: 100 });
+  const offered = offer(before, [{ picture: "other.png", width: 200, height: 100 }]);
   assert.deepEqual(
     offered.variants.map((variant) => variant.picture),
     ["a.png", "other.png"],
   );
-  assert.equal(offer(offered, offered.variants[1]), offered);
+  assert.equal(offer(offered, offered.variants), offered);
   const chosen = choose(offered, offered.variants[1]);
   const doc = insert(newDoc(), [chosen]);
   assert.deepEqual(rounded(outline(doc, "a")), [
@@ -144,4 +149,68 @@ test("CSS cannot show operators and linear light", () => {
   assert.ok(!isCss(grouped));
   assert.ok(isCss(update(grouped, ["a"], (node) => ({ ...node, visible: false }))));
   assert.ok(find(grouped, "a").parents.length === 1);
+});
+
+const sides = { left: 10, top: 0, right: 30, bottom: 20 };
+const old = { x: 10, y: 0, width: 100, height: 50 };
+
+test("a layer that grows has what there was where it was, turned, flipped and in a group too", () => {
+  for (const place of [{}, { x: 7, y: 3 }, { scale: 0.5, rotate: 30 }, { flip: true, rotate: 110, scale: 1.5 }]) {
+    const grouped = transform(group(insert(newDoc({ width: 400, height: 300 }), [picture("a", place)]), ["a"], "g"), ["g"], rotation(15));
+    const then = update(grouped, ["a"], (node) => grow(node, sides, { picture: "more.png", recipe: { extend: sides } }));
+    const { node } = find(then, "a");
+    assert.deepEqual([node.width, node.height, node.picture], [140, 70, "more.png"]);
+    const at = (doc, { x, y }) => rounded([apply(worldMatrix(doc, find(doc, "a")), { x, y })]);
+    for (const [x, y] of [[0, 0], [100, 0], [100, 50]]) {
+      assert.deepEqual(at(then, { x: x + old.x, y: y + old.y }), at(grouped, { x, y }));
+    }
+    // And before is where it was.
+    const from = { picture: "a.png", width: 100, height: 50 };
+    const back = update(then, ["a"], (node) => before({ ...node, from }));
+    assert.equal(find(back, "a").node.picture, "a.png");
+    assert.deepEqual(rounded(outline(back, "a")), rounded(outline(grouped, "a")));
+  }
+});
+
+test("what a layer was before is at its extent if it was enlarged or changed, and itself if nothing is known", () => {
+  const from = { picture: "small.png", width: 50, height: 25 };
+  const doc = insert(newDoc(), [picture("a", { x: 5, y: 5, from })]);
+  const back = update(doc, ["a"], before);
+  assert.equal(find(back, "a").node.picture, "small.png");
+  assert.deepEqual(rounded(outline(back, "a")), rounded(outline(doc, "a")));
+  const plain = picture("a");
+  assert.equal(before(plain), plain);
+});
+
+test("a mask goes with pictures of its size, and what was made from what is among the pictures", () => {
+  const from = { picture: "before.png", width: 100, height: 50, mask: "then.png" };
+  const node = picture("a", { mask: "mask.png", from });
+  assert.deepEqual([...picturesOf(insert(newDoc(), [node]))].sort(), ["a.png", "before.png", "mask.png", "then.png"]);
+  assert.equal(choose(node, { picture: "b.png", width: 100, height: 50 }).mask, "mask.png");
+  assert.equal(choose(node, { picture: "b.png", width: 200, height: 100 }).mask, undefined);
+  assert.equal(grow(node, sides, { picture: "b.png" }).mask, undefined);
+  const offered = offer(node, [{ picture: "b.png", width: 100, height: 50 }]);
+  assert.equal(choose(choose(offered, offered.variants[1]), offered.variants[0]).from, from);
+});
+
+test("the scene grows on its sides, and all in it looks as it did", () => {
+  const start = transform(group(scene("a", "b"), ["a"], "g"), ["g"], about({ x: 90, y: 40 }, rotation(25)));
+  const nested = group(start, ["g"], "outer");
+  for (const doc of [start, nested]) {
+    const larger = resize(doc, sides);
+    assert.deepEqual([larger.width, larger.height], [440, 320]);
+    for (const id of ["a", "b"]) {
+      assert.deepEqual(rounded(outline(larger, id)), rounded(outline(doc, id).map(({ x, y }) => ({ x: x + 10, y }))));
+    }
+  }
+});
+
+test("a layer fills the scene only upright, with its own corners", () => {
+  const doc = (place, size = { width: 200, height: 100 }) => insert(newDoc(size), [picture("a", place)]);
+  const filling = { x: 50, y: 25, scale: 2 };
+  assert.ok(fillsScene(doc(filling), "a"));
+  assert.ok(!fillsScene(doc({ ...filling, flip: true }), "a"));
+  assert.ok(!fillsScene(doc({ ...filling, rotate: 180 }), "a"));
+  assert.ok(!fillsScene(doc({ ...filling, x: 51 }), "a"));
+  assert.ok(!fillsScene(doc(filling, { width: 201, height: 100 }), "a"));
 });

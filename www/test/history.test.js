@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.js";
 
-const { begin, change, redo, settle, undo } = await load("state/history.ts");
+const { begin, change, nearest, redo, settle, undo } = await load("state/history.ts");
 
 test("changes are undone and done again, each once", () => {
   const history = ["b", "c"].reduce((history, state) => change(history, state), begin("a"));
@@ -27,4 +27,12 @@ test("what is changed after undoing replaces what was undone", () => {
   const history = change(undo(change(begin("a"), "b")), "c");
   assert.equal(redo(history).present, "c");
   assert.equal(undo(history).present, "a");
+});
+
+test("of a long history the steps next to the present are kept", () => {
+  const long = ["b", "c", "d", "e"].reduce((history, state) => change(history, state), begin("a"));
+  const kept = nearest(undo(undo(long)), 1);
+  assert.deepEqual([kept.past, kept.present, kept.future], [["b"], "c", ["d"]]);
+  assert.equal(undo(kept).present, "b");
+  assert.equal(redo(kept).present, "d");
 });

@@ -4,6 +4,7 @@ import { WorkerClient } from "../internal/page/worker-client.js";
 import { checkKinds, checkOptions, show } from "../internal/page/check-options.js";
 import { defined } from "../internal/page/defined.js";
 import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
+import { pathsBeside, recipePictures } from "../internal/shared/beside.js";
 import { type GivenFile, isGivenFile, readGiven } from "../internal/page/given-file.js";
 import type { Calls, RawPicture, RawScene } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
@@ -158,12 +159,45 @@ export class Scene {
     return this.#layers;
   }
 
-  /** The pictures of the layers, groups included, under the paths by which the scene file names them. */
+  /**
+   * The pictures of the layers, groups included, under the paths by which the scene file names them, with those that
+   * they and their recipes name beside them (see {@link Scene.addPicture}).
+   */
   get images(): ReadonlyMap<string, Picture> {
-    return new Map(paths(this.#layers).flatMap((path) => {
+    return this.#named([...paths(this.#layers), ...pathsBeside(this.#layers)]);
+  }
+
+  /** The paths of pictures that are not layers' own. */
+  #pathsBeside(): string[] {
+    const own = new Set(paths(this.#layers));
+    return pathsBeside(this.#layers).filter((path) => !own.has(path));
+  }
+
+  #named(paths: readonly string[]): Map<string, Picture> {
+    return new Map(paths.flatMap((path) => {
       const picture = this.#pictures.get(path);
       return picture ? [[path, picture]] : [];
     }));
+  }
+
+  /**
+   * Keeps a picture with the scene that is not a layer's own, and gives its path: for a layer's `mask`, or for `init`,
+   * `mask`, `foreground`, `background` and `control` of its recipe, so that it can be made again after the scene was
+   * saved. `name` is what its file is named after. It is saved with the scene once a layer names it.
+   *
+   * @example
+   * ```ts
+   * const before = scene.addPicture(photo, "photo, before");
+   * scene.add(repainted, { recipe: { ...repainted.recipe, init: before, mask: scene.addPicture(mask, "photo, mask") } });
+   * ```
+   *
+   * @throws GlassineError `bad_image` for what is no picture.
+   */
+  addPicture(picture: Picture, name = "picture"): string {
+    checkPicture(picture);
+    const path = this.#newPath({ name }, picture);
+    this.#pictures.set(path, picture);
+    return path;
   }
 
   /**
@@ -222,8 +256,8 @@ export class Scene {
   remove(layer: SceneLayer): void {
     const list = this.#listOf(layer);
     list.splice(list.indexOf(layer), 1);
-    const used = new Set(paths(this.#layers));
-    for (const path of paths([layer])) if (!used.has(path)) this.#pictures.delete(path);
+    const used = this.images;
+    for (const path of [...paths([layer]), ...pathsBeside([layer])]) if (!used.has(path)) this.#pictures.delete(path);
   }
 
   /**
@@ -259,8 +293,9 @@ export class Scene {
 
   /**
    * The scene with its pictures as one file, a zip archive of `scene.json` and of
-   * the pictures under the paths by which it names them, which
-   * {@link Scene.open} opens again. Files go in as they are, other pictures as PNG.
+   * the pictures under the paths by which it names them, masks and what else
+   * recipes name included, which {@link Scene.open} opens again. Files go in as they
+   * are, other pictures as PNG.
    * `scene.glassine.zip` is a good name for it.
    *
    * @throws GlassineError `bad_option` for a scene that cannot be, or a path that leads out of the archive, `bad_image`,
@@ -331,10 +366,10 @@ export class Scene {
   }
 
   /** A path that no other picture has, after the layer's name or role. */
-  #newPath({ name, role }: SceneLayer, picture: Picture): string {
+  #newPath({ name, role }: LayerSettings, picture: Picture): string {
     const words = (name ?? role ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu)?.slice(0, 8) ?? ["layer"];
     const extension = (picture instanceof Blob && extensions[picture.type]) || "png";
-    const taken = new Set([...this.#pictures.keys(), ...paths(this.#layers)]);
+    const taken = new Set([...this.#pictures.keys(), ...paths(this.#layers), ...pathsBeside(this.#layers)]);
     for (let count = 1; ; count++) {
       const path = `${words.join("-")}${count > 1 ? `-${count}` : ""}.${extension}`;
       if (!taken.has(path)) return path;
@@ -342,13 +377,17 @@ export class Scene {
   }
 
   async #toRaw(file: SceneFile, signal: AbortSignal | undefined): Promise<RawScene> {
-    const images = [...this.images].map(async ([name, picture]) => [name, await toRawPicture(picture, { name, signal })] as const);
-    return { scene: JSON.stringify(file), pictures: new Map(await Promise.all(images)) };
+    return { scene: JSON.stringify(file), pictures: await toRawPictures(this.#named(paths(this.#layers)), signal) };
   }
 
   async #export(format: "ora" | "psd" | "zip", call: string, type: string, options: ExportOptions): Promise<Blob> {
     const { signal } = checkOptions(call, options, ["signal"]);
-    const request = this.#toRaw(this.toJSON(), signal).then((scene) => ({ ...scene, format }));
+    const file = this.toJSON();
+    // Only there have recipes the pictures that they name beside them.
+    const isWhole = format === "zip";
+    if (!isWhole) forgetPictures(file.layers ?? []);
+    const beside = toRawPictures(this.#named(isWhole ? this.#pathsBeside() : []), signal);
+    const request = Promise.all([this.#toRaw(file, signal), beside]).then(([scene, beside]) => ({ ...scene, beside, format }));
     return new Blob([await this.#call("export", request, signal)], { type });
   }
 
@@ -364,6 +403,19 @@ export class Scene {
       if (!this.#client || this.#client.closed) this.#client = new WorkerClient(composeWorker);
       return this.#client.call(type, await scene, { signal });
     }, signal);
+  }
+}
+
+async function toRawPictures(images: ReadonlyMap<string, Picture>, signal: AbortSignal | undefined): Promise<Map<string, RawPicture>> {
+  const raw = [...images].map(async ([name, picture]) => [name, await toRawPicture(picture, { name, signal })] as const);
+  return new Map(await Promise.all(raw));
+}
+
+/** Takes what recipes say of pictures out of a copy of the layers. */
+function forgetPictures(layers: readonly Partial<SceneLayer>[]): void {
+  for (const { recipe, layers: inside } of layers) {
+    for (const name of recipePictures) if (recipe) delete recipe[name];
+    forgetPictures(inside ?? []);
   }
 }
 

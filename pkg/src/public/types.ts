@@ -373,7 +373,8 @@ export interface EngineInfo {
 /**
  * How a layer was made: the options of the request with the model's defaults
  * filled in, except for pictures and given noise. Fields of one's own may stand
- * beside them.
+ * beside them. In a scene, `foreground`, `background`, `init`, `mask` and `control`
+ * may be paths of pictures that the scene has: see {@link Scene.addPicture}.
  */
 export interface Recipe {
   /** What the picture was to show. */
@@ -429,6 +430,11 @@ export interface LayerSettings {
   visible?: boolean | undefined;
   /** How it was made, if an engine has made it. */
   recipe?: Recipe | undefined;
+  /**
+   * The path of a mask for its picture, of the same size, as {@link Scene.addPicture} gives it: white where it is to be
+   * made anew. It does not change what the layer looks like.
+   */
+  mask?: string | undefined;
 }
 
 /** A layer or a group in a scene, as the scene file has it. */

@@ -67,6 +67,19 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
     assert.deepEqual(await findings(page), [], "with layers");
     if (name === "phone") await page.click("[aria-label='Layers and properties']");
 
+    await page.click("[aria-label^='Paint a mask']");
+    assert.deepEqual(await findings(page), [], "a mask that is to be painted");
+    await page.click("#mask-fill");
+    await page.waitForSelector(".stage > .mask");
+    await page.waitForSelector("[name=maskSoftness]");
+    assert.deepEqual(await findings(page), [], "a mask");
+    await page.click("[aria-label^='Extend a layer']");
+    await page.type("[name=extend-right]", "8");
+    await page.waitForSelector("[data-side]");
+    assert.deepEqual(await findings(page), [], "a layer that is to grow");
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+    await page.click("[aria-label='Select and move']");
+
     for (const menu of ["#view", "#export", "#models"]) {
       await page.click(`${menu} summary`);
       assert.deepEqual(await findings(page), [], menu);

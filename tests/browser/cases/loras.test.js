@@ -68,7 +68,7 @@ test("a request has LoRAs of its own, whose strength changes without anything be
     await own.dispose();
     window.engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
     return expected;
-  }, loraFile());
+  }, Array.from(miniLora()));
   const read = pack.requests.length;
   const { before, half, tagged, none, chosen, right, after } = await page.evaluate(async () => {
     const before = await picture(engine, {});

@@ -69,6 +69,7 @@ test("before a model of the same name is replaced, that is asked", async (t) => 
   await statusIs(page, "apple is as it was");
   await importAgain("Keep both, the new one as apple-2");
   await statusIs(page, "apple-2 is stored");
+  await page.waitForSelector('[aria-label="Use apple-2"]');
   assert.match((await modelRows(page)).join(), /^mini .*,apple .*,apple-2 /);
 
   await importAgain("^Replace apple");

@@ -319,6 +319,55 @@ test("a generated layer brings its recipe and its role along", async (t) => {
   assert.equal(decoded, undefined);
 });
 
+test("masks and what layers were made from are in a scene's one file, under the paths by which recipes name them", async (t) => {
+  const page = await open(t);
+  const result = await page.evaluate(async () => {
+    const of = (...colour) => new ImageData(new Uint8ClampedArray([...colour, ...colour]), 2, 1);
+    const scene = new glassine.Scene(2, 1);
+    const file = await (async () => {
+      const only = new glassine.Scene(2, 1);
+      only.add(of(1, 2, 3, 0));
+      return (await only.flatten()).toBlob();
+    })();
+    const mask = scene.addPicture(of(255, 255, 255, 255), "Apple, mask");
+    const recipe = { prompt: "an apple", init: scene.addPicture(file, "apple before"), mask, control: "not a picture" };
+    const group = scene.addGroup();
+    const layer = scene.add(of(9, 8, 7, 6), { name: "apple", mask, recipe }, { inside: group });
+    scene.addPicture(of(0, 0, 0, 0), "nobody's");
+    const paths = [...scene.images.keys()];
+    const zip = await scene.toFile();
+    const opened = await glassine.Scene.open(zip);
+    const pixels = async (picture) => {
+      const bitmap = await createImageBitmap(picture instanceof Blob ? picture : picture.imageData);
+      const context = new OffscreenCanvas(2, 1).getContext("2d");
+      context.drawImage(bitmap, 0, 0);
+      return [...context.getImageData(0, 0, 1, 1).data];
+    };
+    const [inner] = opened.layers[0].layers;
+    const seen = await Promise.all([inner.image, inner.mask, inner.recipe.init].map((path) => pixels(opened.images.get(path))));
+    const [written, read] = [scene, opened].map((each) => each.toJSON());
+    // As it was opened it is written again; what cannot be without the layers' pictures is as before.
+    const again = await glassine.Scene.open(await opened.toFile());
+    const bytes = async (blob) => new TextDecoder("latin1").decode(await blob.arrayBuffer());
+    const archive = await bytes(await scene.toOra());
+    // A path that leads out of the archive is refused, as those of layers are.
+    layer.mask = "../mask.png";
+    const beside = new Map([...scene.images, ["../mask.png", file]]);
+    const out = await failureOf(glassine.Scene.fromJSON(JSON.stringify(scene), beside).toFile());
+    layer.mask = mask;
+    scene.remove(group);
+    return { paths, seen, written, read, again: [...again.images.keys()], hasPath: archive.includes("apple-mask"), out, left: scene.images.size };
+  });
+  assert.deepEqual(result.paths, ["apple.png", "apple-mask.png", "apple-before.png"]);
+  assert.deepEqual(result.seen.slice(1), [[255, 255, 255, 255], [0, 0, 0, 0]]);
+  assert.deepEqual(result.read, result.written);
+  assert.deepEqual(result.again.sort(), ["apple-before.png", "apple-mask.png", "apple.png"]);
+  assert.equal(result.hasPath, false, "OpenRaster's pictures have recipes without pictures");
+  assert.equal(result.out.code, "bad_option");
+  assert.match(result.out.message, /\.\.\/mask\.png/);
+  assert.equal(result.left, 0);
+});
+
 test("a scene starts its worker when it is flattened, without a model, and dispose ends it", async (t) => {
   const page = await open(t);
   const fetched = [];

@@ -1,7 +1,7 @@
 // The demo page at work on a scene: pointer, keys, lists, files, and what is kept.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PNG } from "pngjs";
@@ -10,40 +10,22 @@ import { scratch } from "../lib/native.js";
 import { disc, slopes, writePng } from "../lib/pictures.js";
 import {
   addFiles,
+  arrived,
   choose,
   clickInScene,
+  downloadsTo,
   dragInScene,
   drawn,
   holding,
   layerNames,
+  made,
+  openWith,
   placement,
+  ready,
   sceneBox,
   setPrompt,
+  stored,
 } from "../lib/studio.js";
-
-const ready = (page) => page.waitForSelector("#generate:not(:disabled)");
-const made = (page, count) =>
-  page.waitForFunction(
-    (count) => !document.querySelector("#queue") && document.querySelectorAll("#layers li").length === count,
-    {},
-    count,
-  );
-
-/** What the page has when everything is kept. */
-const stored = ".kept[data-state=kept]";
-
-/** Opens the page with pictures of these names and sizes as layers, the last on top and all selected. */
-async function openWith(t, pictures) {
-  const folder = scratch(t);
-  const files = Object.entries(pictures).map(([name, [width, height, colourAt]]) =>
-    writePng(folder, `${name}.png`, width, height, colourAt),
-  );
-  const page = await openDemo(t, "?device=cpu");
-  await page.setViewport({ width: 1440, height: 900 });
-  await addFiles(page, files);
-  await drawn(page, files.length);
-  return page;
-}
 
 const solid =
   (...colour) =>
@@ -144,22 +126,6 @@ test("as a person works: type, generate, choose, drag, undo, blend, save, and it
   await again.click("#generate");
   await made(again, 3);
 });
-
-/** Has a page's downloads go to a folder; gives a function that clicks, and waits for the file. */
-async function downloadsTo(page, folder) {
-  const client = await page.createCDPSession();
-  await client.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder });
-  return async (selector, name) => {
-    await page.click(selector);
-    return arrived(join(folder, name));
-  };
-}
-
-/** Waits until a file is there, which Chromium gives its name once it is whole. */
-async function arrived(file) {
-  while (!existsSync(file) || statSync(file).size === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-  return file;
-}
 
 test("the topmost layer that has something under the pointer is taken, and moves, and snaps", async (t) => {
   const page = await openWith(t, { ground, disc: [100, 100, disc(100, 100, [40, 120, 230])] });

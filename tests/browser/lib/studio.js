@@ -1,5 +1,11 @@
 // The demo page as a designer uses it: files in, pointer and keys on the canvas.
 
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { openDemo } from "./demo.js";
+import { scratch } from "./native.js";
+import { writePng } from "./pictures.js";
+
 /** Gives the page files as its picker does. */
 export async function addFiles(page, paths) {
   await (await page.waitForSelector("#files")).uploadFile(...paths);
@@ -96,4 +102,47 @@ export async function holding(page, key, act) {
   await page.keyboard.down(key);
   await act();
   await page.keyboard.up(key);
+}
+
+/** Waits until the model is there. */
+export const ready = (page) => page.waitForSelector("#generate:not(:disabled)");
+
+/** Waits until nothing is being made, and so many layers are there. */
+export const made = (page, count) =>
+  page.waitForFunction(
+    (count) => !document.querySelector("#queue") && document.querySelectorAll("#layers li").length === count,
+    {},
+    count,
+  );
+
+/** What the page has when everything is kept. */
+export const stored = ".kept[data-state=kept]";
+
+/** Opens the page with pictures of these names and sizes as layers, the last on top and all selected. */
+export async function openWith(t, pictures, { query = "?device=cpu", pack } = {}) {
+  const folder = scratch(t);
+  const files = Object.entries(pictures).map(([name, [width, height, colourAt]]) =>
+    writePng(folder, `${name}.png`, width, height, colourAt),
+  );
+  const page = await openDemo(t, query, pack);
+  await page.setViewport({ width: 1440, height: 900 });
+  await addFiles(page, files);
+  await drawn(page, files.length);
+  return page;
+}
+
+/** Has a page's downloads go to a folder; gives a function that clicks, and waits for the file. */
+export async function downloadsTo(page, folder) {
+  const client = await page.createCDPSession();
+  await client.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder });
+  return async (selector, name) => {
+    await page.click(selector);
+    return arrived(join(folder, name));
+  };
+}
+
+/** Waits until a file is there, which Chromium gives its name once it is whole. */
+export async function arrived(file) {
+  while (!existsSync(file) || statSync(file).size === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  return file;
 }

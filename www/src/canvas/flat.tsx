@@ -4,13 +4,13 @@ import { useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { flatten } from "../compose.ts";
 import { fail } from "../panels/notices.tsx";
-import { type Channels, channels, crisp, doc } from "../state/studio.ts";
+import { type Channels, channels, crisp, shown } from "../state/studio.ts";
 
 export function Flat() {
   const canvas = useRef<HTMLCanvasElement>(null);
   useSignalEffect(() => {
     const controller = new AbortController();
-    const [now, which] = [doc.value, channels.value];
+    const [now, which] = [shown.value, channels.value];
     flatten(now, { signal: controller.signal }).then(({ imageData }) => {
       if (controller.signal.aborted || !canvas.current) return;
       canvas.current.width = now.width;

@@ -5,11 +5,13 @@ import { batch } from "@preact/signals";
 import {
   about,
   angleOf,
+  apply,
   between,
   boundsOf,
   centreOf,
   distance,
   type Guide,
+  invert,
   type Matrix,
   overlap,
   type Point,
@@ -20,7 +22,17 @@ import {
   snapScale,
   translation,
 } from "../state/geometry.ts";
-import { boundsOfLayers, type Doc, find, newId, outline, placeAs, transform } from "../state/document.ts";
+import {
+  boundsOfLayers,
+  type Doc,
+  find,
+  newId,
+  outline,
+  placeAs,
+  type Sides,
+  transform,
+  worldMatrix,
+} from "../state/document.ts";
 import {
   box,
   camera,
@@ -28,7 +40,9 @@ import {
   dragged,
   edit,
   endStep,
+  freePicture,
   guides,
+  margins,
   marquee,
   movable,
   panBy,
@@ -38,21 +52,17 @@ import {
   toScene,
   zoomTo,
 } from "../state/studio.ts";
+import { eraserButton, paint } from "./brush.ts";
 import { layersAt, topmostAt } from "./hit.ts";
 
 /** How near on the screen something has to be to be snapped to, in pixels, and how near a turn, in degrees. */
 const [reach, turnReach, turnStep] = [7, 2, 15];
 
-/** A drag at work: what it makes of a movement, and what it does at its end. */
+/** A drag at work: what it makes of a movement, what it does at its end, and where it turns out to be none. */
 interface Drag {
-  move(at: Point, keys: Keys): void;
+  move(at: Point, event: PointerEvent): void;
   end?(): void;
-}
-
-interface Keys {
-  readonly shiftKey: boolean;
-  readonly altKey: boolean;
-  readonly ctrlKey: boolean;
+  cancel?(): void;
 }
 
 /** Whether the space key is held, with which everything pans. */
@@ -71,7 +81,8 @@ export function follow(element: HTMLElement): () => void {
       onDrag({ first, last, tap, xy, initial, delta, event, touches, pinching, cancel }) {
         if (tap) return click(event.target as Element, toScene(pointOf(xy)), event as PointerEvent);
         if (pinching || touches > 1) {
-          drag?.end?.();
+          if (drag?.cancel) drag.cancel();
+          else drag?.end?.();
           drag = undefined;
           return cancel();
         }
@@ -102,7 +113,7 @@ export function follow(element: HTMLElement): () => void {
     },
     {
       eventOptions: { passive: false },
-      drag: { filterTaps: true, tapsThreshold: 3, pointer: { buttons: [1, 4], keys: false } },
+      drag: { filterTaps: true, tapsThreshold: 3, pointer: { buttons: [1, 4, eraserButton], keys: false } },
       pinch: { scaleBounds: { min: 0.01, max: 100 }, rubberband: false },
     },
   );
@@ -115,6 +126,11 @@ function begin(target: Element, at: Point, event: PointerEvent): Drag | undefine
   if (event.buttons === 4 || holding.space || tool.value === "hand") return panning;
   if (tool.value === "loupe") return undefined;
   if (tool.value === "box") return drawBox(at);
+  if (tool.value === "mask") return freePicture.value ? paint(at, event) : takePicture(at);
+  if (tool.value === "extend") {
+    const side = target.closest<HTMLElement>("[data-side]")?.dataset["side"];
+    return side === undefined ? takePicture(at) : pull(side as keyof Sides);
+  }
   const handle = target.closest<HTMLElement>("[data-handle]")?.dataset["handle"];
   if (handle === "rotate") return turn(at);
   if (handle !== undefined) return scale(Number(handle));
@@ -137,7 +153,9 @@ function isOnSelection(at: Point): boolean {
 const doubleTime = 400;
 let lastClick = 0;
 
-function click(target: Element, at: Point, { shiftKey, timeStamp }: PointerEvent): void {
+function click(target: Element, at: Point, event: PointerEvent): void {
+  const { shiftKey, timeStamp } = event;
+  if ((tool.value === "mask" || tool.value === "extend") && !holding.space) return begin(target, at, event)?.end?.();
   if (tool.value !== "move" || holding.space || target.closest("[data-handle]")) return;
   const isDouble = timeStamp - lastClick < doubleTime;
   lastClick = timeStamp;
@@ -148,7 +166,7 @@ function click(target: Element, at: Point, { shiftKey, timeStamp }: PointerEvent
 }
 
 /** Whatever changes the layers that can be moved, from where they are at its start. */
-function changing(toMatrix: (at: Point, keys: Keys) => { matrix: Matrix; guides?: readonly Guide[] }): Drag {
+function changing(toMatrix: (at: Point, keys: PointerEvent) => { matrix: Matrix; guides?: readonly Guide[] }): Drag {
   const [start, ids, key] = [doc.value, movable.value, `drag ${newId()}`];
   return {
     move(at, keys) {
@@ -247,6 +265,27 @@ function turn(from: Point): Drag | undefined {
     const angle = shiftKey ? stepped : !ctrlKey && Math.abs(free - quarter) < turnReach ? quarter : free;
     return { matrix: about(centre, rotation(angle - before)) };
   });
+}
+
+/** Takes one picture, of a group too, for what is done to one. */
+function takePicture(at: Point): undefined {
+  const hit = topmostAt(at, true);
+  if (hit !== undefined) select([hit]);
+}
+
+/** Pulls a side of the selected layer outwards, where it is to grow. */
+function pull(side: keyof Sides): Drag | undefined {
+  const node = freePicture.value;
+  const found = node && find(doc.value, node.id);
+  if (!found) return undefined;
+  const toLayer = invert(worldMatrix(doc.value, found));
+  return {
+    move(at) {
+      const { x, y } = apply(toLayer, at);
+      const beyond = { left: -x, top: -y, right: x - node.width, bottom: y - node.height }[side];
+      margins.value = { ...margins.value, [side]: Math.max(0, Math.round(beyond)) };
+    },
+  };
 }
 
 function drawMarquee(from: Point, adds: boolean): Drag {

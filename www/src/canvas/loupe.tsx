@@ -6,13 +6,13 @@ import { flatten } from "../compose.ts";
 import type { Doc } from "../state/document.ts";
 import type { Point } from "../state/geometry.ts";
 import { fail } from "../panels/notices.tsx";
+import { usePointer } from "./pointer.ts";
 import { doc, paper, tool, toScene, viewport } from "../state/studio.ts";
 
 /** How many pixels are shown each way, and how large. */
 const [count, cell] = [15, 10];
 const side = count * cell;
 
-const pointer = signal<Point | undefined>(undefined);
 const flat = signal<{ of: Doc; image: ImageData } | undefined>(undefined);
 
 effect(() => {
@@ -27,24 +27,8 @@ effect(() => {
 });
 
 export function Loupe() {
-  const isOn = tool.value === "loupe";
-  useEffect(() => {
-    const stage = document.querySelector<HTMLElement>("#stage");
-    if (!isOn || !stage) return;
-    const see = (event: PointerEvent): void => {
-      const { left, top } = stage.getBoundingClientRect();
-      pointer.value = { x: event.clientX - left, y: event.clientY - top };
-    };
-    stage.addEventListener("pointermove", see);
-    stage.addEventListener("pointerdown", see);
-    return () => {
-      stage.removeEventListener("pointermove", see);
-      stage.removeEventListener("pointerdown", see);
-      pointer.value = undefined;
-    };
-  }, [isOn]);
-  if (!isOn || !pointer.value) return null;
-  return <Glass at={pointer.value} />;
+  const at = usePointer(tool.value === "loupe");
+  return at ? <Glass at={at} /> : null;
 }
 
 function Glass({ at }: { at: Point }) {

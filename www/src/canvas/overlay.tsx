@@ -1,7 +1,21 @@
 // What is drawn over the scene, in the screen's own pixels: the frame and the handles, lines that are snapped to, boxes.
 
-import type { Point, Rect } from "../state/geometry.ts";
-import { box, camera, doc, dragged, guides, marquee, movable, selection, tool, viewport } from "../state/studio.ts";
+import { find, grownSize, type Sides, worldMatrix } from "../state/document.ts";
+import { apply, corners as cornersOf, type Point, type Rect } from "../state/geometry.ts";
+import {
+  box,
+  camera,
+  doc,
+  dragged,
+  freePicture,
+  guides,
+  margins,
+  marquee,
+  movable,
+  selection,
+  tool,
+  viewport,
+} from "../state/studio.ts";
 import { frame } from "./gestures.ts";
 
 export function Overlay() {
@@ -15,6 +29,7 @@ export function Overlay() {
         <GuideLine key={axis} axis={axis} at={at} />
       ))}
       <Selection />
+      <Growth />
     </svg>
   );
 }
@@ -73,6 +88,42 @@ function Selection() {
       {free.length > 0 &&
         corners.map((corner, index) => <Handle key={index} at={corner} name={String(index)} corners={corners} />)}
     </g>
+  );
+}
+
+/** What the selected layer is to become on its sides, each with a handle. */
+function Growth() {
+  const node = freePicture.value;
+  const found = node && find(doc.value, node.id);
+  if (!found || tool.value !== "extend") return null;
+  const matrix = worldMatrix(doc.value, found);
+  const sides = margins.value;
+  const place = { x: -sides.left, y: -sides.top };
+  const points = (rect: Rect): Point[] => cornersOf(rect).map((corner) => onScreen(apply(matrix, corner)));
+  const now = points({ x: 0, y: 0, width: node.width, height: node.height });
+  const then = points({ ...place, ...grownSize(node, sides) });
+  return (
+    <g>
+      <polygon class="frame" points={list(now)} />
+      <polygon class="target" points={list(then)} />
+      {sideNames.map((side, index) => (
+        <SideHandle key={side} side={side} from={then[index]!} to={then[(index + 1) % 4]!} />
+      ))}
+    </g>
+  );
+}
+
+/** As they follow the corners. */
+const sideNames = ["top", "right", "bottom", "left"] as const satisfies (keyof Sides)[];
+
+function SideHandle({ side, from, to }: { side: keyof Sides; from: Point; to: Point }) {
+  const [x, y] = [(from.x + to.x) / 2, (from.y + to.y) / 2];
+  const isUpright = Math.abs(to.x - from.x) < Math.abs(to.y - from.y);
+  return (
+    <>
+      <circle class={`reach ${isUpright ? "sideways" : "upwards"}`} data-side={side} cx={x} cy={y} r={16} />
+      <rect class="handle" x={x - 5} y={y - 5} width={10} height={10} rx={5} />
+    </>
   );
 }
 

@@ -4,13 +4,14 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { jobs } from "../making/queue.ts";
 import { isCss, type Node } from "../state/document.ts";
 import { draw } from "../state/pictures.ts";
-import { camera, channels, crisp, doc, dragged, paper, tool, viewport } from "../state/studio.ts";
+import { camera, channels, crisp, doc, dragged, paper, shown, tool, viewport } from "../state/studio.ts";
 import { openMenuOnCanvas } from "../panels/context-menu.tsx";
 import { fail } from "../panels/notices.tsx";
 import { Flat } from "./flat.tsx";
 import { follow } from "./gestures.ts";
 import { Overlay } from "./overlay.tsx";
 import { Loupe } from "./loupe.tsx";
+import { BrushCursor, MaskOverlay } from "./mask.tsx";
 import { Welcome } from "./welcome.tsx";
 
 export function Stage() {
@@ -44,7 +45,9 @@ export function Stage() {
       </span>
       <World />
       <Previews />
+      <MaskOverlay />
       <Overlay />
+      <BrushCursor />
       <Loupe />
       <Welcome />
     </div>
@@ -54,8 +57,8 @@ export function Stage() {
 /** The scene, in its own pixels, which the camera places and enlarges. */
 function World() {
   const { x, y, zoom } = camera.value;
-  const { width, height, background, layers } = doc.value;
-  const flat = channels.value !== "rgba" || !isCss(doc.value);
+  const { width, height, background, layers } = shown.value;
+  const flat = channels.value !== "rgba" || !isCss(shown.value);
   return (
     <div
       class="world"

@@ -4,8 +4,9 @@ import { effect, signal } from "@preact/signals";
 import { flatten } from "../compose.ts";
 import { type Doc, newDoc, newId } from "../state/document.ts";
 import { fit } from "../state/geometry.ts";
+import { begin, type History, nearest } from "../state/history.ts";
 import { addStored } from "../state/pictures.ts";
-import { doc, dragged, openDoc, sceneId, sceneName, unnamed } from "../state/studio.ts";
+import { doc, dragged, history, openDoc, sceneId, sceneName, unnamed } from "../state/studio.ts";
 import { note } from "../panels/notices.tsx";
 import { deleteScene, dropUnused, loadPictures, loadScene, saveScene, saveThumbnail } from "./store.ts";
 
@@ -17,6 +18,8 @@ export const kept = signal<Kept>("kept");
 /** Milliseconds after a change at which it is written, and after that at which the thumbnail is. */
 const [saveDelay, thumbnailDelay] = [150, 1500];
 const thumbnailSide = 320;
+/** How many steps can be undone at the next visit: each may need pictures that are in the scene no more. */
+const keptSteps = 30;
 /** Where the tab, and the browser, remember which scene was open. */
 const key = "glassine-scene";
 
@@ -53,8 +56,9 @@ export async function openScene(id: string): Promise<boolean> {
   await save();
   const scene = await loadScene(id);
   if (!scene || !(await take(id))) return false;
-  for (const picture of await loadPictures(scene.doc)) addStored(picture);
-  show(id, scene.name, scene.doc);
+  for (const picture of await loadPictures(scene)) addStored(picture);
+  const { name, doc: present, past = [], future = [] } = scene;
+  show(id, name, { ...begin(present), past, future });
   return true;
 }
 
@@ -62,7 +66,7 @@ export async function openNew(next: Doc = newDoc(), name = unnamed): Promise<voi
   await save();
   const id = newId();
   await take(id);
-  show(id, name, next);
+  show(id, name, begin(next));
   // What came with it is to be kept at once; an empty scene is not worth it.
   if (next.layers.length > 0) {
     stored = undefined;
@@ -70,8 +74,8 @@ export async function openNew(next: Doc = newDoc(), name = unnamed): Promise<voi
   }
 }
 
-function show(id: string, name: string, next: Doc): void {
-  stored = { id, doc: next, name };
+function show(id: string, name: string, next: History<Doc>): void {
+  stored = { id, doc: next.present, name };
   openDoc(id, name, next);
   try {
     sessionStorage.setItem(key, id);
@@ -114,7 +118,8 @@ export async function save(): Promise<void> {
   const wasKept = kept.value !== "not kept";
   kept.value = "keeping";
   try {
-    await saveScene({ ...now, changed: Date.now() });
+    const { past, future } = nearest(history.value, keptSteps);
+    await saveScene({ ...now, past, future, changed: Date.now() });
     stored = now;
     if (sceneId.value === now.id && doc.value === now.doc) kept.value = "kept";
   } catch (error) {

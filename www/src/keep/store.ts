@@ -2,12 +2,16 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import { type Doc, picturesOf } from "../state/document.ts";
-import { pictureOf, type StoredPicture } from "../state/pictures.ts";
+import { allCome, pictureOf, type StoredPicture } from "../state/pictures.ts";
 
 export interface StoredScene {
   readonly id: string;
   readonly name: string;
   readonly doc: Doc;
+  /** What can be undone, the last step at the end. */
+  readonly past?: readonly Doc[] | undefined;
+  /** What can be done again, the next step first. */
+  readonly future?: readonly Doc[] | undefined;
   /** When it was changed, in milliseconds since 1970. */
   readonly changed: number;
   /** A small picture of it. */
@@ -31,12 +35,18 @@ function database(): Promise<IDBPDatabase<Schema>> {
   }));
 }
 
+/** All the pictures that are kept for a scene. */
+function picturesFor({ doc, past = [], future = [] }: Pick<StoredScene, "doc" | "past" | "future">): Set<string> {
+  return picturesOf(doc, ...past, ...future);
+}
+
 /** Writes a scene and those of its pictures that are not there, all or nothing. Its thumbnail stays. */
 export async function saveScene(scene: Omit<StoredScene, "thumbnail">): Promise<void> {
+  await allCome();
   const transaction = (await database()).transaction(["scenes", "pictures"], "readwrite");
   const [scenes, pictures] = [transaction.objectStore("scenes"), transaction.objectStore("pictures")];
   const kept = new Set(await pictures.getAllKeys());
-  const missing = [...picturesOf(scene.doc)].flatMap((id) => (kept.has(id) ? [] : (pictureOf(id) ?? [])));
+  const missing = [...picturesFor(scene)].flatMap((id) => (kept.has(id) ? [] : (pictureOf(id) ?? [])));
   const before = await scenes.get(scene.id);
   const all = { ...scene, thumbnail: before?.thumbnail };
   const plain = missing.map(({ id, blob, width, height }) => ({ id, blob, width, height }));
@@ -61,9 +71,9 @@ export async function loadScene(id: string): Promise<StoredScene | undefined> {
   return (await database()).get("scenes", id);
 }
 
-export async function loadPictures(doc: Doc): Promise<StoredPicture[]> {
+export async function loadPictures(scene: StoredScene): Promise<StoredPicture[]> {
   const transaction = (await database()).transaction("pictures");
-  const found = await Promise.all([...picturesOf(doc)].map((id) => transaction.store.get(id)));
+  const found = await Promise.all([...picturesFor(scene)].map((id) => transaction.store.get(id)));
   return found.flatMap((picture) => picture ?? []);
 }
 
@@ -76,7 +86,7 @@ export async function deleteScene(id: string): Promise<void> {
 export async function dropUnused(): Promise<void> {
   const transaction = (await database()).transaction(["scenes", "pictures"], "readwrite");
   const [scenes, pictures] = [transaction.objectStore("scenes"), transaction.objectStore("pictures")];
-  const used = new Set((await scenes.getAll()).flatMap(({ doc }) => [...picturesOf(doc)]));
+  const used = new Set((await scenes.getAll()).flatMap((scene) => [...picturesFor(scene)]));
   const unused = (await pictures.getAllKeys()).filter((id) => !used.has(id));
   await Promise.all([...unused.map((id) => pictures.delete(id)), transaction.done]);
 }
@@ -86,6 +96,9 @@ export async function sizes(): Promise<Map<string, number>> {
   const [scenes, pictures] = await Promise.all([listScenes(), (await database()).getAll("pictures")]);
   const bytes = new Map(pictures.map(({ id, blob }) => [id, blob.size]));
   return new Map(
-    scenes.map(({ id, doc }) => [id, [...picturesOf(doc)].reduce((sum, key) => sum + (bytes.get(key) ?? 0), 0)]),
+    scenes.map((scene) => [
+      scene.id,
+      [...picturesFor(scene)].reduce((sum, key) => sum + (bytes.get(key) ?? 0), 0),
+    ]),
   );
 }

@@ -6,8 +6,7 @@ import { type EngineInfo, type Mode, modes } from "glassine";
 import { Icon } from "../panels/icons.tsx";
 import { attempt } from "../panels/notices.tsx";
 import { showModels } from "../models/show.ts";
-import { urlOf } from "../state/pictures.ts";
-import { box, covered, selection, tool } from "../state/studio.ts";
+import { covered, selection, tool } from "../state/studio.ts";
 import { Foretold } from "./foretold.tsx";
 import { failed, info, lackingFor, loadModel, modeNames, status } from "./model.ts";
 import { cancelRunning, enqueue, jobs } from "./queue.ts";
@@ -16,8 +15,20 @@ import { changing, changingId, optionsOf, randomSeed } from "./redo.ts";
 import type { LinkedRecipe } from "./link.ts";
 import { Prompt } from "./prompt.tsx";
 import { copyLink } from "./sharing.tsx";
-import { beside, linked, manyFrames, read, settings, sizeFollows, sizes, toWish } from "./settings.ts";
+import {
+  beside,
+  isExtending,
+  linked,
+  manyFrames,
+  next,
+  read,
+  settings,
+  sizeFollows,
+  sizes,
+  toWish,
+} from "./settings.ts";
 import { Steering, SteeringFields } from "./steering.tsx";
+import { type Change, changeOf, isReady, Target } from "./target.tsx";
 
 const parameters = new URLSearchParams(location.search);
 const open = signal(false);
@@ -33,7 +44,9 @@ export function Bar() {
     const stops = [
       effect(() => {
         const node = changingId.value === undefined ? undefined : untracked(() => changing.value);
-        if (node) untracked(() => fill(current, { prompt: node.recipe?.prompt ?? "", ...optionsOf(node.recipe) }));
+        // What is painted over is to become something else than the whole.
+        const prompt = untracked(() => (tool.value === "mask" ? undefined : node?.recipe?.prompt));
+        if (node) untracked(() => fill(current, { prompt, ...optionsOf(node.recipe) }));
         refresh();
       }),
       // It is changed as long as it is selected, again and again.
@@ -59,7 +72,9 @@ export function Bar() {
     if (isAwaited.value) current.requestSubmit();
     isAwaited.value = false;
   }, [model, asked]);
-  const lacking = settings.value && !changing.value ? lackingFor(settings.value.mode) : undefined;
+  const node = changing.value;
+  const mode = node ? next.value?.mode : settings.value?.mode;
+  const lacking = mode && lackingFor(mode);
   return (
     <form
       id="form"
@@ -118,7 +133,7 @@ export function Bar() {
             </select>
           </label>
           <i class="gap" />
-          <Submit lacks={lacking !== undefined} />
+          <Submit lacks={lacking !== undefined || (node !== undefined && !isReady(node))} />
         </div>
         {lacking && (
           <p id="lacking" class="lacking">
@@ -138,6 +153,8 @@ export function Bar() {
 function isJoint(): boolean {
   return settings.value?.mode === "joint" && !changing.value;
 }
+
+const changeNames: Record<Change, string> = { change: "Change", repaint: "Repaint", extend: "Extend" };
 
 function Submit({ lacks }: { lacks: boolean }) {
   const busy = jobs.value.some(({ state }) => state === "running");
@@ -160,7 +177,7 @@ function Submit({ lacks }: { lacks: boolean }) {
         Cancel
       </button>
       <button type="submit" id="generate" class="primary" disabled={!info.value || failed.value || lacks}>
-        {changing.value ? "Change" : "Generate"}
+        {changing.value ? changeNames[changeOf(changing.value)] : "Generate"}
       </button>
     </>
   );
@@ -173,53 +190,6 @@ function Status() {
     <div class={`status ${share > 0 && share < 1 ? "busy" : ""}`} role="status">
       <progress id="progress" max={1} value={share} aria-label="Progress" />
       <p id="status">{isAwaited.value ? `${text}. Then it is made.` : text}</p>
-    </div>
-  );
-}
-
-/** What it is for, if it is not simply something new: a box, or a layer that it changes. */
-function Target() {
-  const node = changing.value;
-  const target = box.value;
-  if (!node && !target) return null;
-  return (
-    <div class="target-row">
-      {node && (
-        <span class="chip">
-          <img class="checker" src={urlOf(node.picture)} alt="" />
-          Changing {node.name}
-          <button
-            type="button"
-            class="ghost"
-            aria-label="Make something new instead"
-            title="Make something new instead"
-            onClick={() => (changingId.value = undefined)}
-          >
-            <Icon name="close" />
-          </button>
-        </span>
-      )}
-      {node && (
-        <label class="strength" for="strength">
-          <span>How much of it to give up</span>
-          <input type="range" name="strength" id="strength" min="0.05" max="1" step="0.05" defaultValue="0.6" />
-          <output>{settings.value?.strength}</output>
-        </label>
-      )}
-      {!node && target && (
-        <span class="chip">
-          In a box of {Math.round(target.width)} × {Math.round(target.height)}
-          <button
-            type="button"
-            class="ghost"
-            aria-label="Without the box"
-            title="Without the box"
-            onClick={() => (box.value = undefined)}
-          >
-            <Icon name="close" />
-          </button>
-        </span>
-      )}
     </div>
   );
 }
@@ -405,7 +375,8 @@ function submit(form: HTMLFormElement): void {
   const { value: model } = info;
   if (!model) return void (isAwaited.value = true);
   const now = read(form);
-  enqueue(toWish(now, model), isJoint() ? 1 : now.count);
+  enqueue(toWish(now, model));
+  if (isExtending.value) tool.value = "move";
   const newSeed = form.elements.namedItem("newSeed");
   if (newSeed instanceof HTMLInputElement && newSeed.checked) fill(form, { seed: randomSeed() });
 }

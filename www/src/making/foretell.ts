@@ -23,18 +23,18 @@ export interface Work extends Size {
 }
 
 /** How many pictures a mode makes together, each with a seed of its own. */
-export const frames: Record<Mode, number> = { single: 1, opaque: 1, joint: 3, fg2bg: 2, bg2fg: 2 };
+const frames: Record<Mode, number> = { single: 1, opaque: 1, joint: 3, fg2bg: 2, bg2fg: 2 };
 
 const stepPixels = ({ width, height, mode, steps, guidance }: Work): number =>
   width * height * frames[mode] * steps * (guidance === 1 ? 1 : 2);
 
 const storageKey = (): string => `glassine-rates ${info.value?.sha256} ${info.value?.device}`;
 
-/** Learns from a picture that was made. */
+/** Learns from pictures that were made. */
 export function learn(work: Work, { denoising = 0, decoding = 0 }: Readonly<Record<string, number>>): void {
   rates.value = {
-    step: denoising / stepPixels(work),
-    decode: decoding / (work.width * work.height * frames[work.mode]),
+    step: denoising / (work.count * stepPixels(work)),
+    decode: decoding / (work.count * work.width * work.height * frames[work.mode]),
   };
   try {
     localStorage.setItem(storageKey(), JSON.stringify(rates.value));

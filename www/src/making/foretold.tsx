@@ -3,7 +3,7 @@
 import { computed, useSignalEffect } from "@preact/signals";
 import { estimate, inWords, look, secondsFor, type Work } from "./foretell.ts";
 import { info } from "./model.ts";
-import { next, settings } from "./settings.ts";
+import { next } from "./settings.ts";
 
 /** Milliseconds without a change after which it is looked up. */
 const pause = 250;
@@ -18,7 +18,7 @@ const text = computed(() => {
     mode: wish.mode,
     steps,
     guidance,
-    count: settings.value?.count ?? 1,
+    count: wish.count,
   } satisfies Work);
 });
 

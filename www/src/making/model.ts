@@ -1,6 +1,6 @@
 // The model that makes the pictures: it is loaded while the page is at work already.
 
-import { batch, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import {
   checkSupport,
   createEngine,
@@ -30,7 +30,6 @@ export const device = signal<DeviceChoice>(firstDevice());
 
 /** What this browser can do, once that is known. */
 export const support = signal<Support | undefined>(undefined);
-export const engine = signal<Engine | undefined>(undefined);
 export const info = signal<EngineInfo | undefined>(undefined);
 
 /** How far loading or making is, in words and as a share of 1. */
@@ -85,7 +84,6 @@ async function load(): Promise<Engine> {
   const own = (controller = new AbortController());
   const before = made;
   made = undefined;
-  engine.value = undefined;
   // There may not be room for both.
   await before?.engine.dispose();
   support.value ??= await checkSupport();
@@ -101,10 +99,7 @@ async function load(): Promise<Engine> {
     onProgress: (event) => (status.value = describe(event)),
   });
   made = { ...wanted, engine: loaded };
-  batch(() => {
-    engine.value = loaded;
-    info.value = loaded.info;
-  });
+  info.value = loaded.info;
   return loaded;
 }
 

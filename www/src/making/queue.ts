@@ -1,27 +1,33 @@
 // What is to be made, one after the other, and what comes of it.
 
 import { signal } from "@preact/signals";
-import type { GenerateOptions, Layer, Mode, Picture } from "glassine";
+import type { GenerateOptions, Layer, Mode, Picture, Progress } from "glassine";
 import { flatten } from "../compose.ts";
 import { clearErrors, fail, isAbort, note } from "../panels/notices.tsx";
 import {
   choose,
   type Doc,
+  fillsScene,
   find,
+  grow,
   insert,
   newId,
   newPicture,
+  noSides,
   offer,
+  type Origin,
   type PictureNode,
+  resize,
+  type Sides,
   update,
   type Variant,
   walk,
 } from "../state/document.ts";
 import { clip, fit, type Rect, type Size } from "../state/geometry.ts";
-import { addPicture, blobOf } from "../state/pictures.ts";
+import { addPicture, allCome, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
 import { type Control, control } from "./control.ts";
-import { frames, hasControlNet, learn } from "./foretell.ts";
+import { hasControlNet, learn } from "./foretell.ts";
 import { type Lora, loras } from "./loras.ts";
 import { describe, engineNow, info, type Status, status } from "./model.ts";
 
@@ -29,15 +35,19 @@ import { describe, engineNow, info, type Status, status } from "./model.ts";
 export interface Wish {
   readonly mode: Mode;
   readonly prompt: string;
-  readonly options: Omit<GenerateOptions, "prompt" | "mode" | "seed" | "width" | "height">;
+  readonly options: Omit<GenerateOptions, "prompt" | "mode" | "seed" | "width" | "height" | "count">;
+  /** The seed of the first picture; those of the others follow. */
   readonly seed: number;
+  /** How many pictures there are to be, to choose one from. */
+  readonly count: number;
+  /** Of each picture. */
   readonly size: Size;
   /** Where it is to stand; over the whole scene if undefined. */
   readonly box?: Rect | undefined;
   /** The layer that it is another picture for. */
   readonly instead?: string | undefined;
-  /** The picture that it is to start from, and how much of it is given up. */
-  readonly init?: { readonly picture: string; readonly strength: number } | undefined;
+  /** What it is to be made from. */
+  readonly init?: Origin | undefined;
 }
 
 /** A wish with what steers it, as that was when it was made. */
@@ -54,11 +64,6 @@ export interface Job {
   readonly preview?: ImageData | undefined;
 }
 
-/** Pictures that are made of one wish, to choose one from. */
-interface Series {
-  layer?: string;
-}
-
 export const jobs = signal<readonly Job[]>([]);
 
 /** What the first picture was, for scripts that open the page. */
@@ -72,25 +77,16 @@ export const rejectFirst = first.reject;
 first.promise.catch(() => {});
 
 const controllers = new Map<string, AbortController>();
-const seriesOf = new Map<string, Series>();
 let running = false;
 
-/** Queues a wish, and again with the seeds that follow if several pictures are to be chosen from. */
-export function enqueue(wish: Wish, count = 1): void {
+/** Queues a wish. */
+export function enqueue(wish: Wish): void {
   clearErrors();
-  const series: Series = {};
-  const steering = { loras: loras.value, control: hasControlNet.value ? control.value : undefined };
-  const added = Array.from({ length: count }, (_, index): Job => {
-    const id = newId();
-    seriesOf.set(id, series);
-    return {
-      id,
-      wish: { ...wish, ...steering, seed: wish.seed + index * frames[wish.mode] },
-      state: "waiting",
-      status: { text: "Waiting", share: 0 },
-    };
-  });
-  jobs.value = [...jobs.value, ...added];
+  const ordered = { ...wish, loras: loras.value, control: hasControlNet.value ? control.value : undefined };
+  jobs.value = [
+    ...jobs.value,
+    { id: newId(), wish: ordered, state: "waiting", status: { text: "Waiting", share: 0 } },
+  ];
   void run();
 }
 
@@ -117,7 +113,6 @@ function change(id: string, more: Partial<Job>): void {
 
 function drop(id: string): void {
   jobs.value = jobs.value.filter((job) => job.id !== id);
-  seriesOf.delete(id);
 }
 
 async function run(): Promise<void> {
@@ -140,7 +135,7 @@ async function work({ id, wish }: Job): Promise<void> {
   };
   say({ text: "Starting", share: 0 }, { state: "running" });
   try {
-    await make(id, wish, controller.signal, say);
+    await make(wish, controller.signal, say);
     status.value = { text: "Done", share: 1 };
   } catch (error) {
     first.reject(error);
@@ -153,47 +148,60 @@ async function work({ id, wish }: Job): Promise<void> {
 }
 
 async function make(
-  id: string,
   wish: Ordered,
   signal: AbortSignal,
   say: (status: Status, more?: Partial<Job>) => void,
 ): Promise<void> {
   const loaded = await engineNow(signal);
   const scene = sceneId.value;
+  const { count } = wish;
   const request = await toRequest(wish, doc.value, signal);
   const result = await loaded.generate({
     ...request,
     signal,
     previewEvery: 1,
     onProgress: (event) =>
-      say(describe(event), event.phase === "denoising" && event.preview ? { preview: event.preview } : {}),
+      say(tell(event, count), event.phase === "denoising" && event.preview ? { preview: event.preview } : {}),
   });
-  const [layer] = result.layers;
   const { steps, guidance } = { ...loaded.info.defaults, ...wish.options };
-  learn({ ...wish.size, mode: request.mode ?? wish.mode, steps, guidance, count: 1 }, result.timings);
+  // What starts from a picture goes a part of the way.
+  if (!wish.init) learn({ ...wish.size, mode: request.mode ?? wish.mode, steps, guidance, count }, result.timings);
   // What is made for a scene is the first layer; the others show it with the scene, which the canvas does.
-  const layers = wish.mode === "joint" ? result.layers : [layer];
-  const made = await Promise.all(layers.map(toVariant));
+  const frames = result.layers.length / count;
+  const layers = result.layers.filter((_, index) => wish.mode === "joint" || index % frames === 0);
+  const made = await Promise.all(layers.map((layer) => toVariant(layer, wish)));
   // Another scene may have been opened meanwhile.
-  if (sceneId.value === scene) put(wish, seriesOf.get(id) ?? {}, layers, made);
+  if (sceneId.value === scene) put(wish, layers, made);
   for (const warning of result.warnings) note({ kind: "warning", title: warning });
-  first.resolve({ layer, timings: result.timings });
+  first.resolve({ layer: result.layers[0], timings: result.timings });
 }
 
-async function toVariant(layer: Layer): Promise<Variant> {
-  return { ...(await addPicture(await layer.toBlob())), recipe: layer.recipe && { ...layer.recipe } };
+/** How far it is, and in which of several pictures. */
+function tell(event: Progress, count: number): Status {
+  const status = describe(event);
+  const [done, all] =
+    event.phase === "denoising"
+      ? [event.step, event.steps]
+      : event.phase === "decoding"
+        ? [event.pass, event.passes]
+        : [1, 1];
+  const index = Math.max(1, Math.ceil((done * count) / all));
+  return count > 1 ? { ...status, text: `${status.text}, picture ${index} of ${count}` } : status;
+}
+
+async function toVariant(layer: Layer, { init }: Wish): Promise<Variant> {
+  const recipe = layer.recipe && { ...layer.recipe };
+  return { ...(await addPicture(await layer.toBlob())), recipe, from: init };
 }
 
 /** What the model is asked, with what it is to see of the scene. */
-async function toRequest(
-  { mode, prompt, options, seed, size, box, instead, init, loras, control }: Ordered,
-  now: Doc,
-  signal: AbortSignal,
-): Promise<GenerateOptions> {
+async function toRequest(wish: Ordered, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
+  const { mode, prompt, options, seed, count, size, box, instead, init, loras, control } = wish;
   const steered = control && { control: control.picture, controlScale: control.scale };
   const added = loras.length > 0 && { loras: loras.map(({ file, strength, hash }) => ({ file, strength, hash })) };
-  const request = { ...options, ...steered, ...added, prompt, seed, ...size, fit: true };
-  if (init) return { ...request, mode, init: blobOf(init.picture), strength: init.strength };
+  const plain = { ...options, ...steered, ...added, prompt, seed, count };
+  if (init) return { ...plain, mode, ...(await fromPicture(init, wish)) };
+  const request = { ...plain, ...size, fit: true };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };
   const seen = instead === undefined ? now : onlyBeside(now, instead, mode);
   if (![...walk(seen.layers)].some(({ visible }) => visible)) {
@@ -202,6 +210,14 @@ async function toRequest(
   }
   const picture = await cut(seen, box, mode, signal);
   return mode === "bg2fg" ? { ...request, mode, background: picture } : { ...request, mode, foreground: picture };
+}
+
+/** The picture that is changed, with its mask. Its size is the result's, unless it is fitted, or a part of it is cut out. */
+async function fromPicture({ picture, mask }: Origin, { options, size }: Wish): Promise<Partial<GenerateOptions>> {
+  await allCome();
+  const init = { init: blobOf(picture) };
+  if (mask !== undefined) return { ...init, mask: blobOf(mask), ...(options.maskCrop !== undefined && size) };
+  return options.extend || options.enlarge ? init : { ...init, ...size, fit: true };
 }
 
 /** The layers under one, which it is to be in front of, or those above it. */
@@ -224,30 +240,26 @@ async function cut(now: Doc, box: Rect | undefined, mode: Mode, signal: AbortSig
   return context.getImageData(0, 0, width, height);
 }
 
-/** Puts what was made where it belongs: as new layers, or as one more picture of a layer to choose from. */
-function put(wish: Wish, series: Series, layers: readonly Layer[], made: readonly Variant[]): void {
-  const existing = wish.instead ?? series.layer;
-  const [variant] = made;
-  if (variant && existing !== undefined && find(doc.value, existing)?.node.kind === "picture") {
-    edit((now) =>
-      update(now, [existing], (node) => {
-        if (node.kind !== "picture") return node;
-        const offered = offer(node, variant);
-        return wish.instead === undefined ? offered : choose(offered, variant);
-      }),
-    );
+/** Puts what was made where it belongs: as new layers, or as other pictures of a layer. It is one step to undo. */
+function put(wish: Wish, layers: readonly Layer[], made: readonly Variant[]): void {
+  const { instead } = wish;
+  if (instead !== undefined && find(doc.value, instead)?.node.kind === "picture") {
+    edit((now) => putInto(now, instead, wish, made));
     return;
   }
   const whole = { x: 0, y: 0, ...sceneSize(doc.value, wish) };
-  const nodes = layers.map((layer, index): PictureNode => {
-    const each = made[index]!;
-    const name = layer.role === "foreground" || layers.length === 1 ? wish.prompt : `${wish.prompt}, ${layer.role}`;
-    return newPicture(each, {
+  // Those of a mode that makes several belong together; else they are there to choose from.
+  const each = wish.mode === "joint" ? layers : layers.slice(0, 1);
+  const nodes = each.map((layer, index): PictureNode => {
+    const picture = made[index]!;
+    const name = layer.role === "foreground" || each.length === 1 ? wish.prompt : `${wish.prompt}, ${layer.role}`;
+    return newPicture(picture, {
       name,
       role: layer.role,
-      ...fit(each, wish.box ?? whole, layer.role === "foreground" ? "contain" : "cover"),
+      ...fit(picture, wish.box ?? whole, layer.role === "foreground" ? "contain" : "cover"),
       // The two others together are what it shows.
-      visible: layer.role !== "blended" || layers.length === 1,
+      visible: layer.role !== "blended" || each.length === 1,
+      variants: made.length > each.length ? made : [],
     });
   });
   const lowestFirst = [...nodes].sort((a, b) => depthOf(a) - depthOf(b));
@@ -259,10 +271,28 @@ function put(wish: Wish, series: Series, layers: readonly Layer[], made: readonl
     ),
   );
   const top = lowestFirst.at(-1);
-  if (top) {
-    series.layer = top.id;
-    select([top.id]);
-  }
+  if (top) select([top.id]);
+}
+
+/** Gives a layer what was made for it. Where the layer that grows fills the scene, that grows with it. */
+function putInto(now: Doc, id: string, { init, options: { extend } }: Wish, made: readonly Variant[]): Doc {
+  const [variant] = made;
+  const node = find(now, id)?.node;
+  if (!variant || node?.kind !== "picture") return now;
+  // What was extended already is only another picture of what it has become.
+  if (!extend || node.picture !== init?.picture) return update(now, [id], () => choose(offer(node, made), variant));
+  const sides = { ...noSides, ...extend };
+  return update(withRoom(now, node, sides), [id], (each) =>
+    each.kind === "picture" ? { ...grow(each, sides, variant), variants: made.length > 1 ? made : [] } : each,
+  );
+}
+
+/** The scene with room for a layer that grows, if it fills the scene by whole pixels. */
+export function withRoom(now: Doc, node: PictureNode, { left, top, right, bottom }: Sides): Doc {
+  const scale = now.width / node.width;
+  const sides = { left: left * scale, top: top * scale, right: right * scale, bottom: bottom * scale };
+  const fits = fillsScene(now, node.id) && Object.values(sides).every(Number.isInteger);
+  return fits ? { ...resize(now, sides), sized: true } : now;
 }
 
 const depthOf = ({ role }: PictureNode): number => ["blended", "background"].indexOf(role ?? "") >>> 0;

@@ -1,10 +1,11 @@
 // A layer once more, from its recipe: with another seed, or with changes.
 
-import { computed, signal } from "@preact/signals";
-import type { GenerateOptions, Recipe } from "glassine";
-import { find, outline, type PictureNode } from "../state/document.ts";
+import { computed, effect, signal } from "@preact/signals";
+import type { EngineInfo, GenerateOptions, Mode, Recipe } from "glassine";
+import { find, noSides, outline, type PictureNode } from "../state/document.ts";
 import { boundsOf, type Size, sizeForAspect } from "../state/geometry.ts";
-import { doc } from "../state/studio.ts";
+import { isWhole } from "../state/pictures.ts";
+import { doc, margins, selectedPicture, type Tool, tool } from "../state/studio.ts";
 import { info } from "./model.ts";
 import { enqueue } from "./queue.ts";
 
@@ -14,6 +15,19 @@ export const changingId = signal<string | undefined>(undefined);
 export const changing = computed((): PictureNode | undefined => {
   const node = changingId.value === undefined ? undefined : find(doc.value, changingId.value)?.node;
   return node?.kind === "picture" ? node : undefined;
+});
+
+const selectedId = computed(() => selectedPicture.value?.id);
+
+// The brush and the handles of the sides are for changing what is selected.
+let last: Tool | undefined;
+effect(() => {
+  const [id, now] = [selectedId.value, tool.value];
+  margins.value = noSides;
+  if (now === "mask" || now === "extend") changingId.value = id;
+  // What was painted is still to be made anew.
+  else if (last === "extend" || (last === "mask" && changing.peek()?.mask === undefined)) changingId.value = undefined;
+  last = now;
 });
 
 /** What of a recipe is an option of a request, apart from what the page decides. */
@@ -31,8 +45,21 @@ const carried = [
   "decodePasses",
 ] as const satisfies (keyof GenerateOptions)[];
 
-export function optionsOf(recipe: Recipe | undefined): Partial<GenerateOptions> {
-  return Object.fromEntries(carried.flatMap((name) => (recipe?.[name] === undefined ? [] : [[name, recipe[name]]])));
+/** What of a recipe says how a picture was made from another. */
+const derived = [
+  "strength",
+  "maskCrop",
+  "maskSoftness",
+  "keepAlpha",
+  "extend",
+  "enlarge",
+] as const satisfies (keyof GenerateOptions)[];
+
+export function optionsOf(
+  recipe: Recipe | undefined,
+  names: readonly (keyof GenerateOptions)[] = carried,
+): Partial<GenerateOptions> {
+  return Object.fromEntries(names.flatMap((name) => (recipe?.[name] === undefined ? [] : [[name, recipe[name]]])));
 }
 
 export function randomSeed(): number {
@@ -47,9 +74,14 @@ export function sizeFor({ width, height, recipe }: PictureNode): Size {
   return sizeForAspect({ width, height }, defaults.width * defaults.height, sizeMultiple);
 }
 
+/** What a layer is made in when it is made from itself: what is transparent stays so, and what is not stays so, too. */
+export function ownMode({ picture }: PictureNode, { modes }: EngineInfo): Mode {
+  return modes.includes("single") && !isWhole(picture) ? "single" : "opaque";
+}
+
 /** Makes a layer again with another seed; what it is now can still be chosen. */
 export function again(node: PictureNode): void {
-  const { recipe, id } = node;
+  const { recipe, id, from } = node;
   const { modes } = info.value!;
   // One picture of several is made again on its own.
   const mode =
@@ -61,11 +93,13 @@ export function again(node: PictureNode): void {
   enqueue({
     mode,
     prompt: recipe?.prompt ?? node.name,
-    options: optionsOf(recipe),
+    options: { ...optionsOf(recipe), ...(from && optionsOf(recipe, derived)) },
     seed: randomSeed(),
+    count: 1,
     size: sizeFor(node),
     box: boxOf(node),
     instead: id,
+    init: from,
   });
 }
 

@@ -74,13 +74,13 @@ async function choose(picking: Promise<Chosen>): Promise<void> {
 async function importChoices(): Promise<void> {
   const [chosen, how] = [choices.value, settings.value];
   const { checkpoint, options: parts } = toImport(chosen, how);
+  repeated.value = undefined;
   await forget().catch(console.warn);
   const isStored = await store(checkpoint, how.name || undefined, (name, options) =>
     noted(chosen, { ...how, name }, handles, () => models.import(checkpoint, { ...parts, ...options, name })),
   );
   if (!isStored) return;
   batch(() => {
-    repeated.value = undefined;
     set(initial);
     change([]);
   });
@@ -153,8 +153,8 @@ export function CheckpointForm() {
         <span class="button">Choose a folder</span>
       </label>
       <ul id="choices" aria-label="Files to import">
-        {choices.value.map((choice) => (
-          <Row key={choice.path + choice.name} choice={choice} />
+        {choices.value.map((choice, index) => (
+          <Row key={`${choice.path} ${index}`} choice={choice} />
         ))}
       </ul>
       <p id="choicesNote" role="status">
@@ -212,6 +212,7 @@ function Unfinished() {
         <button
           type="button"
           onClick={() => {
+            repeated.value = undefined;
             void forget().catch(console.warn);
             keepFocus("#checkpointForm [name=files]");
           }}
@@ -265,6 +266,8 @@ function Row({ choice }: { choice: Choice }) {
         type="button"
         aria-label={`Remove ${name} from the files`}
         onClick={() => {
+          // It is not what it was, then, and need not be.
+          repeated.value = undefined;
           change(choices.value.filter((each) => each !== choice));
           keepFocus("#checkpointForm [name=files]");
         }}
@@ -323,9 +326,6 @@ function Packing() {
           onInput={({ currentTarget }) => set({ name: currentTarget.value })}
         />
       </label>
-      <button type="submit" disabled={problem() !== undefined}>
-        Import
-      </button>
       <label class="check">
         <input
           type="checkbox"
@@ -340,6 +340,9 @@ function Packing() {
         For a checkpoint that was itself trained on transparent pictures: it needs a transparency decoder, and no adapter
         for a transparent picture. Leave it off for all that are published for Stable Diffusion 1.5.
       </p>
+      <button type="submit" disabled={problem() !== undefined}>
+        Import
+      </button>
       <p id="room">{quota > 0 && `The browser says that it has room for ${megabytes(quota - usage)} MB.`}</p>
     </div>
   );

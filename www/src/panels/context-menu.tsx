@@ -11,7 +11,7 @@ import { find } from "../state/document.ts";
 const opened = signal<(Point & { from: HTMLElement | undefined }) | undefined>(undefined);
 
 const entries: readonly (readonly CommandName[])[] = [
-  ["boxHere", "copyPicture", "duplicate"],
+  ["boxHere", "copyPicture", "duplicate", "maskTool", "extendTool"],
   ["front", "up", "down", "back"],
   ["flip", "flipDown", "group", "ungroup"],
   ["rename", "hide", "lock", "remove"],

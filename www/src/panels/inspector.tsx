@@ -2,15 +2,17 @@
 
 import { blendModes, type BlendMode, operators, type Operator } from "glassine";
 import { compare } from "../compare/compare.tsx";
-import { modeNames } from "../making/model.ts";
-import { again, change } from "../making/redo.ts";
-import { info } from "../making/model.ts";
+import { info, lackingFor, modeNames } from "../making/model.ts";
+import { enlarge } from "../making/enlarge.ts";
+import { again, change, ownMode } from "../making/redo.ts";
 import { copyLinkOf } from "../making/sharing.tsx";
-import { choose, type Node, type PictureNode, sizeOf, update } from "../state/document.ts";
+import { choose, type Node, noSides, type PictureNode, resize, sizeOf, update } from "../state/document.ts";
 import { urlOf } from "../state/pictures.ts";
 import { doc, edit, endStep, selected, selectedPicture, titleOf } from "../state/studio.ts";
 import { exportLayer, pictureFileName } from "../files.ts";
+import { commands, tip } from "../commands.ts";
 import { CommandButton } from "./button.tsx";
+import { HoldBefore } from "./hold-before.tsx";
 import { attempt } from "./notices.tsx";
 import { Icon } from "./icons.tsx";
 
@@ -31,6 +33,7 @@ export function Inspector() {
           <Arranging />
           {selectedPicture.value && <Variants node={selectedPicture.value} />}
           {selectedPicture.value?.recipe && <Made node={selectedPicture.value} />}
+          {selectedPicture.value && <Making node={selectedPicture.value} />}
           {others.length === 0 && <Saving node={node} />}
         </>
       )}
@@ -229,6 +232,7 @@ function Variants({ node }: { node: PictureNode }) {
               src={urlOf(variant.picture)}
               alt={`Variation ${index + 1}${variant.recipe?.seed === undefined ? "" : `, seed ${variant.recipe.seed}`}`}
             />
+            {variant.recipe?.seed !== undefined && <small aria-hidden="true">{variant.recipe.seed}</small>}
           </label>
         ))}
       </div>
@@ -287,9 +291,6 @@ function Made({ node }: { node: PictureNode }) {
         <button type="button" id="again" disabled={!info.value} onClick={() => again(node)}>
           <Icon name="again" /> Another seed
         </button>
-        <button type="button" id="change" disabled={!info.value} onClick={() => change(node)}>
-          <Icon name="wand" /> Change…
-        </button>
         <button
           type="button"
           id="copy-layer-link"
@@ -298,7 +299,38 @@ function Made({ node }: { node: PictureNode }) {
         >
           <Icon name="link" /> Copy link
         </button>
+        <HoldBefore node={node} />
       </div>
+    </div>
+  );
+}
+
+/** What can be made of a picture. */
+function Making({ node }: { node: PictureNode }) {
+  const model = info.value;
+  const lacks = model && lackingFor(ownMode(node, model));
+  const disabled = !model || lacks !== undefined;
+  return (
+    <div class="actions" role="group" aria-label="Make from it">
+      {lacks && <p class="hint">{lacks}</p>}
+      <button type="button" id="change" disabled={disabled} onClick={() => change(node)}>
+        <Icon name="wand" /> Change…
+      </button>
+      <button type="button" id="repaint" disabled={disabled} title={tip("maskTool")} onClick={commands.maskTool.run}>
+        <Icon name="brush" /> Repaint…
+      </button>
+      <button type="button" id="extend" disabled={disabled} title={tip("extendTool")} onClick={commands.extendTool.run}>
+        <Icon name="extend" /> Extend…
+      </button>
+      <button
+        type="button"
+        id="enlarge"
+        disabled={disabled}
+        title={`To ${2 * node.width} × ${2 * node.height} pixels, with more detail`}
+        onClick={() => enlarge(node)}
+      >
+        <Icon name="larger" /> Enlarge ×2
+      </button>
     </div>
   );
 }
@@ -306,11 +338,6 @@ function Made({ node }: { node: PictureNode }) {
 function Saving({ node }: { node: Node }) {
   return (
     <div class="actions">
-      {node.kind === "picture" && !node.recipe && (
-        <button type="button" id="change" disabled={!info.value} onClick={() => change(node)}>
-          <Icon name="wand" /> Change…
-        </button>
-      )}
       {node.kind === "picture" && (
         <button
           type="button"
@@ -346,7 +373,11 @@ function Saving({ node }: { node: Node }) {
 function SceneProperties() {
   const { width, height, background, space } = doc.value;
   const isClear = background.length === 9 && background.endsWith("00");
-  const resize = (size: { width?: number; height?: number }): void => edit((now) => ({ ...now, ...size, sized: true }));
+  const setSize = (size: { width?: number; height?: number }): void =>
+    edit((now) => {
+      const { width, height } = { width: now.width, height: now.height, ...size };
+      return { ...resize(now, { ...noSides, right: width - now.width, bottom: height - now.height }), sized: true };
+    });
   const bounded = (value: number): number => Math.min(16384, Math.max(1, Math.round(value)));
   return (
     <>
@@ -361,7 +392,7 @@ function SceneProperties() {
           value={width}
           min={1}
           disabled={false}
-          onValue={(value) => resize({ width: bounded(value) })}
+          onValue={(value) => setSize({ width: bounded(value) })}
         />
         <Value
           name="sceneHeight"
@@ -370,7 +401,7 @@ function SceneProperties() {
           value={height}
           min={1}
           disabled={false}
-          onValue={(value) => resize({ height: bounded(value) })}
+          onValue={(value) => setSize({ height: bounded(value) })}
         />
       </div>
       <div class="fields">

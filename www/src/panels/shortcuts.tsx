@@ -13,6 +13,8 @@ const gestures: readonly [string, string][] = [
   ["Keep to one axis, turn by 15°", "Shift while dragging"],
   ["Scale about the centre", "Alt while dragging"],
   ["Without snapping", "Ctrl while dragging"],
+  ["Erase from the mask", "Alt while painting"],
+  ["The layer as it was before", "Hold C"],
   ["Zoom", "Ctrl+Wheel, or pinch"],
 ];
 

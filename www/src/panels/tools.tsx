@@ -12,6 +12,8 @@ export function Tools() {
       <CommandButton command="moveTool" icon="move" pressed={tool.value === "move"} />
       <CommandButton command="handTool" icon="hand" pressed={tool.value === "hand"} />
       <CommandButton command="boxTool" icon="box" pressed={tool.value === "box"} />
+      <CommandButton command="maskTool" icon="brush" pressed={tool.value === "mask"} />
+      <CommandButton command="extendTool" icon="extend" pressed={tool.value === "extend"} />
       <CommandButton command="loupeTool" icon="loupe" pressed={tool.value === "loupe"} />
       <i class="rule" />
       <button type="button" class="tool" aria-label="Add pictures" title={commands.open.title} onClick={pickFiles}>

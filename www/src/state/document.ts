@@ -16,13 +16,23 @@ import {
   type Size,
   toMatrix,
   toPlacement,
+  translation,
 } from "./geometry.ts";
+
+/** What a picture was made from. */
+export interface Origin extends Size {
+  /** The key of the picture that was repainted, changed, extended or enlarged. */
+  readonly picture: string;
+  /** The key of the mask that said where. */
+  readonly mask?: string | undefined;
+}
 
 /** One of the pictures that a layer can have. */
 export interface Variant extends Size {
   /** The key of its picture. */
   readonly picture: string;
   readonly recipe?: Recipe | undefined;
+  readonly from?: Origin | undefined;
 }
 
 /** What pictures and groups have in common. */
@@ -42,6 +52,8 @@ interface Common extends Placement {
 export interface PictureNode extends Common, Variant {
   readonly kind: "picture";
   readonly role?: string | undefined;
+  /** The key of a mask of the picture's size, which says where it is to be made anew. */
+  readonly mask?: string | undefined;
   /** What there is to choose from, the chosen one among them; none if there is no choice. */
   readonly variants: readonly Variant[];
 }
@@ -98,13 +110,17 @@ export function* walk(layers: readonly Node[]): Generator<Node> {
   }
 }
 
-/** The pictures that a document needs, those that could be chosen among them. */
-export function picturesOf({ layers }: Doc): Set<string> {
-  return new Set(
-    [...walk(layers)].flatMap((node) =>
-      node.kind === "picture" ? [node.picture, ...node.variants.map(({ picture }) => picture)] : [],
-    ),
+/** The pictures that documents need: those that could be chosen, masks, and what others were made from among them. */
+export function picturesOf(...docs: readonly Pick<Doc, "layers">[]): Set<string> {
+  const nodes = docs.flatMap(({ layers }) => [...walk(layers)]);
+  const keys = nodes.flatMap((node) =>
+    node.kind === "picture" ? [node.mask, ...[node, ...node.variants].flatMap(picturesOfVariant)] : [],
   );
+  return new Set(keys.filter((key) => key !== undefined));
+}
+
+function picturesOfVariant({ picture, from }: Variant): (string | undefined)[] {
+  return [picture, from?.picture, from?.mask];
 }
 
 /** A layer with the groups that it is in, outermost first. */
@@ -361,26 +377,90 @@ export function duplicate(doc: Doc, ids: Iterable<string>): { doc: Doc; ids: str
 
 /** Gives a layer another picture, whose centre and extent are where those of the one before were. */
 export function choose(node: PictureNode, variant: Variant): PictureNode {
-  const { picture, width, height, recipe } = variant;
+  const { picture, width, height, recipe, from } = variant;
   if (picture === node.picture) return node;
   const scale = node.scale * Math.sqrt((node.width * node.height) / (width * height));
+  const isAlike = width === node.width && height === node.height;
   return {
     ...node,
     picture,
     width,
     height,
     recipe,
+    from,
+    mask: isAlike ? node.mask : undefined,
     scale: Math.round(scale * 1e6) / 1e6,
     x: node.x + (node.width - width) / 2,
     y: node.y + (node.height - height) / 2,
   };
 }
 
-/** Offers one more picture for a layer. */
-export function offer(node: PictureNode, variant: Variant): PictureNode {
-  const { picture, width, height, recipe } = node;
-  const before = node.variants.length > 0 ? node.variants : [{ picture, width, height, recipe }];
-  return before.some((each) => each.picture === variant.picture) ? node : { ...node, variants: [...before, variant] };
+/** Offers more pictures for a layer. */
+export function offer(node: PictureNode, variants: readonly Variant[]): PictureNode {
+  const { picture, width, height, recipe, from } = node;
+  const before = node.variants.length > 0 ? node.variants : [{ picture, width, height, recipe, from }];
+  const more = variants.filter((variant) => !before.some((each) => each.picture === variant.picture));
+  return more.length > 0 ? { ...node, variants: [...before, ...more] } : node;
+}
+
+/** By how many of its own pixels a picture grows on each side; less than 0 where it loses some. */
+export interface Sides {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+export const noSides: Sides = { left: 0, top: 0, right: 0, bottom: 0 };
+
+export function grownSize({ width, height }: Size, { left, top, right, bottom }: Sides): Size {
+  return { width: width + left + right, height: height + top + bottom };
+}
+
+/** Gives a layer a picture that has grown on its sides: what there was before stays where it is. */
+export function grow(node: PictureNode, sides: Sides, { picture, recipe, from }: Variant): PictureNode {
+  const size = grownSize(node, sides);
+  const matrix = multiply(toMatrix(node, node), translation(-sides.left, -sides.top));
+  return { ...node, ...size, picture, recipe, from, mask: undefined, ...toPlacement(matrix, size) };
+}
+
+/** A layer as it was before it was repainted, changed, extended or enlarged. */
+export function before(node: PictureNode): PictureNode {
+  const { from, recipe } = node;
+  if (!from) return node;
+  const { picture, width, height } = from;
+  const { left, top, right, bottom } = { ...noSides, ...(recipe?.["extend"] as Partial<Sides> | undefined) };
+  const sides = { left: -left, top: -top, right: -right, bottom: -bottom };
+  const shrunk = grownSize(node, sides);
+  // Whatever the recipe says, it is about these two sizes only if they fit.
+  if (shrunk.width === width && shrunk.height === height) return grow(node, sides, { picture, width, height });
+  return choose(node, { picture, width, height });
+}
+
+/** Whether a layer, upright, has just the extent of the scene. */
+export function fillsScene(doc: Doc, id: string): boolean {
+  const points = outline(doc, id);
+  return corners({ x: 0, y: 0, ...doc }).every(
+    ({ x, y }, index) => points[index] && Math.hypot(points[index].x - x, points[index].y - y) < 0.01,
+  );
+}
+
+/** Lets the scene grow, or lose some, on its sides; what is in it looks as it did. */
+export function resize(doc: Doc, sides: Sides): Doc {
+  const size = grownSize(doc, sides);
+  const shift = translation(sides.left, sides.top);
+  // Groups turn about the centre of a space of the scene's size.
+  const regrouped = mapLayers(doc.layers, (node) =>
+    node.kind === "group" ? { ...node, ...toPlacement(toMatrix(node, doc), size) } : node,
+  );
+  const next = { ...doc, ...size, layers: regrouped };
+  return {
+    ...next,
+    layers: regrouped.map((node) => ({
+      ...node,
+      ...toPlacement(multiply(shift, toMatrix(node, sizeOf(next, node))), sizeOf(next, node)),
+    })),
+  };
 }
 
 /** Whether CSS can show what the scene file says: it has no Porter-Duff operators and no linear light. */

@@ -38,3 +38,8 @@ export function redo<State>({ past, present, future, ...history }: History<State
   if (next === undefined) return { past, present, future, ...history };
   return { past: [...past, present], present: next, future: rest, key: undefined };
 }
+
+/** The steps next to the present one, at most so many each way: what is kept from one visit to the next. */
+export function nearest<State>({ past, present, future }: History<State>, steps: number): History<State> {
+  return { past: past.slice(-steps), present, future: future.slice(0, steps), key: undefined };
+}

@@ -1,5 +1,6 @@
 // The pictures of layers: files that never change, under keys of their own.
 
+import { signal } from "@preact/signals";
 import type { Point, Size } from "./geometry.ts";
 import { newId, type Variant } from "./document.ts";
 
@@ -8,7 +9,10 @@ export interface StoredPicture extends Size {
   readonly blob: Blob;
 }
 
-interface Entry extends StoredPicture {
+interface Entry extends Size {
+  readonly id: string;
+  /** Not there as long as it is being made. */
+  blob?: Blob;
   url?: string;
 }
 
@@ -18,7 +22,8 @@ interface AlphaMap extends Size {
 }
 
 const entries = new Map<string, Entry>();
-const alphas = new Map<string, AlphaMap>();
+/** A signal, since they are read a while after somebody has asked what is transparent. */
+const alphas = signal<ReadonlyMap<string, AlphaMap>>(new Map());
 
 /** Pictures that were drawn lately. */
 const bitmaps = new Map<string, ImageBitmap>();
@@ -42,20 +47,42 @@ export async function addPicture(blob: Blob): Promise<Variant> {
   return { picture: id, width, height };
 }
 
+/** Pictures whose files are being made. */
+const coming = new Set<Promise<void>>();
+
+/** Takes in a picture whose file is still being made. */
+export function addComing(size: Size, file: Promise<Blob>): string {
+  const entry: Entry = { id: newId(), ...size };
+  entries.set(entry.id, entry);
+  const arrival = file
+    .then((blob) => void (entry.blob = blob))
+    // Whoever needs it is told.
+    .catch(console.warn)
+    .finally(() => coming.delete(arrival));
+  coming.add(arrival);
+  return entry.id;
+}
+
+/** Settles once no picture's file is being made. */
+export async function allCome(): Promise<void> {
+  await Promise.all(coming);
+}
+
 export function pictureOf(id: string): StoredPicture | undefined {
-  return entries.get(id);
+  const entry = entries.get(id);
+  return entry?.blob && { ...entry, blob: entry.blob };
 }
 
 export function blobOf(id: string): Blob {
-  const entry = entries.get(id);
-  if (!entry) throw new Error("a picture of this scene is not there any more");
-  return entry.blob;
+  const blob = entries.get(id)?.blob;
+  if (!blob) throw new Error("a picture of this scene is not there any more");
+  return blob;
 }
 
 /** A URL for images and downloads, which lasts as long as the page. */
 export function urlOf(id: string): string {
   const entry = entries.get(id);
-  if (!entry) return "";
+  if (!entry?.blob) return "";
   return (entry.url ??= URL.createObjectURL(entry.blob));
 }
 
@@ -76,7 +103,7 @@ function paint(id: string, bitmap: ImageBitmap, canvas: HTMLCanvasElement): void
 
 async function decode(id: string): Promise<ImageBitmap> {
   const bitmap = await createImageBitmap(blobOf(id));
-  if (!alphas.has(id)) alphas.set(id, readAlpha(bitmap));
+  if (!alphas.value.has(id)) alphas.value = new Map(alphas.value).set(id, readAlpha(bitmap));
   bitmaps.set(id, bitmap);
   // The oldest go, as a map keeps its order.
   let pixels = [...bitmaps.values()].reduce((sum, { width, height }) => sum + width * height, 0);
@@ -91,7 +118,7 @@ async function decode(id: string): Promise<ImageBitmap> {
 /** Whether there is something of a picture at a point, in its pixels. As long as it is not read, there is. */
 export function isOpaqueAt(id: string, { x, y }: Point): boolean {
   const entry = entries.get(id);
-  const map = alphas.get(id);
+  const map = alphas.value.get(id);
   if (!entry || !map) return true;
   const column = Math.floor((x / entry.width) * map.width);
   const row = Math.floor((y / entry.height) * map.height);
@@ -100,7 +127,7 @@ export function isOpaqueAt(id: string, { x, y }: Point): boolean {
 
 /** Whether a picture has no transparency, as far as it is read. */
 export function isWhole(id: string): boolean {
-  return alphas.get(id)?.data.every((alpha) => alpha > 250) ?? false;
+  return alphas.value.get(id)?.data.every((alpha) => alpha > 250) ?? false;
 }
 
 function readAlpha(bitmap: ImageBitmap): AlphaMap {

@@ -1,7 +1,19 @@
 // The state of the page: the scene with its history, what is selected, and how it is looked at.
 
 import { batch, computed, signal } from "@preact/signals";
-import { type Doc, find, newDoc, type Node, order, outermost, type PictureNode } from "./document.ts";
+import {
+  before,
+  type Doc,
+  find,
+  newDoc,
+  type Node,
+  noSides,
+  order,
+  outermost,
+  type PictureNode,
+  type Sides,
+  update,
+} from "./document.ts";
 import { fit, type Guide, type Point, type Rect, type Size } from "./geometry.ts";
 import { begin, change, type History, redo, settle, undo } from "./history.ts";
 
@@ -45,6 +57,12 @@ export const movable = list(() =>
   }),
 );
 
+/** The only selected layer, if it has a picture and can be changed by hand. */
+export const freePicture = computed(() => {
+  const node = selectedPicture.value;
+  return node && movable.value.includes(node.id) ? node : undefined;
+});
+
 export function select(ids: readonly string[]): void {
   wanted.value = ids;
 }
@@ -67,21 +85,22 @@ export function redoStep(): void {
   history.value = redo(history.value);
 }
 
-/** Shows another scene, with nothing to undo. */
-export function openDoc(id: string, name: string, next: Doc): void {
+/** Shows another scene, with what can be undone of it. */
+export function openDoc(id: string, name: string, next: History<Doc>): void {
   batch(() => {
     sceneId.value = id;
     sceneName.value = name;
-    history.value = begin(next);
+    history.value = next;
     wanted.value = [];
     box.value = undefined;
+    margins.value = noSides;
     fitted.value = true;
   });
 }
 
 // How it is looked at
 
-export type Tool = "move" | "hand" | "box" | "loupe";
+export type Tool = "move" | "hand" | "box" | "loupe" | "mask" | "extend";
 export type Channels = "rgba" | "rgb" | "alpha";
 
 export const tool = signal<Tool>("move");
@@ -102,6 +121,16 @@ export const camera = computed(() =>
 );
 /** Where the next picture is to be made; everywhere if undefined. */
 export const box = signal<Rect | undefined>(undefined);
+/** By how much the selected layer is to grow, in its own pixels. */
+export const margins = signal<Sides>(noSides);
+/** Whether the selected layer is shown as it was before it was changed. */
+export const comparing = signal(false);
+/** The scene as it is shown. */
+export const shown = computed(() => {
+  const id = comparing.value ? selectedPicture.value?.id : undefined;
+  const toBefore = (node: Node): Node => (node.kind === "picture" ? before(node) : node);
+  return id === undefined ? doc.value : update(doc.value, [id], toBefore);
+});
 /** What is drawn while something is dragged. */
 export const guides = signal<readonly Guide[]>([]);
 export const marquee = signal<Rect | undefined>(undefined);

@@ -71,7 +71,7 @@ export interface RawEmbedding {
   name: string | undefined;
 }
 
-/** A scene file's text, and the pictures under the paths by which it names them. */
+/** A scene file's text, and the layers' pictures under the paths by which it names them. */
 export interface RawScene {
   scene: string;
   pictures: Map<string, RawPicture>;
@@ -185,7 +185,7 @@ export interface Calls {
   png: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   webp: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   /** Makes a scene a file of layers. */
-  export: { request: RawScene & { format: "ora" | "psd" | "zip" }; answer: Uint8Array<ArrayBuffer> };
+  export: { request: RawScene & { format: "ora" | "psd" | "zip"; beside: Map<string, RawPicture> }; answer: Uint8Array<ArrayBuffer> };
   /** Reads a file of layers; `name` is for messages and for layers' names. */
   open: { request: { file: Uint8Array<ArrayBuffer>; name: string }; answer: RawOpenedScene };
   /** Packs pictures, under the sprites' names, into a sheet. */
