@@ -10,7 +10,7 @@ use flate2::read::ZlibDecoder;
 use super::{exif, xmp};
 
 /// The most bytes of a file's texts, unpacked and all together.
-const MAX_BYTES: usize = 8 << 20;
+pub(super) const MAX_BYTES: usize = 8 << 20;
 
 /// The most texts of a file.
 const MAX_TEXTS: usize = 256;

@@ -158,7 +158,7 @@ fn in_one_line(text: &str) -> Option<Parts> {
         let rest = &text[*place..];
         // Within quotes it is a part of a setting.
         let quotes = rest.replace("\\\"", "").matches('"').count();
-        quotes % 2 == 0 && are_settings(&settings(rest))
+        quotes.is_multiple_of(2) && are_settings(&settings(rest))
     })?;
     let head = text[..place].trim_end().trim_end_matches(',');
     Some(Parts {

@@ -5,8 +5,11 @@ use serde_json::Value;
 use super::Recipe;
 use super::reading::ReadRecipe;
 
+/// Whether a value is of a kind.
+type IsKind = fn(&Value) -> bool;
+
 /// What fields are that have a meaning here. Others are kept as they are.
-const KINDS: [(&str, fn(&Value) -> bool); 19] = [
+const KINDS: [(&str, IsKind); 20] = [
     ("prompt", Value::is_string),
     ("negativePrompt", Value::is_string),
     ("foregroundPrompt", Value::is_string),
@@ -26,6 +29,7 @@ const KINDS: [(&str, fn(&Value) -> bool); 19] = [
     ("variation", Value::is_object),
     ("hires", Value::is_object),
     ("loras", are_files),
+    ("embeddings", are_files),
 ];
 
 fn are_files(value: &Value) -> bool {
@@ -51,8 +55,7 @@ pub(super) fn checked(recipe: Recipe) -> ReadRecipe {
         recipe,
         ..ReadRecipe::default()
     };
-    let embeddings: (&str, fn(&Value) -> bool) = ("embeddings", are_files);
-    for (field, fits) in KINDS.into_iter().chain([embeddings]) {
+    for (field, fits) in KINDS {
         let wrong = read.recipe.get(field).filter(|value| !fits(value)).cloned();
         if let Some(value) = wrong {
             read.recipe.remove(field);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::files::{OWN, PARAMETERS, Texts};
+use super::files::{MAX_BYTES, OWN, PARAMETERS, Texts};
 use super::infotext::{MAX_TEXT, Split};
 use super::reading::ReadRecipe;
 use super::{comfy, own, web_ui};
@@ -19,7 +19,7 @@ use crate::{Error, ErrorCode, Result};
 pub fn read_recipe(file: &[u8]) -> Result<Option<ReadRecipe>> {
     let read = match Texts::of(file) {
         Some(texts) => of_picture(&texts),
-        None => of_text(file).ok_or_else(no_file)?,
+        None => Some(of_text(file).ok_or_else(no_file)?),
     };
     Ok(read.filter(|read| !read.is_empty()))
 }
@@ -80,27 +80,23 @@ fn certain(text: &str) -> Option<ReadRecipe> {
     split.is_certain().then(|| web_ui::recipe(&split))
 }
 
-/// The outer `None` is for what is neither of the forms.
-fn of_text(file: &[u8]) -> Option<Option<ReadRecipe>> {
-    /// As long as a graph may be.
-    const MOST: usize = 16 << 20;
-    let text = std::str::from_utf8(file)
-        .ok()
-        .filter(|text| text.len() <= MOST)?;
+/// A recipe that is a file of its own.
+fn of_text(file: &[u8]) -> Option<ReadRecipe> {
+    let text = std::str::from_utf8(file).ok()?;
     let text = text.trim_start_matches('\u{feff}').trim();
-    if text.starts_with('{') {
-        return Some(of_json(text)?);
+    match text.starts_with('{') {
+        true if text.len() <= MAX_BYTES => of_json(text),
+        false if text.len() <= MAX_TEXT => certain(text),
+        _ => None,
     }
-    let read = certain(text).filter(|_| text.len() <= MAX_TEXT)?;
-    Some(Some(read))
 }
 
-fn of_json(text: &str) -> Option<Option<ReadRecipe>> {
+fn of_json(text: &str) -> Option<ReadRecipe> {
     if let Ok(object) = serde_json::from_str(text)
         && own::is_recipe(&object)
         && !comfy::is_graph(&object)
     {
-        return Some(Some(own::checked(object)));
+        return Some(own::checked(object));
     }
-    comfy::recipe(Some(text), Some(text)).map(Some)
+    comfy::recipe(Some(text), Some(text))
 }
