@@ -49,6 +49,11 @@ fn example_in(folder: &Path) -> PathBuf {
             layer.image = layer.image.take().map(|image| format!("{image}.png"));
         }
     }
+    // A mask is a picture of the scene's, too.
+    std::fs::copy(folder.join("16x16.png"), folder.join("mask.png")).unwrap();
+    scene.layers[0]
+        .other
+        .insert("mask".into(), "mask.png".into());
     scene.other.insert("author".into(), "somebody".into());
     let path = folder.join("scene.json");
     std::fs::write(&path, scene.to_json().unwrap()).unwrap();
@@ -95,7 +100,13 @@ fn scenes_go_through_every_kind_of_file() {
     let unpacked = folder.join("from-zip/deeper");
     assert_eq!(
         names(&unpacked),
-        ["16x16.png", "20x10.png", "30x20.png", "scene.json"]
+        [
+            "16x16.png",
+            "20x10.png",
+            "30x20.png",
+            "mask.png",
+            "scene.json"
+        ]
     );
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     assert_eq!(

@@ -190,10 +190,10 @@ fn a_scene_and_its_pictures_are_one_file() {
     let jpeg = b"\xff\xd8\xff not looked at";
     let png = resolve("16x16").unwrap().to_png().unwrap();
     let file = to_zip(&original, |path| {
-        Ok(match path {
+        Ok(Some(match path {
             "30x20" => SceneImage::Pixels(resolve(path)?),
             _ => SceneImage::File(png.clone()),
-        })
+        }))
     });
     let file = file.unwrap();
     assert_eq!(&file[..4], b"PK\x03\x04");
@@ -209,16 +209,19 @@ fn a_scene_and_its_pictures_are_one_file() {
         "a file is not touched"
     );
     assert!(pixels(&opened, "30x20") == picture(30, 20));
-    let again = to_zip(&opened.scene, |path| Ok(opened.images[path].clone())).unwrap();
+    let again = to_zip(&opened.scene, |path| Ok(opened.images.get(path).cloned())).unwrap();
     assert!(again == file);
 
-    let broken = to_zip(&original, |_| Ok(SceneImage::File(jpeg.to_vec())));
+    let missing = to_zip(&original, |_| Ok(None)).unwrap_err();
+    assert_eq!(missing.code, ErrorCode::BadImage);
+    assert!(missing.message.contains("16x16"), "{missing}");
+    let broken = to_zip(&original, |_| Ok(Some(SceneImage::File(jpeg.to_vec()))));
     let error = broken.unwrap_err();
     assert_eq!(error.code, ErrorCode::BadImage);
     assert!(error.message.starts_with("16x16: "), "{error}");
     for path in ["../a.png", "/a.png", "a/../b.png", "scene.json", ""] {
         let scene = scene(vec![Layer::picture(path)]);
-        let error = to_zip(&scene, |_| Ok(SceneImage::File(png.clone()))).unwrap_err();
+        let error = to_zip(&scene, |_| Ok(Some(SceneImage::File(png.clone())))).unwrap_err();
         assert_eq!(error.code, ErrorCode::BadOption);
         assert!(error.message.contains(&format!("{path:?}")), "{error}");
     }
@@ -900,7 +903,10 @@ fn lengths_that_a_file_states_are_not_trusted() {
 fn damaged_files_are_scenes_or_refused() {
     let psd = to_psd(&example(), resolve).unwrap();
     let ora = to_ora(&example(), resolve).unwrap();
-    let file = to_zip(&example(), |path| resolve(path).map(SceneImage::Pixels)).unwrap();
+    let file = to_zip(&example(), |path| {
+        resolve(path).map(SceneImage::Pixels).map(Some)
+    })
+    .unwrap();
     let masked = {
         let mut layer = PsdLayer::plain("masked", [0, 0, 3, 4], [1, 2, 3, 200]);
         layer.mask = [[0i32, 1, 1, 3].map(i32::to_be_bytes).concat(), vec![0; 4]].concat();
@@ -953,12 +959,48 @@ fn damaged_files_are_scenes_or_refused() {
     );
 }
 
+/// A mask, and what a recipe says that a layer was made from; what is no path of a picture stays a word.
+#[test]
+fn pictures_beside_the_layers_are_in_the_file_too() {
+    let mut group = Layer::group(vec![Layer::picture("apple.png")]);
+    let apple = &mut group.layers.as_mut().unwrap()[0];
+    apple.other.insert("mask".into(), "apple-mask.png".into());
+    apple.visible = false;
+    let mut made = recipe("an apple");
+    made.insert("init".into(), "before/apple.jpg".into());
+    made.insert("mask".into(), "apple-mask.png".into());
+    made.insert("control".into(), "edges".into());
+    made.insert("background".into(), "../elsewhere.png".into());
+    made.insert("foreground".into(), "apple.png".into());
+    apple.recipe = Some(made);
+    let original = scene(vec![group]);
+    let beside = [
+        "../elsewhere.png",
+        "apple-mask.png",
+        "before/apple.jpg",
+        "edges",
+    ];
+    assert_eq!(original.paths_beside(), beside);
+
+    let png = picture(4, 4).to_png().unwrap();
+    let given = |path: &str| match path {
+        "edges" | "../elsewhere.png" => Ok(None),
+        _ => Ok(Some(SceneImage::File(png.clone()))),
+    };
+    let opened = open(&to_zip(&original, given).unwrap());
+    assert_eq!(opened.scene, original);
+    let paths: Vec<_> = opened.images.keys().map(String::as_str).collect();
+    assert_eq!(paths, ["apple-mask.png", "apple.png", "before/apple.jpg"]);
+    let outside = to_zip(&original, |_| Ok(Some(SceneImage::File(png.clone()))));
+    assert_eq!(outside.unwrap_err().code, ErrorCode::BadOption);
+}
+
 #[test]
 fn an_opened_scene_is_a_scene_like_any_other() {
     let opened = open(&to_psd(&example(), resolve).unwrap());
     let json = opened.scene.to_json().unwrap();
     assert_eq!(Scene::from_json(&json).unwrap(), opened.scene);
-    let images = |path: &str| Ok(opened.images[path].clone());
+    let images = |path: &str| Ok(opened.images.get(path).cloned());
     let again = open(&to_zip(&opened.scene, images).unwrap());
     assert_eq!(again.scene, opened.scene);
     assert!(flat(&again) == flat(&opened));

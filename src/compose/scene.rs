@@ -167,6 +167,18 @@ impl Scene {
         paths.into_iter().collect()
     }
 
+    /// The paths by which layers, hidden ones too, name pictures beside their own: a layer's `mask`, and what its
+    /// recipe says that it was made from. Each once, in alphabetical order. Not everything that stands
+    /// there has to be one.
+    pub fn paths_beside(&self) -> Vec<&str> {
+        let mut paths = BTreeSet::new();
+        collect_beside(&self.layers, &mut paths);
+        for own in self.all_image_paths() {
+            paths.remove(own);
+        }
+        paths.into_iter().collect()
+    }
+
     /// How the picture at `path` was made, by the first layer that shows it and says so.
     pub fn recipe_of(&self, path: &str) -> Option<&Recipe> {
         find_recipe(&self.layers, path)
@@ -315,6 +327,19 @@ fn collect_paths<'a>(layers: &'a [Layer], hidden: bool, paths: &mut BTreeSet<&'a
     for layer in layers.iter().filter(|layer| layer.visible || hidden) {
         paths.extend(layer.image.as_deref());
         collect_paths(layer.layers.as_deref().unwrap_or_default(), hidden, paths);
+    }
+}
+
+/// The options of a request that are pictures: what a recipe may name.
+const RECIPE_PICTURES: [&str; 5] = ["foreground", "background", "init", "mask", "control"];
+
+fn collect_beside<'a>(layers: &'a [Layer], paths: &mut BTreeSet<&'a str>) {
+    for layer in layers {
+        paths.extend(layer.other.get("mask").and_then(Value::as_str));
+        let recipe = layer.recipe.iter();
+        let named = recipe.flat_map(|recipe| RECIPE_PICTURES.iter().map(|name| recipe.get(*name)));
+        paths.extend(named.flatten().filter_map(Value::as_str));
+        collect_beside(layer.layers.as_deref().unwrap_or_default(), paths);
     }
 }
 

@@ -201,11 +201,12 @@ impl WasmScene {
     #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
     pub fn zip(&self) -> JsResult<Uint8Array> {
         file(to_zip(&self.scene, |path| {
-            let value = self.given(path)?;
-            match value.dyn_ref::<Uint8Array>() {
-                Some(bytes) => Ok(SceneImage::File(bytes.to_vec())),
-                None => self.picture(path).map(SceneImage::Pixels),
-            }
+            let value = self.pictures.get(&path.into());
+            Ok(match value.dyn_ref::<Uint8Array>() {
+                _ if value.is_undefined() => None,
+                Some(bytes) => Some(SceneImage::File(bytes.to_vec())),
+                None => Some(SceneImage::Pixels(self.picture(path)?)),
+            })
         }))
     }
 

@@ -167,12 +167,6 @@ export class Scene {
     return this.#named([...paths(this.#layers), ...pathsBeside(this.#layers)]);
   }
 
-  /** The paths of pictures that are not layers' own. */
-  #pathsBeside(): string[] {
-    const own = new Set(paths(this.#layers));
-    return pathsBeside(this.#layers).filter((path) => !own.has(path));
-  }
-
   #named(paths: readonly string[]): Map<string, Picture> {
     return new Map(paths.flatMap((path) => {
       const picture = this.#pictures.get(path);
@@ -376,8 +370,8 @@ export class Scene {
     }
   }
 
-  async #toRaw(file: SceneFile, signal: AbortSignal | undefined): Promise<RawScene> {
-    return { scene: JSON.stringify(file), pictures: await toRawPictures(this.#named(paths(this.#layers)), signal) };
+  async #toRaw(file: SceneFile, signal: AbortSignal | undefined, images: ReadonlyMap<string, Picture> = this.#named(paths(this.#layers))): Promise<RawScene> {
+    return { scene: JSON.stringify(file), pictures: await toRawPictures(images, signal) };
   }
 
   async #export(format: "ora" | "psd" | "zip", call: string, type: string, options: ExportOptions): Promise<Blob> {
@@ -386,8 +380,8 @@ export class Scene {
     // Only there have recipes the pictures that they name beside them.
     const isWhole = format === "zip";
     if (!isWhole) forgetPictures(file.layers ?? []);
-    const beside = toRawPictures(this.#named(isWhole ? this.#pathsBeside() : []), signal);
-    const request = Promise.all([this.#toRaw(file, signal), beside]).then(([scene, beside]) => ({ ...scene, beside, format }));
+    const scene = this.#toRaw(file, signal, isWhole ? this.images : undefined);
+    const request = scene.then((scene) => ({ ...scene, format }));
     return new Blob([await this.#call("export", request, signal)], { type });
   }
 

@@ -41,7 +41,7 @@ pub fn compose(arguments: &Compose) -> Result<()> {
         _ if arguments.sprites => sprite_sheet(&source, arguments)?,
         "ora" => vec![to_ora(scene, read)?],
         "psd" => vec![to_psd(scene, read)?],
-        "zip" => vec![to_zip(scene, |image| source.image(image))?],
+        "zip" => vec![to_zip(scene, |image| source.whole(image))?],
         "webp" => vec![flatten(scene, read)?.to_webp(None)?],
         "json" => unpack(&source, out, &mut outputs)?,
         _ => vec![flatten(scene, read)?.to_png()?],
@@ -82,9 +82,15 @@ fn unpack(source: &Source, out: &Path, outputs: &mut Outputs) -> Result<Vec<Vec<
     let scene = source.scene();
     let mut contents = vec![scene.to_json()?.into_bytes()];
     let folder = SceneFolder::of(out);
-    for image in scene.all_image_paths() {
+    for image in scene
+        .all_image_paths()
+        .into_iter()
+        .chain(scene.paths_beside())
+    {
+        let Some(found) = source.whole(image)? else {
+            continue;
+        };
         let path = folder.file(image)?;
-        let found = source.image(image)?;
         let bytes = found.to_file(scene.recipe_of(image))?;
         match read_whole(&path) {
             Ok(there) if there == *bytes => continue,
@@ -155,16 +161,39 @@ impl Source {
             for image in scene.all_image_paths() {
                 outputs.spare(&folder.file(image)?)?;
             }
+            // What stands there need not be a path.
+            for path in scene
+                .paths_beside()
+                .iter()
+                .flat_map(|path| folder.file(path))
+            {
+                outputs.spare(&path)?;
+            }
         }
         Ok(())
     }
 
+    /// The picture of a layer.
     fn image(&self, image: &str) -> Result<SceneImage> {
         match self {
             Self::Folder(_, folder) => folder.image(image),
             // A scene that was opened names no other pictures.
             Self::File(opened) => Ok(opened.images[image].clone()),
         }
+    }
+
+    /// The picture at a path of the scene: a layer's, or one that is named beside them, if that is there.
+    fn whole(&self, path: &str) -> Result<Option<SceneImage>> {
+        if self.scene().all_image_paths().contains(&path) {
+            return self.image(path).map(Some);
+        }
+        Ok(match self {
+            Self::Folder(_, folder) => {
+                let is_there = folder.file(path).is_ok_and(|path| path.is_file());
+                is_there.then(|| folder.image(path)).transpose()?
+            }
+            Self::File(opened) => opened.images.get(path).cloned(),
+        })
     }
 
     fn picture(&self, image: &str) -> Result<Picture> {

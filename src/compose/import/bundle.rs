@@ -52,6 +52,14 @@ pub(super) fn read(archive: &mut Archive, path: &str) -> Result<OpenedScene> {
         }
         images.insert(path.to_string(), image);
     }
+    for path in scene.paths_beside() {
+        let Some(inside) = inside(&format!("{folder}{path}")) else {
+            continue;
+        };
+        let image = archive.read(&inside)?.map(SceneImage::File);
+        let image = image.filter(|image| image.picture().is_ok());
+        images.extend(image.map(|image| (path.to_string(), image)));
+    }
     Ok(OpenedScene {
         scene,
         images,

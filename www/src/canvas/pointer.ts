@@ -1,12 +1,13 @@
 // Where the pointer is on the canvas.
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { Point } from "../state/geometry.ts";
 
 /** Follows the pointer over the canvas as long as that is wanted; undefined where it has not been seen there. */
 export function usePointer(isOn: boolean): Point | undefined {
   const [at, setAt] = useState<Point>();
-  useEffect(() => {
+  // At once: the pointer may move before the next frame.
+  useLayoutEffect(() => {
     const stage = document.querySelector<HTMLElement>("#stage");
     if (!isOn || !stage) return;
     const see = (event: PointerEvent): void => {

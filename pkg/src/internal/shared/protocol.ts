@@ -185,7 +185,7 @@ export interface Calls {
   png: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   webp: { request: RawEncoding; answer: Uint8Array<ArrayBuffer> };
   /** Makes a scene a file of layers. */
-  export: { request: RawScene & { format: "ora" | "psd" | "zip"; beside: Map<string, RawPicture> }; answer: Uint8Array<ArrayBuffer> };
+  export: { request: RawScene & { format: "ora" | "psd" | "zip" }; answer: Uint8Array<ArrayBuffer> };
   /** Reads a file of layers; `name` is for messages and for layers' names. */
   open: { request: { file: Uint8Array<ArrayBuffer>; name: string }; answer: RawOpenedScene };
   /** Packs pictures, under the sprites' names, into a sheet. */
