@@ -203,20 +203,25 @@ fn parse(json: &str) -> Option<Value> {
     if let Ok(value) = serde_json::from_str(json) {
         return Some(value);
     }
-    const NONE: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     let mut plain = String::with_capacity(json.len());
     let mut rest = json;
     // Between the quotes texts stay.
     while let Some(quote) = rest.find('"') {
         let text = quoted_length(&rest[quote..])?;
-        plain += &NONE.iter().fold(rest[..quote].to_string(), |code, none| {
-            code.replace(none, "null")
-        });
+        plain += &with_null(&rest[..quote]);
         plain += &rest[quote..quote + text];
         rest = &rest[quote + text..];
     }
-    plain += rest;
+    plain += &with_null(rest);
     serde_json::from_str(&plain).ok()
+}
+
+/// JSON without texts in it, with `null` in the place of what is no number.
+fn with_null(json: &str) -> String {
+    const NONE: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    let json = json.to_string();
+    NONE.iter()
+        .fold(json, |json, none| json.replace(none, "null"))
 }
 
 /// The length of the text in quotes that `json` begins with.
