@@ -33,5 +33,11 @@ fuzz_target!(|bytes: &[u8]| {
 fn png(text: &str) -> Vec<u8> {
     let chunk = [b"iTXtparameters\0\0\0\0\0", text.as_bytes()].concat();
     let length = (chunk.len() - 4) as u32;
-    [b"\x89PNG\r\n\x1a\n", &length.to_be_bytes()[..], &chunk, &[0; 4]].concat()
+    [
+        b"\x89PNG\r\n\x1a\n",
+        &length.to_be_bytes()[..],
+        &chunk,
+        &[0; 4],
+    ]
+    .concat()
 }
