@@ -98,7 +98,7 @@ test("what is larger than its link says, or of unknown size, is asked for again"
 test("a link is left, and the page works as if there had been none", async (t) => {
   const pack = new PackServer();
   const page = await openLink(t, { prompt: "a fox", model: "https://example.com/fox/", bytes: 9e8 }, pack);
-  await textIs(page, "#link-model", "example\\.com.*900\\.0 MB");
+  await textIs(page, "#link[open] #link-model", "example\\.com.*900\\.0 MB");
   await page.keyboard.press("Escape");
   await ready(page);
   assert.equal(await value(page, "prompt"), "a red apple");

@@ -13,7 +13,7 @@ function hashOf(bytes) {
   return createHash("sha256").update(file.subarray(8 + Number(file.readBigUInt64LE(0)))).digest("hex");
 }
 
-const hash = hashOf(loraFile());
+const hash = hashOf(miniLora());
 
 test("a LoRA changes the picture by its strength, also when the engine is rebuilt", async (t) => {
   const page = await open(t, { pack: new PackServer(), before: ["wasm-faults"] });
