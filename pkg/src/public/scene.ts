@@ -4,7 +4,7 @@ import { WorkerClient } from "../internal/page/worker-client.js";
 import { checkKinds, checkOptions, show } from "../internal/page/check-options.js";
 import { defined } from "../internal/page/defined.js";
 import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
-import { pathsBeside, recipePictures } from "../internal/shared/beside.js";
+import { pathsBeside, pictureOptions } from "../internal/shared/beside.js";
 import { type GivenFile, isGivenFile, readGiven } from "../internal/page/given-file.js";
 import type { Calls, RawPicture, RawScene } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
@@ -408,7 +408,7 @@ async function toRawPictures(images: ReadonlyMap<string, Picture>, signal: Abort
 /** Takes what recipes say of pictures out of a copy of the layers. */
 function forgetPictures(layers: readonly Partial<SceneLayer>[]): void {
   for (const { recipe, layers: inside } of layers) {
-    for (const name of recipePictures) if (recipe) delete recipe[name];
+    for (const name of pictureOptions) if (recipe) delete recipe[name];
     forgetPictures(inside ?? []);
   }
 }

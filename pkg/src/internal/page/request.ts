@@ -4,6 +4,7 @@ import { GlassineError } from "../../public/errors.js";
 import { conventions, engineOptions, modes, samplers, vaes } from "../../public/generated.js";
 import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from "../../public/types.js";
 import type { EngineRequest } from "../shared/protocol.js";
+import { pictureOptions } from "../shared/beside.js";
 import { checkKinds, checkOptions, type Kind } from "./check-options.js";
 import { readEmbeddings } from "./embeddings.js";
 import { readLoras } from "./loras.js";
@@ -32,9 +33,6 @@ export function checkRequest(
     throw new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
   }
 }
-
-/** The options of a request that are pictures, which the worker is given copies of. */
-const pictureOptions = ["foreground", "background", "init", "mask", "control"] as const;
 
 /** Those that are files, of which a recipe holds the names alone. */
 const fileOptions = ["embeddings", "loras"] as const;

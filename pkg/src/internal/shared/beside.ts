@@ -1,7 +1,7 @@
 // The pictures that layers of a scene name beside their own: masks, and what they were made from.
 
-/** The fields of a recipe that name pictures: the options of a request that are some. */
-export const recipePictures = ["foreground", "background", "init", "mask", "control"] as const;
+/** The options of a request that are pictures, which are also the fields of a recipe that name some. */
+export const pictureOptions = ["foreground", "background", "init", "mask", "control"] as const;
 
 /** What of a layer names pictures. */
 interface Naming {
@@ -14,7 +14,7 @@ interface Naming {
 export function pathsBeside(layers: readonly Naming[]): string[] {
   return layers.flatMap(({ mask, recipe, layers }) => {
     const fields = Object(recipe) as Record<string, unknown>;
-    const named = [mask, ...recipePictures.map((name) => fields[name])];
+    const named = [mask, ...pictureOptions.map((name) => fields[name])];
     return [...named.filter((path) => typeof path === "string"), ...pathsBeside(layers ?? [])];
   });
 }

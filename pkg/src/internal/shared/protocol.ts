@@ -2,6 +2,7 @@
 // the engine gives. One call is under way at a time, so calls carry no numbers;
 // reads do, because several can be open at once.
 
+import type { pictureOptions } from "./beside.js";
 import type { GlassineErrorCode } from "../../public/errors.js";
 import type {
   Device,
@@ -101,7 +102,7 @@ export interface RawSpriteSheet {
 /** A picture to encode, and the JSON of the recipe that made it, if one did. */
 type RawEncoding = RawRaster & { recipe?: string };
 
-type PictureOptions = "foreground" | "background" | "init" | "mask" | "control";
+type PictureOptions = (typeof pictureOptions)[number];
 
 export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings" | "loras"> & {
   [Option in PictureOptions]?: RawRaster;
