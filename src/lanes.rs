@@ -66,6 +66,22 @@ impl Lanes {
         Self(backend::greatest(self.0, other.into().0))
     }
 
+    /// The first and the second of each two that lie side by side in these eight.
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn unzip(self, next: Self) -> (Self, Self) {
+        let (first, second) = backend::unzip(self.0, next.0);
+        (Self(first), Self(second))
+    }
+
+    /// Each of these with the one beside it in `other`, eight in all.
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn zip(self, other: Self) -> (Self, Self) {
+        let (first, last) = backend::zip(self.0, other.0);
+        (Self(first), Self(last))
+    }
+
     /// The square root of each.
     #[inline(always)]
     pub(crate) fn sqrt(self) -> Self {
@@ -274,6 +290,18 @@ mod portable {
         (left, right)
     }
 
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn unzip([a, b, c, d]: Numbers, [e, f, g, h]: Numbers) -> (Numbers, Numbers) {
+        ([a, c, e, g], [b, d, f, h])
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn zip([a, b, c, d]: Numbers, [e, f, g, h]: Numbers) -> (Numbers, Numbers) {
+        ([a, e, b, f], [c, g, d, h])
+    }
+
     #[inline(always)]
     pub fn from_bytes(bytes: [u8; 16]) -> Words {
         let (words, _) = bytes.as_chunks();
@@ -380,6 +408,20 @@ mod simd128 {
         let (first, last) = (u64x2(a, b), u64x2(c, d));
         let left = i32x4_shuffle::<0, 2, 4, 6>(first, last);
         (left, i32x4_shuffle::<1, 3, 5, 7>(first, last))
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn unzip(first: Numbers, last: Numbers) -> (Numbers, Numbers) {
+        let even = i32x4_shuffle::<0, 2, 4, 6>(first, last);
+        (even, i32x4_shuffle::<1, 3, 5, 7>(first, last))
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn zip(one: Numbers, other: Numbers) -> (Numbers, Numbers) {
+        let first = i32x4_shuffle::<0, 4, 1, 5>(one, other);
+        (first, i32x4_shuffle::<2, 6, 3, 7>(one, other))
     }
 
     #[inline(always)]

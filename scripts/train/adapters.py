@@ -2,6 +2,7 @@
 import sys
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import base, caches, captions, data, networks, schedule, sharing, tokenizer
 from common import Run, ema_of, launch, minutes, number_type
@@ -62,7 +63,7 @@ def train(kind, time_, batch=4):
         rows = [int(i) for i in run.rng.integers(0, len(cache), batch)]
         x = cache.z[rows][:, frames].float().flatten(0, 1)
         ids = [tok("" if dropped else c) for i, dropped in zip(rows, run.rng.random(batch) < EMPTY) for c in frame_captions(kind, cache.described[i], run.rng)]
-        t = torch.randint(0, schedule.STEPS, (batch,), generator=run.gen).repeat_interleave(f)
+        t = noise.timesteps(batch, run.gen).repeat_interleave(f)
         noisy, v = noise.add(x, t, torch.randn(x.shape, generator=run.gen))
         with autocast():
             with torch.no_grad():
@@ -70,12 +71,12 @@ def train(kind, time_, batch=4):
             if conditional:
                 adapter.condition(condition(kind, cache, rows))
             said = unet(noisy, t, c).sample
-        loss, plain = noise.loss(said.float(), v, t)
+        loss = F.mse_loss(said.float(), v)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         opt.step()
-        run.done_step(batch, loss=loss.item(), plain=plain.item())
+        run.done_step(batch, loss=loss.item())
 
 
 def load(kind, unet):

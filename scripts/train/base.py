@@ -5,6 +5,7 @@ usage: base.py SIZE [minutes]
 import os, sys
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import caches, captions, data, networks, schedule, tokenizer
 from common import Run, ema_of, launch, minutes, number_type
@@ -71,17 +72,17 @@ def train(size, time_):
         drawn = [mix.draw(run.rng) for _ in range(CAPTIONS)]
         ids = [tok("" if run.rng.random() < EMPTY else caption) for _, caption in drawn]
         x = torch.stack([z for z, _ in drawn for _ in range(DRAWS)]).float()
-        t = torch.randint(0, schedule.STEPS, (len(x),), generator=run.gen)
+        t = noise.timesteps(len(x), run.gen)
         noisy, v = noise.add(x, t, torch.randn(x.shape, generator=run.gen))
         with autocast():
             c = text(torch.tensor(ids)).last_hidden_state
             said = unet(noisy, t, c.repeat_interleave(DRAWS, 0)).sample
-        loss, plain = noise.loss(said.float(), v, t)
+        loss = F.mse_loss(said.float(), v)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         opt.step()
-        run.done_step(len(x), loss=loss.item(), plain=plain.item())
+        run.done_step(len(x), loss=loss.item())
 
 
 def load(size):

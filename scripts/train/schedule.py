@@ -26,7 +26,14 @@ class Noise:
     def __init__(self):
         self.ac = alphas().float()
         snr = self.ac / (1 - self.ac)
-        self.weight = snr.clamp(max=5) / (snr + 1) + 0.15  # of the v loss
+        weight = (snr.clamp(max=5) / (snr + 1) + 0.15).double()
+        self.cumulative = (weight / weight.sum()).cumsum(0)
+
+    def timesteps(self, n, generator):
+        """[n] of them, each as often as its v loss counts: a quarter of all are so noisy that there is little to learn. Spread evenly over
+        a batch, in random order."""
+        u = (torch.randperm(n, generator=generator) + torch.rand(n, generator=generator, dtype=torch.float64)) / n
+        return torch.searchsorted(self.cumulative, u).clamp(max=STEPS - 1)
 
     def add(self, x, t, noise):
         """(noisy latent, v) for [n,...] latents at the timesteps t [n]."""
@@ -37,10 +44,6 @@ class Noise:
         """What v says the latent is without noise."""
         a = self.ac[t].view(-1, *[1] * (x.dim() - 1))
         return a.sqrt() * x - (1 - a).sqrt() * v
-
-    def loss(self, said, v, t):
-        err = ((said - v) ** 2).flatten(1).mean(1)
-        return (err * self.weight[t]).mean(), err.mean()
 
 
 class Karras:

@@ -18,10 +18,11 @@ mod flex;
 mod gemm;
 mod group_norm;
 mod layer_norm;
+mod panels;
 mod rows;
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 mod shaders;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
 mod test;
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
 mod warm_up;

@@ -1,13 +1,14 @@
 //! What the tests of kernels share.
 
-use std::sync::LazyLock;
-
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::gpu_device;
-
 /// What `compute` gives on the CPU and on the GPU.
+#[cfg(feature = "gpu")]
 pub fn both<const D: usize>(compute: impl Fn(&Device) -> Tensor<D>) -> [Tensor<D>; 2] {
+    use std::sync::LazyLock;
+
+    use super::gpu_device;
+
     // A process can make it only once.
     static GPU: LazyLock<Device> = LazyLock::new(|| {
         let gpu = pollster::block_on(gpu_device());

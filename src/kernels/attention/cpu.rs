@@ -1,55 +1,147 @@
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Tensor, TensorData, module};
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::AttentionMask;
-use crate::kernels::flex::{contiguous, for_each_chunk};
+use crate::kernels::Channels;
+use crate::kernels::flex::{contiguous, for_each_chunk_with};
+use crate::kernels::panels::{self, ROWS};
 use crate::lanes::Lanes;
 
-/// What the scores of a run of queries may take, in bytes: a processor's cache holds them.
-const MAX_SCORE_BYTES: usize = 4 << 20;
-
-/// The queries are taken in runs, so that the scores of one stay small.
+/// A panel of queries at a time: the scores of those with all keys stay in a processor's cache.
 pub(super) fn attention(
-    query: Tensor<3>,
-    key: Tensor<3>,
-    value: Tensor<3>,
+    query: Channels,
+    key: Channels,
+    value: Channels,
     heads: usize,
     mask: AttentionMask,
 ) -> Tensor<3> {
-    let [batch, queries, channels] = query.dims();
-    let keys = key.dims()[1];
-    let (query, key, value) = (split(query, heads), split(key, heads), split(value, heads));
-    let attended = match mask {
-        AttentionMask::Causal => {
-            let options = AttentionModuleOptions {
-                scale: None,
-                softcap: None,
-                is_causal: true,
+    let ([batch, queries, _], channels) = (query.tokens.dims(), query.count);
+    let (device, width) = (query.tokens.device(), channels / heads);
+    let [_, keys, _] = key.tokens.dims();
+    let [query, key, value] = [query, key, value].map(|channels| Heads::new(channels, width));
+    let mut result = vec![0f32; batch * queries * channels];
+    for (picture, result) in result.chunks_exact_mut(queries * channels).enumerate() {
+        let heads: Vec<Head> = (0..heads)
+            .map(|head| Head {
+                keys: {
+                    let key = |token: usize| key.row(picture, token, head);
+                    panels::pack(key, keys, width, panels::columns())
+                },
+                values: {
+                    let value = (0..keys).map(|token| value.row(picture, token, head));
+                    panels::pack_columns(value, width)
+                },
+            })
+            .collect();
+        let room = || Room::new(keys, width);
+        for_each_chunk_with(result, ROWS * channels, room, |room, panel, result| {
+            for (index, head) in heads.iter().enumerate() {
+                let tokens = panel * ROWS..queries.min((panel + 1) * ROWS);
+                let rows = tokens.map(|token| query.row(picture, token, index));
+                panels::pack_panel(rows, ROWS, &mut room.queries);
+                let attended = room.attend(head, panel * ROWS, mask);
+                let rows = result.chunks_exact_mut(channels);
+                for (result, attended) in rows.zip(attended) {
+                    panels::copy(&attended[..width], &mut result[index * width..]);
+                }
+            }
+        });
+    }
+    Tensor::from_data(TensorData::new(result, [batch, queries, channels]), &device)
+}
+
+/// Tokens in parts of their channels.
+struct Heads {
+    values: FloatTensor<Flex>,
+    tokens: usize,
+    /// Numbers from one token to the next.
+    stride: usize,
+    /// The first channel of the first head.
+    start: usize,
+    width: usize,
+}
+
+impl Heads {
+    fn new(channels: Channels, width: usize) -> Self {
+        let [_, tokens, stride] = channels.tokens.dims();
+        Self {
+            values: contiguous(channels.tokens),
+            tokens,
+            stride,
+            start: channels.start,
+            width,
+        }
+    }
+
+    /// A head of a picture's token.
+    fn row(&self, picture: usize, token: usize, head: usize) -> &[f32] {
+        let at = (picture * self.tokens + token) * self.stride + self.start + head * self.width;
+        &self.values.storage()[at..][..self.width]
+    }
+}
+
+/// The keys and values of a head as the right matrices of products.
+struct Head {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+/// What a panel of queries needs.
+struct Room {
+    queries: Vec<f32>,
+    keys: usize,
+    scores: Vec<f32>,
+    packed_scores: Vec<f32>,
+    attended: Vec<f32>,
+}
+
+impl Room {
+    fn new(keys: usize, width: usize) -> Self {
+        let whole_panels = |columns: usize| columns.next_multiple_of(panels::columns());
+        Self {
+            queries: vec![0f32; ROWS * width],
+            keys,
+            scores: vec![0f32; ROWS * whole_panels(keys)],
+            packed_scores: vec![0f32; ROWS * keys],
+            attended: vec![0f32; ROWS * whole_panels(width)],
+        }
+    }
+
+    /// What the queries attend to, of which the first is the one with index `first`.
+    fn attend(
+        &mut self,
+        head: &Head,
+        first: usize,
+        mask: AttentionMask,
+    ) -> impl Iterator<Item = &[f32]> {
+        let width = self.queries.len() / ROWS;
+        panels::multiply(&self.queries, &head.keys, width, &mut self.scores);
+        let scale = (width as f32).sqrt().recip();
+        let row_length = self.scores.len() / ROWS;
+        for (row, scores) in self.scores.chunks_exact_mut(row_length).enumerate() {
+            let seen = match mask {
+                AttentionMask::None => self.keys,
+                AttentionMask::Causal => (first + row + 1).min(self.keys),
             };
-            module::attention(query, key, value, None, None, options)
+            let (seen, unseen) = scores.split_at_mut(seen);
+            softmax(seen, scale);
+            unseen.fill(0.0);
         }
-        AttentionMask::None => {
-            let scale = ((channels / heads) as f32).sqrt().recip();
-            let key = key.swap_dims(2, 3);
-            let attend =
-                |query: Tensor<4>| softmax(query.matmul(key.clone()), scale).matmul(value.clone());
-            let run = (MAX_SCORE_BYTES / (4 * batch * heads * keys)).clamp(1, queries);
-            let runs = query.split(run, 2).into_iter().map(attend);
-            Tensor::cat(runs.collect(), 2)
-        }
-    };
-    attended.swap_dims(1, 2).reshape([batch, queries, channels])
+        let rows = self.scores.chunks_exact(row_length);
+        panels::pack_panel(rows, ROWS, &mut self.packed_scores);
+        panels::multiply(
+            &self.packed_scores,
+            &head.values,
+            self.keys,
+            &mut self.attended,
+        );
+        self.attended.chunks_exact(self.attended.len() / ROWS)
+    }
 }
 
-/// The softmax over the last axis of `scores` times `scale`.
-fn softmax(scores: Tensor<4>, scale: f32) -> Tensor<4> {
-    let (shape, device) = (scores.dims(), scores.device());
-    let mut values = contiguous(scores).storage::<f32>().to_vec();
-    for_each_chunk(&mut values, shape[3], |_, row| softmax_row(row, scale));
-    Tensor::from_data(TensorData::new(values, shape), &device)
-}
-
-fn softmax_row(row: &mut [f32], scale: f32) {
+/// The softmax of `row` times `scale`.
+fn softmax(row: &mut [f32], scale: f32) {
     let (fours, rest) = row.as_chunks_mut::<4>();
     let mut largest = Lanes::splat(f32::MIN);
     for four in &*fours {
@@ -78,12 +170,54 @@ fn softmax_row(row: &mut [f32], scale: f32) {
     }
 }
 
-/// `[batch, tokens, channels]` to `[batch, heads, tokens, channels / heads]`.
-fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
-    let [batch, tokens, channels] = x.dims();
-    let width = channels / heads;
-    let split = x.reshape([batch, tokens, heads, width]).swap_dims(1, 2);
-    // Put in this order in memory, once: every run of queries would do it anew.
-    let ordered: Tensor<3> = split.reshape([batch * heads, tokens, width]);
-    ordered.reshape([batch, heads, tokens, width])
+#[cfg(test)]
+mod tests {
+    use burn::tensor::module;
+    use burn::tensor::ops::AttentionModuleOptions;
+
+    use super::*;
+    use crate::kernels::test::{assert_near, random};
+
+    fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
+        let [batch, tokens, channels] = x.dims();
+        let split = x.reshape([batch, tokens, heads, channels / heads]);
+        split.swap_dims(1, 2)
+    }
+
+    /// Against Burn's: one query, tokens and widths that fill no panel, parts of one tensor, a mask.
+    #[test]
+    fn equals_burns() {
+        let cases = [
+            (2, 8, 40, 100, 100, AttentionMask::None),
+            (2, 1, 160, 33, 9, AttentionMask::None),
+            (1, 3, 44, 1, 5, AttentionMask::None),
+            (1, 12, 64, 77, 77, AttentionMask::Causal),
+            (2, 4, 3, 20, 20, AttentionMask::Causal),
+        ];
+        for (batch, heads, width, queries, keys, mask) in cases {
+            let channels = heads * width;
+            let query = random([batch, queries, channels], 1).mul_scalar(3.0);
+            let joint = random([batch, keys, 2 * channels], 2);
+            let [key, value] = Channels::parts(joint);
+            let options = AttentionModuleOptions {
+                scale: None,
+                softcap: None,
+                is_causal: mask == AttentionMask::Causal,
+            };
+            let expected = module::attention(
+                split(query.clone(), heads),
+                split(key.clone().narrow(), heads),
+                split(value.clone().narrow(), heads),
+                None,
+                None,
+                options,
+            );
+            let expected = expected.swap_dims(1, 2).reshape([batch, queries, channels]);
+            assert_near(
+                expected,
+                attention(query.into(), key, value, heads, mask),
+                1e-5,
+            );
+        }
+    }
 }

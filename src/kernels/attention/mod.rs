@@ -45,15 +45,7 @@ pub fn attention(
     if is_gpu(&query.tokens.device()) && (query.count / heads).is_multiple_of(4) {
         return gpu::attention(query, key, value, heads, mask);
     }
-    let whole = |Channels {
-                     tokens,
-                     start,
-                     count,
-                 }: Channels| match tokens.dims()[2] == count {
-        true => tokens,
-        false => tokens.narrow(2, start, count),
-    };
-    cpu::attention(whole(query), whole(key), whole(value), heads, mask)
+    cpu::attention(query, key, value, heads, mask)
 }
 
 #[cfg(all(test, feature = "gpu"))]

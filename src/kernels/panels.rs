@@ -1,0 +1,157 @@
+//! Products of matrices in panels: what a processor reads of them lies in the order in which it reads it.
+//!
+//! A panel of the left matrix is a few of its rows, one of the right matrix a few of its columns, and both lie
+//! with what belongs to one step of the sum together (Goto and van de Geijn, "Anatomy of high-performance matrix
+//! multiplication", 2008). The sums of one panel with another stay in registers.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::kernels::flex::for_each_chunk;
+use crate::lanes::Lanes;
+
+/// Rows of the left matrix in a panel. With [`VECTORS`] it makes twelve sums, which is what fits into sixteen registers
+/// beside what they are made of.
+pub const ROWS: usize = 6;
+
+/// Vectors of the right matrix's columns in a panel.
+const VECTORS: usize = 2;
+
+/// Columns of the right matrix in a panel, which depends on the processor.
+pub fn columns() -> usize {
+    struct Columns;
+    impl WithSimd for Columns {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            VECTORS * S::F32_LANES
+        }
+    }
+    Arch::new().dispatch(Columns)
+}
+
+/// Calls a function that takes the number of [`columns`] as a constant.
+macro_rules! by_columns {
+    ($function:ident($($argument:expr),*)) => {
+        match $crate::kernels::panels::columns() {
+            2 => $function::<2>($($argument),*),
+            4 => $function::<4>($($argument),*),
+            8 => $function::<8>($($argument),*),
+            16 => $function::<16>($($argument),*),
+            columns => unreachable!("panels of {columns} columns"),
+        }
+    };
+}
+pub(super) use by_columns;
+
+/// `count` rows of `depth` numbers in panels of `lanes` rows; the last panel is filled up with zeros.
+pub fn pack<'a>(
+    row: impl Fn(usize) -> &'a [f32] + Sync,
+    count: usize,
+    depth: usize,
+    lanes: usize,
+) -> Vec<f32> {
+    let mut packed = vec![0f32; count.next_multiple_of(lanes) * depth];
+    for_each_chunk(&mut packed, lanes * depth, |panel, packed| {
+        let rows = panel * lanes..count.min((panel + 1) * lanes);
+        pack_panel(rows.map(&row), lanes, packed);
+    });
+    packed
+}
+
+/// As [`pack`], for one panel.
+pub fn pack_panel<'a>(rows: impl Iterator<Item = &'a [f32]>, lanes: usize, packed: &mut [f32]) {
+    for (lane, row) in rows.enumerate() {
+        for (packed, value) in packed[lane..].iter_mut().step_by(lanes).zip(row) {
+            *packed = *value;
+        }
+    }
+}
+
+/// Rows of a right matrix of `width` columns, in panels; the last panel is filled up with zeros.
+pub fn pack_columns<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, width: usize) -> Vec<f32> {
+    let (depth, lanes) = (rows.len(), columns());
+    let mut packed = vec![0f32; width.next_multiple_of(lanes) * depth];
+    for (index, row) in rows.enumerate() {
+        let panels = packed.chunks_exact_mut(lanes * depth);
+        for (packed, values) in panels.zip(row.chunks(lanes)) {
+            copy(values, &mut packed[index * lanes..]);
+        }
+    }
+    packed
+}
+
+/// Copies numbers in fours: WebAssembly's instruction for copying, which a slice's method becomes, takes too long for
+/// a few.
+#[inline(always)]
+pub fn copy(from: &[f32], to: &mut [f32]) {
+    let (fours, rest) = from.as_chunks::<4>();
+    let (to_fours, to_rest) = to[..from.len()].as_chunks_mut::<4>();
+    for (to, four) in to_fours.iter_mut().zip(fours) {
+        *to = Lanes::new(*four).to_array();
+    }
+    for (to, value) in to_rest.iter_mut().zip(rest) {
+        *to = *value;
+    }
+}
+
+/// The product of a panel of rows and some panels of columns, row by row; `depth` is the length of the sums.
+pub fn multiply(left: &[f32], right: &[f32], depth: usize, product: &mut [f32]) {
+    Arch::new().dispatch(Multiply {
+        left,
+        right,
+        depth,
+        product,
+    });
+}
+
+struct Multiply<'a> {
+    left: &'a [f32],
+    right: &'a [f32],
+    depth: usize,
+    product: &'a mut [f32],
+}
+
+impl WithSimd for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let columns = VECTORS * S::F32_LANES;
+        let width = self.product.len() / ROWS;
+        let panels = self.right.chunks_exact(columns * self.depth);
+        for (panel, right) in panels.enumerate() {
+            let sums = multiply_panels(simd, self.left, right);
+            for (row, sums) in self.product.chunks_exact_mut(width).zip(sums) {
+                let (row, _) = S::as_mut_simd_f32s(&mut row[panel * columns..][..columns]);
+                // Not copied as a slice: WebAssembly's instruction for that costs more than all else here.
+                [row[0], row[1]] = sums;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn multiply_panels<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> [[S::f32s; VECTORS]; ROWS] {
+    let (left, _) = left.as_chunks::<ROWS>();
+    let (right, _) = S::as_simd_f32s(right);
+    let (right, _) = right.as_chunks::<VECTORS>();
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+    for (left, right) in left.iter().zip(right) {
+        // Written out, since a loop would not be unrolled where the build is optimised for size.
+        macro_rules! add_row {
+            ($row:literal) => {
+                let value = simd.splat_f32s(left[$row]);
+                sums[$row][0] = simd.mul_add_e_f32s(value, right[0], sums[$row][0]);
+                sums[$row][1] = simd.mul_add_e_f32s(value, right[1], sums[$row][1]);
+            };
+        }
+        add_row!(0);
+        add_row!(1);
+        add_row!(2);
+        add_row!(3);
+        add_row!(4);
+        add_row!(5);
+    }
+    sums
+}
