@@ -16,7 +16,7 @@ CAPTIONS, DRAWS = 20, 2  # captions in a batch, and noises for each
 
 class Mix:
     """Latents with captions made anew: objects alone on transparency, plain backgrounds, objects in scenes."""
-    SHARES = dict(object=0.46, foreground=0.08, background=0.18, blend=0.28)
+    SHARES = dict(object=0.50, foreground=0.10, background=0.10, blend=0.30)
 
     def __init__(self, size):
         self.objects = caches.Cache(size, "objects")

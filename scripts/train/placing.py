@@ -4,7 +4,7 @@ import dataclasses, hashlib
 import numpy as np
 from PIL import Image, ImageFilter
 
-import effects, scenes
+import data, effects, scenes
 
 # place of a concept -> where that is: scene and slot
 PLACES = {
@@ -165,6 +165,10 @@ def blend_of(foreground, background, scene, slot, bottom, height, shining, rng):
     return pre + base * (1 - alpha[..., None])
 
 
+# In a small picture objects have to be nearer: of less than six cells of a latent one can make out little.
+NEARER = 1.5 if data.FINAL < 256 else 1.0
+
+
 def place(picture, concept, place_name, scene, slot, rng):
     """Put a u8 picture of a concept into a drawn scene."""
     n = scenes.N
@@ -173,8 +177,8 @@ def place(picture, concept, place_name, scene, slot, rng):
     t = rng.uniform(0, 1) ** 0.8
     cut = effects.crop(picture)
     aspect = cut.shape[1] / cut.shape[0]
-    height = n * (small + (large - small) * t) * SIZE_OF.get(concept.noun, 1.0) * rng.uniform(0.85, 1.15) / max(1.0, aspect) ** 0.5
-    height = min(height, n * 0.72, n * 0.82 / aspect)
+    height = n * (small + (large - small) * t) * NEARER * SIZE_OF.get(concept.noun, 1.0) * rng.uniform(0.85, 1.15) / max(1.0, aspect) ** 0.5
+    height = min(height, n * 0.76, n * 0.86 / aspect)
     bottom = n * (far + (near - far) * t)
     if slot in ("air", "swim", "orbit"):
         bottom = bottom + height * 0.35

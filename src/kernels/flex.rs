@@ -24,13 +24,20 @@ pub(super) fn for_each_chunk(
     length: usize,
     make: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    for_each_chunk_with(values, length, || (), |(), index, chunk| make(index, chunk));
+    for_each_chunk_with(
+        values,
+        length,
+        1,
+        || (),
+        |(), index, chunk| make(index, chunk),
+    );
 }
 
-/// As [`for_each_chunk`], with what `init` makes once for a number of chunks.
+/// As [`for_each_chunk`], for numbers that take `work` times as long, with what `init` makes once for a number of chunks.
 pub(super) fn for_each_chunk_with<T>(
     values: &mut [f32],
     length: usize,
+    work: usize,
     init: impl Fn() -> T + Sync,
     make: impl Fn(&mut T, usize, &mut [f32]) + Sync,
 ) {
@@ -38,10 +45,11 @@ pub(super) fn for_each_chunk_with<T>(
     values
         .par_chunks_mut(length)
         .enumerate()
-        .with_min_len(TASK.div_ceil(length))
+        .with_min_len(TASK.div_ceil(length * work))
         .for_each_init(&init, |with, (index, chunk)| make(with, index, chunk));
     #[cfg(not(feature = "cli"))]
     {
+        let _ = work;
         let mut with = init();
         let chunks = values.chunks_mut(length).enumerate();
         chunks.for_each(|(index, chunk)| make(&mut with, index, chunk));

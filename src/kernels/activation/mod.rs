@@ -1,9 +1,12 @@
 //! Activation functions, each one pass.
 
+mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
+
+pub(super) use self::cpu::{gelu, silu};
 
 #[cfg(feature = "gpu")]
 use super::is_gpu;
@@ -27,12 +30,7 @@ pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D>
     if is_gpu(&x.device()) {
         return gpu::activate(x, function);
     }
-    match function {
-        Activation::Silu => activation::silu(x),
-        Activation::Relu => activation::relu(x),
-        Activation::Gelu => activation::gelu(x),
-        Activation::QuickGelu => activation::sigmoid(x.clone().mul_scalar(1.702)) * x,
-    }
+    cpu::activate(x, function)
 }
 
 #[cfg(all(test, feature = "gpu"))]

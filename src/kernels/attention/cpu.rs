@@ -35,18 +35,24 @@ pub(super) fn attention(
             })
             .collect();
         let room = || Room::new(keys, width);
-        for_each_chunk_with(result, ROWS * channels, room, |room, panel, result| {
-            for (index, head) in heads.iter().enumerate() {
-                let tokens = panel * ROWS..queries.min((panel + 1) * ROWS);
-                let rows = tokens.map(|token| query.row(picture, token, index));
-                panels::pack_panel(rows, ROWS, &mut room.queries);
-                let attended = room.attend(head, panel * ROWS, mask);
-                let rows = result.chunks_exact_mut(channels);
-                for (result, attended) in rows.zip(attended) {
-                    panels::copy(&attended[..width], &mut result[index * width..]);
+        for_each_chunk_with(
+            result,
+            ROWS * channels,
+            2 * keys,
+            room,
+            |room, panel, result| {
+                for (index, head) in heads.iter().enumerate() {
+                    let tokens = panel * ROWS..queries.min((panel + 1) * ROWS);
+                    let rows = tokens.map(|token| query.row(picture, token, index));
+                    panels::pack_panel(rows, ROWS, &mut room.queries);
+                    let attended = room.attend(head, panel * ROWS, mask);
+                    let rows = result.chunks_exact_mut(channels);
+                    for (result, attended) in rows.zip(attended) {
+                        panels::copy(&attended[..width], &mut result[index * width..]);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
     Tensor::from_data(TensorData::new(result, [batch, queries, channels]), &device)
 }
@@ -116,7 +122,8 @@ impl Room {
         mask: AttentionMask,
     ) -> impl Iterator<Item = &[f32]> {
         let width = self.queries.len() / ROWS;
-        panels::multiply(&self.queries, &head.keys, width, &mut self.scores);
+        let stride = panels::columns() * width;
+        panels::multiply(&self.queries, &head.keys, stride, width, &mut self.scores);
         let scale = (width as f32).sqrt().recip();
         let row_length = self.scores.len() / ROWS;
         for (row, scores) in self.scores.chunks_exact_mut(row_length).enumerate() {
@@ -130,9 +137,11 @@ impl Room {
         }
         let rows = self.scores.chunks_exact(row_length);
         panels::pack_panel(rows, ROWS, &mut self.packed_scores);
+        let stride = panels::columns() * self.keys;
         panels::multiply(
             &self.packed_scores,
             &head.values,
+            stride,
             self.keys,
             &mut self.attended,
         );

@@ -173,7 +173,7 @@ pub fn conv2d_by_rows(
     if rows.peek().is_some_and(|rows| is_gpu(&rows.x.device())) {
         return gpu::conv2d_by_rows(shape, weight, rows);
     }
-    cpu::conv2d_by_rows(out, weight, &mut rows)
+    cpu::conv2d_by_rows(shape, weight, &mut rows)
 }
 
 #[cfg(all(test, feature = "gpu"))]

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::GroupNormParameters;
+use crate::kernels::activation;
 use crate::kernels::flex::{contiguous, for_each_chunk};
 use crate::kernels::{concat_rows, slice_rows};
 use crate::lanes::Lanes;
@@ -71,7 +72,7 @@ pub(super) fn apply_to_rows(
         let of = |x: Lanes| {
             let value = x * scale + shift;
             match silu {
-                true => value / ((0.0 - value).exp() + 1.0),
+                true => activation::silu(value),
                 false => value,
             }
         };

@@ -38,8 +38,7 @@ impl<const D: usize> HostAddends<D> {
 
 impl HostAddends<3> {
     /// All features of a token, of which each picture has `tokens`.
-    pub fn add_to_token(&self, token: usize, tokens: usize, product: &[f32], sum: &mut [f32]) {
-        sum.copy_from_slice(product);
+    pub fn add_to_token(&self, token: usize, tokens: usize, sum: &mut [f32]) {
         let mut add = |values: &Option<FloatTensor<Flex>>, at: usize| {
             if let Some(values) = values {
                 add(&values.storage()[at * self.out..][..self.out], sum);
@@ -52,35 +51,22 @@ impl HostAddends<3> {
 }
 
 impl HostAddends<4> {
-    /// Some pixels of a feature of a picture, from the one with index `first` on.
-    pub fn add_to_plane(
-        &self,
-        [picture, feature]: [usize; 2],
-        first: usize,
-        product: &[f32],
-        sum: &mut [f32],
-    ) {
-        let plane = picture * self.out + feature;
+    /// What is added to all pixels of a feature of a picture.
+    pub fn constant(&self, [picture, feature]: [usize; 2]) -> f32 {
         let number = |values: &Option<FloatTensor<Flex>>, at: usize| {
             values
                 .as_ref()
                 .map_or(0.0, |values| values.storage::<f32>()[at])
         };
-        let constant = number(&self.bias, feature) + number(&self.shift, plane);
-        let (fours, rest) = product.as_chunks::<4>();
-        let (sum_fours, sum_rest) = sum.as_chunks_mut::<4>();
-        for (sum, four) in sum_fours.iter_mut().zip(fours) {
-            *sum = (Lanes::new(*four) + constant).to_array();
-        }
-        for (sum, value) in sum_rest.iter_mut().zip(rest) {
-            *sum = value + constant;
-        }
+        number(&self.bias, feature) + number(&self.shift, picture * self.out + feature)
+    }
+
+    /// What is added to each of some pixels of a feature of a picture, from the one with index `first` on.
+    pub fn add_to_plane(&self, [picture, feature]: [usize; 2], first: usize, sum: &mut [f32]) {
         if let Some(residual) = &self.residual {
             let [area, top] = self.residual_map;
-            add(
-                &residual.storage()[plane * area + top + first..][..sum.len()],
-                sum,
-            );
+            let at = (picture * self.out + feature) * area + top + first;
+            add(&residual.storage()[at..][..sum.len()], sum);
         }
     }
 }

@@ -3,20 +3,17 @@ mod direct;
 mod padded;
 mod winograd;
 
-use std::ops::Range;
-
-use burn::tensor::{Tensor, TensorData, activation};
-#[cfg(feature = "cli")]
-use rayon::prelude::*;
+use burn::tensor::{Tensor, TensorData};
 
 use self::addends::HostAddends;
 use self::direct::Direct;
 use self::padded::Padded;
 use self::winograd::Winograd;
 use super::{Addends, ConvGeometry, ConvRows};
-use crate::kernels::flex::{contiguous, for_each_chunk, for_each_chunk_with};
+use crate::kernels::flex::{contiguous, for_each_chunk_with};
 use crate::kernels::panels::{self, ROWS};
-use crate::kernels::{StoredWeight, concat_rows, dequantize};
+use crate::kernels::{StoredWeight, activation, concat_rows, dequantize};
+use crate::lanes::Lanes;
 
 /// Pixels of an output from which on it pays to transform a kernel of 3 x 3 ([`winograd`]).
 const WINOGRAD_PIXELS: usize = 64;
@@ -27,32 +24,9 @@ pub(super) fn linear(
     out: usize,
     addends: Addends<3>,
 ) -> Tensor<3> {
-    let ([batch, rows, inputs], device) = (x.dims(), x.device());
-    let x = contiguous(x);
-    let x = x.storage::<f32>();
-    let weights = contiguous(dequantize(weight, out * inputs));
-    let weights = weights.storage::<f32>();
-    let feature = |index: usize| &weights[index * inputs..][..inputs];
-    let weights = panels::pack(feature, out, inputs, panels::columns());
-    let width = weights.len() / inputs;
-    let addends = HostAddends::new(addends, out);
-    let mut result = vec![0f32; batch * rows * out];
-    let room = || (vec![0f32; ROWS * inputs], vec![0f32; ROWS * width]);
-    for_each_chunk_with(
-        &mut result,
-        ROWS * out,
-        room,
-        |(packed, product), panel, result| {
-            let x = x[panel * ROWS * inputs..].chunks_exact(inputs).take(ROWS);
-            panels::pack_panel(x, ROWS, packed);
-            panels::multiply(packed, &weights, inputs, product);
-            let product = product.chunks_exact(width);
-            for (row, (result, product)) in result.chunks_exact_mut(out).zip(product).enumerate() {
-                addends.add_to_token(panel * ROWS + row, rows, &product[..out], result);
-            }
-        },
-    );
-    Tensor::from_data(TensorData::new(result, [batch, rows, out]), &device)
+    product(x, weight, [out, out], addends, |sums, out| {
+        panels::copy(sums, out);
+    })
 }
 
 pub(super) fn linear_geglu(
@@ -65,20 +39,99 @@ pub(super) fn linear_geglu(
         bias,
         ..Addends::default()
     };
-    let product = linear(x, weight, out * 2, addends);
-    let gate = activation::gelu(product.clone().narrow(2, out, out));
-    product.narrow(2, 0, out) * gate
+    product(x, weight, [out * 2, out], addends, |sums, out| {
+        let (values, gates) = sums.split_at(out.len());
+        let (fours, rest) = out.as_chunks_mut::<4>();
+        let (value_fours, rest_values) = values.as_chunks::<4>();
+        let (gate_fours, rest_gates) = gates.as_chunks::<4>();
+        for ((out, value), gate) in fours.iter_mut().zip(value_fours).zip(gate_fours) {
+            *out = (Lanes::new(*value) * activation::gelu(Lanes::new(*gate))).to_array();
+        }
+        for ((out, value), gate) in rest.iter_mut().zip(rest_values).zip(rest_gates) {
+            [*out, ..] = (activation::gelu(Lanes::splat(*gate)) * *value).to_array();
+        }
+    })
+}
+
+/// `finish` makes the `out` features of a token from the `sums` that there are.
+fn product(
+    x: Tensor<3>,
+    weight: &StoredWeight,
+    [sums, out]: [usize; 2],
+    addends: Addends<3>,
+    finish: impl Fn(&[f32], &mut [f32]) + Sync,
+) -> Tensor<3> {
+    let ([batch, tokens, inputs], device) = (x.dims(), x.device());
+    let x = contiguous(x);
+    let x = x.storage::<f32>();
+    let weights = contiguous(dequantize(weight, sums * inputs));
+    let weights = weights.storage::<f32>();
+    let feature = |index: usize| &weights[index * inputs..][..inputs];
+    let weights = panels::pack(feature, sums, inputs, panels::columns());
+    let width = weights.len() / inputs;
+    let addends = HostAddends::new(addends, sums);
+    let mut result = vec![0f32; batch * tokens * out];
+    let room = || (vec![0f32; ROWS * inputs], vec![0f32; ROWS * width]);
+    for_each_chunk_with(
+        &mut result,
+        ROWS * out,
+        inputs,
+        room,
+        |(packed, product), panel, result| {
+            let x = x[panel * ROWS * inputs..].chunks_exact(inputs).take(ROWS);
+            panels::pack_panel(x, ROWS, packed);
+            let stride = panels::columns() * inputs;
+            panels::multiply(packed, &weights, stride, inputs, product);
+            let product = product.chunks_exact_mut(width);
+            for (row, (result, product)) in result.chunks_exact_mut(out).zip(product).enumerate() {
+                let product = &mut product[..sums];
+                addends.add_to_token(panel * ROWS + row, tokens, product);
+                finish(product, result);
+            }
+        },
+    );
+    Tensor::from_data(TensorData::new(result, [batch, tokens, out]), &device)
 }
 
 pub(super) fn conv2d_by_rows(
-    out: usize,
+    [batch, out, height, width]: [usize; 4],
     weight: &StoredWeight,
     rows: &mut dyn Iterator<Item = ConvRows>,
 ) -> Tensor<4> {
-    concat_rows(rows.map(|rows| conv2d(rows, weight, out)).collect())
+    let mut weights = None;
+    let rows = rows.map(|rows| {
+        let weights = weights
+            .get_or_insert_with(|| ConvWeights::new(weight, &rows, [out, batch * height * width]));
+        conv2d(rows, weights, out)
+    });
+    concat_rows(rows.collect())
 }
 
-fn conv2d(rows: ConvRows, weight: &StoredWeight, out: usize) -> Tensor<4> {
+/// A convolution's weights as they are multiplied.
+enum ConvWeights {
+    /// In panels.
+    Direct(Vec<f32>),
+    /// Transformed by [`winograd::transform_weights`].
+    Winograd(Vec<f32>),
+}
+
+impl ConvWeights {
+    /// For an output of some features and pixels of which `rows` are the first.
+    fn new(weight: &StoredWeight, rows: &ConvRows, [out, pixels]: [usize; 2]) -> Self {
+        let ConvGeometry { kernel, stride, .. } = rows.geometry;
+        let [_, inputs, ..] = rows.x.dims();
+        let depth = kernel[0] * kernel[1] * inputs;
+        let weights = contiguous(dequantize(weight, out * depth));
+        let weights: &[f32] = weights.storage();
+        if kernel == [3, 3] && stride == 1 && pixels >= WINOGRAD_PIXELS {
+            return Self::Winograd(winograd::transform_weights(weights, inputs));
+        }
+        let feature = |index: usize| &weights[index * depth..][..depth];
+        Self::Direct(panels::pack(feature, out, depth, ROWS))
+    }
+}
+
+fn conv2d(rows: ConvRows, weights: &ConvWeights, out: usize) -> Tensor<4> {
     let ConvRows {
         x,
         geometry,
@@ -87,76 +140,91 @@ fn conv2d(rows: ConvRows, weight: &StoredWeight, out: usize) -> Tensor<4> {
     let ConvGeometry { kernel, stride, .. } = geometry;
     let ([batch, inputs, height, width], device) = (x.dims(), x.device());
     let size = geometry.output([height, width]);
-    let area = size[0] * size[1];
     let x = contiguous(x);
     let map = &Padded::new(x.storage(), [height, width], geometry);
-    let depth = kernel[0] * kernel[1] * inputs;
-    let weights = contiguous(dequantize(weight, out * depth));
-    let weights: &[f32] = weights.storage();
-    let parts = if kernel == [3, 3] && stride == 1 && batch * area >= WINOGRAD_PIXELS {
-        let weights = winograd::transform_weights(weights, inputs);
-        let conv = Winograd {
-            map,
-            inputs,
-            size,
-            weights,
-        };
-        map_all(conv.blocks(batch), |(rows, pixels)| Part {
-            width: pixels.len(),
-            features: conv.block(&rows, pixels.len()),
-            pixels,
-        })
-    } else {
-        let feature = |index: usize| &weights[index * depth..][..depth];
-        let weights = panels::pack(feature, out, depth, ROWS);
-        let conv = Direct {
-            map,
-            inputs,
-            kernel,
-            stride,
-            size,
-            weights,
-        };
-        map_all(conv.blocks(batch), |pixels| Part {
-            width: pixels.len().next_multiple_of(panels::columns()),
-            features: conv.block(&pixels),
-            pixels,
-        })
-    };
-    let addends = HostAddends::new(addends, out);
-    let mut result = vec![0f32; batch * out * area];
-    for_each_chunk(&mut result, area, |plane, result| {
-        for part in &parts {
-            let (picture, feature) = (plane / out, plane % out);
-            let start = part.pixels.start.max(picture * area);
-            let end = part.pixels.end.min((picture + 1) * area);
-            if start < end {
-                let at = feature * part.width + start - part.pixels.start;
-                let values = &part.features[at..][..end - start];
-                let first = start - picture * area;
-                let result = &mut result[first..][..end - start];
-                addends.add_to_plane([picture, feature], first, values, result);
-            }
-        }
-    });
+    let addends = &HostAddends::new(addends, out);
+    let mut result = vec![0f32; batch * out * size[0] * size[1]];
+    match weights {
+        ConvWeights::Direct(weights) => direct(
+            &Direct {
+                map,
+                inputs,
+                kernel,
+                stride,
+                size,
+                weights,
+            },
+            addends,
+            out,
+            &mut result,
+        ),
+        ConvWeights::Winograd(weights) => winograd(
+            &Winograd {
+                map,
+                inputs,
+                size,
+                weights,
+            },
+            addends,
+            out,
+            &mut result,
+        ),
+    }
     let shape = [batch, out, size[0], size[1]];
     Tensor::from_data(TensorData::new(result, shape), &device)
 }
 
-/// All features of some of an output's pixels, counted over all pictures; a feature's are `width` behind the one's
-/// before.
-struct Part {
-    pixels: Range<usize>,
-    width: usize,
-    features: Vec<f32>,
+fn direct(conv: &Direct, addends: &HostAddends<4>, out: usize, result: &mut [f32]) {
+    let (area, depth) = (conv.size[0] * conv.size[1], conv.weights.len() / out);
+    let mut neighbourhoods = Vec::new();
+    for (picture, planes) in result.chunks_exact_mut(out * area).enumerate() {
+        for pixels in conv.blocks() {
+            conv.lay_out(picture, &pixels, &mut neighbourhoods);
+            let features = |product: &mut Vec<f32>, panel: usize, planes: &mut [f32]| {
+                conv.multiply(panel, &neighbourhoods, product);
+                let products = product.chunks_exact(product.len() / ROWS);
+                for (row, (plane, product)) in planes.chunks_mut(area).zip(products).enumerate() {
+                    let feature = [picture, panel * ROWS + row];
+                    let plane = &mut plane[pixels.clone()];
+                    add_constant(product, addends.constant(feature), plane);
+                    addends.add_to_plane(feature, pixels.start, plane);
+                }
+            };
+            for_each_chunk_with(planes, ROWS * area, depth, Vec::new, features);
+        }
+    }
 }
 
-/// What `make` makes of each item, on all threads that there are.
-fn map_all<T: Send, R: Send>(items: Vec<T>, make: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
-    #[cfg(feature = "cli")]
-    return items.into_par_iter().map(make).collect();
-    #[cfg(not(feature = "cli"))]
-    items.into_iter().map(make).collect()
+fn winograd(conv: &Winograd, addends: &HostAddends<4>, out: usize, result: &mut [f32]) {
+    let (area, depth) = (conv.size[0] * conv.size[1], conv.weights.len() / out);
+    let mut input = Vec::new();
+    for (picture, planes) in result.chunks_exact_mut(out * area).enumerate() {
+        for rows in conv.blocks() {
+            conv.transform_input(picture, &rows, &mut input);
+            let pixels = conv.pixels(&rows);
+            let features = |products: &mut Vec<f32>, panel: usize, planes: &mut [f32]| {
+                conv.multiply(panel, &input, products);
+                for (row, plane) in planes.chunks_mut(area).enumerate() {
+                    let feature = [picture, panel * ROWS + row];
+                    let plane = &mut plane[pixels.clone()];
+                    conv.transform_output(products, row, addends.constant(feature), plane);
+                    addends.add_to_plane(feature, pixels.start, plane);
+                }
+            };
+            for_each_chunk_with(planes, ROWS * area, depth, Vec::new, features);
+        }
+    }
+}
+
+fn add_constant(values: &[f32], constant: f32, sum: &mut [f32]) {
+    let (fours, rest) = values[..sum.len()].as_chunks::<4>();
+    let (sum_fours, sum_rest) = sum.as_chunks_mut::<4>();
+    for (sum, four) in sum_fours.iter_mut().zip(fours) {
+        *sum = (Lanes::new(*four) + constant).to_array();
+    }
+    for (sum, value) in sum_rest.iter_mut().zip(rest) {
+        *sum = value + constant;
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +305,13 @@ mod tests {
                 geometry,
                 addends,
             };
-            assert_near(expected, conv2d(rows, &stored(&weight), out), 1e-5);
+            let shape = [batch, out, out_height, out_width];
+            let rows = &mut [rows].into_iter();
+            assert_near(
+                expected,
+                conv2d_by_rows(shape, &stored(&weight), rows),
+                1e-5,
+            );
         }
     }
 

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::padded::Padded;
-use crate::kernels::flex::{for_each_chunk, for_each_chunk_with};
+use crate::kernels::flex::for_each_chunk;
 use crate::kernels::panels::{self, ROWS};
 use crate::lanes::Lanes;
 
@@ -29,7 +29,7 @@ pub struct Winograd<'a> {
     /// Height and width of the output.
     pub size: [usize; 2],
     /// What [`transform_weights`] makes.
-    pub weights: Vec<f32>,
+    pub weights: &'a [f32],
 }
 
 /// A kernel's 16 numbers, for each panel of output features each of the 16 packed by itself; `weights` is
@@ -72,148 +72,128 @@ fn transform_kernel(kernel: [[Lanes; 3]; 3]) -> [[Lanes; 4]; 4] {
 }
 
 impl Winograd<'_> {
-    /// Tiles below each other and side by side.
-    fn tiles(&self) -> [usize; 2] {
-        self.size.map(|length| length.div_ceil(2))
+    /// Tiles side by side.
+    fn across(&self) -> usize {
+        self.size[1].div_ceil(2)
     }
 
-    /// Rows of tiles, counted over all pictures, and the pixels of the output that they make.
-    pub fn blocks(&self, batch: usize) -> Vec<(Range<usize>, Range<usize>)> {
-        let [down, across] = self.tiles();
-        let [height, width] = self.size;
-        let pixels = |row: usize| (row / down * height + row % down * 2) * width;
-        let rows = batch * down;
+    /// Numbers in a panel of the input's transformed tiles.
+    fn panel(&self) -> usize {
+        POINTS * self.inputs * panels::columns()
+    }
+
+    /// Ranges of a picture's rows of tiles that are made one at a time.
+    pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         let tiles = (BLOCK / (POINTS * self.inputs)).min(BLOCK_TILES);
-        let count = (tiles / across).max(1);
-        let starts = (0..rows).step_by(count);
-        starts
-            .map(|start| {
-                let end = (start + count).min(rows);
-                (start..end, pixels(start)..pixels(end))
-            })
-            .collect()
+        let (rows, count) = (self.size[0].div_ceil(2), (tiles / self.across()).max(1));
+        (0..rows)
+            .step_by(count)
+            .map(move |start| start..(start + count).min(rows))
     }
 
-    /// All features of the pixels that some rows of tiles make, `[out, pixels]`; the features are filled up to whole
-    /// panels.
-    pub fn block(&self, rows: &Range<usize>, pixels: usize) -> Vec<f32> {
-        let [_, across] = self.tiles();
-        let width = (rows.len() * across).next_multiple_of(panels::columns());
-        let input = self.transform_input(rows, width);
-        let panel = POINTS * self.inputs * ROWS;
-        let mut block = vec![0f32; self.weights.len() / panel * ROWS * pixels];
-        let products = || vec![0f32; POINTS * ROWS * width];
-        for_each_chunk_with(
-            &mut block,
-            ROWS * pixels,
-            products,
-            |products, index, block| {
-                let weights = self.weights[index * panel..].chunks_exact(self.inputs * ROWS);
-                let input = input.chunks_exact(self.inputs * width);
-                let products_of = products.chunks_exact_mut(ROWS * width);
-                for ((weights, input), product) in weights.zip(input).zip(products_of) {
-                    panels::multiply(weights, input, self.inputs, product);
-                }
-                for (row, block) in block.chunks_exact_mut(pixels).enumerate() {
-                    self.transform_output(rows, &products[row * width..], width, block);
-                }
-            },
-        );
-        block
+    /// The pixels that some rows of tiles make.
+    pub fn pixels(&self, rows: &Range<usize>) -> Range<usize> {
+        let [height, width] = self.size;
+        rows.start * 2 * width..height.min(rows.end * 2) * width
     }
 
-    /// Each of the 16 numbers of some rows of tiles, as panels of `width` columns in all.
-    fn transform_input(&self, rows: &Range<usize>, width: usize) -> Vec<f32> {
-        let [down, across] = self.tiles();
-        let mut packed = vec![0f32; POINTS * self.inputs * width];
-        let mut four = [(); 4].map(|()| Halves::new(across));
-        for channel in 0..self.inputs {
-            for row in rows.clone() {
-                let (picture, top) = (row / down, row % down * 2);
-                let plane = (picture * self.inputs + channel) * self.map.area();
-                let plane = &self.map.values[plane..][..self.map.area()];
-                // The last two rows of the row of tiles above are the first two here.
-                let known = if row > rows.start && top > 0 { 2 } else { 0 };
-                four.rotate_left(known);
-                for (y, halves) in four.iter_mut().enumerate().skip(known) {
-                    let row = plane.chunks_exact(self.map.width).nth(top + y);
-                    halves.fill(row.unwrap_or_default());
-                }
-                let first = (row - rows.start) * across;
-                for tile in (0..across).step_by(4) {
-                    let points = transform_tiles(&four, tile);
-                    let count = (across - tile).min(4);
-                    self.store(&points, [first + tile, count], channel, width, &mut packed);
-                }
+    /// Each of the 16 numbers of a picture's tiles: for each panel of tiles, each of the 16 packed by itself.
+    pub fn transform_input(&self, picture: usize, rows: &Range<usize>, packed: &mut Vec<f32>) {
+        let (lanes, across) = (panels::columns(), self.across());
+        let tiles = rows.start * across..rows.end * across;
+        packed.resize(tiles.len().div_ceil(lanes) * self.panel(), 0.0);
+        for_each_chunk(packed, self.panel(), |panel, packed| {
+            let first = tiles.start + panel * lanes;
+            let end = tiles.end.min(first + lanes);
+            let mut tile = first;
+            while tile < end {
+                let count = (across - tile % across).min(end - tile);
+                self.transform_run(picture, [tile, count], tile - first, packed);
+                tile += count;
             }
-        }
-        packed
+        });
     }
 
-    /// Puts the numbers of `count` tiles from the one with index `tile` on where they belong.
-    fn store(
+    /// Transforms `count` tiles of one row, from the one with index `tile` on, which are those in a panel from `lane` on.
+    fn transform_run(
         &self,
-        points: &[[Lanes; 4]; 4],
+        picture: usize,
         [tile, count]: [usize; 2],
-        channel: usize,
-        width: usize,
+        lane: usize,
         packed: &mut [f32],
     ) {
-        let lanes = panels::columns();
-        let at = |tile: usize| (tile / lanes * self.inputs + channel) * lanes + tile % lanes;
-        let in_one_panel = count == 4 && tile % lanes + 4 <= lanes;
-        let points = points.as_flattened().iter();
-        for (packed, values) in packed.chunks_exact_mut(self.inputs * width).zip(points) {
-            if in_one_panel {
-                let (four, _) = packed[at(tile)..]
-                    .split_first_chunk_mut::<4>()
-                    .expect("lanes");
-                *four = values.to_array();
-            } else {
-                for (index, value) in values.to_array().into_iter().enumerate().take(count) {
-                    packed[at(tile + index)] = value;
+        let (lanes, across) = (panels::columns(), self.across());
+        let (top, left) = (tile / across * 2, tile % across * 2);
+        let mut rows = [(); 4].map(|()| Halves::default());
+        for channel in 0..self.inputs {
+            let plane = (picture * self.inputs + channel) * self.map.area();
+            let plane = &self.map.values[plane..][..self.map.area()];
+            for (y, halves) in rows.iter_mut().enumerate() {
+                // There may be a row and a column too few, of which nothing comes into the output.
+                let row = plane.get((top + y) * self.map.width + left..);
+                let row = row.unwrap_or_default();
+                let length = (count * 2 + 2).min(self.map.width - left).min(row.len());
+                halves.fill(&row[..length]);
+            }
+            for tile in (0..count).step_by(4) {
+                let points = transform_tiles(&rows, tile);
+                let lane = lane + tile;
+                let mut at = channel * lanes + lane;
+                for values in points.as_flattened() {
+                    // Lanes too many are of the next tiles, which come later, or of none.
+                    if lane + 4 <= lanes {
+                        let (four, _) = packed[at..].split_first_chunk_mut().expect("lanes");
+                        *four = values.to_array();
+                    } else {
+                        let lanes = &mut packed[at..][..(count - tile).min(4)];
+                        for (lane, value) in lanes.iter_mut().zip(values.to_array()) {
+                            *lane = value;
+                        }
+                    }
+                    at += self.inputs * lanes;
                 }
             }
         }
     }
 
-    /// Makes one feature's pixels from the products of some rows of tiles, of which there are `width` of each point, and
-    /// those of each point [`ROWS`] times `width` behind those of the one before.
-    fn transform_output(
+    /// Each of the 16 products of a panel of features with the `input` that [`Winograd::transform_input`] made, feature by
+    /// feature.
+    pub fn multiply(&self, panel: usize, input: &[f32], products: &mut Vec<f32>) {
+        let depth = self.inputs;
+        let width = input.len() / (POINTS * depth);
+        products.resize(POINTS * ROWS * width, 0.0);
+        let weights = self.weights.chunks_exact(depth * ROWS).skip(panel * POINTS);
+        let products = products.chunks_exact_mut(ROWS * width);
+        for (point, (product, weights)) in products.zip(weights).enumerate() {
+            let input = &input[point * depth * panels::columns()..];
+            panels::multiply(weights, input, self.panel(), depth, product);
+        }
+    }
+
+    /// A feature's pixels from the products of some rows of tiles, plus `constant`.
+    pub fn transform_output(
         &self,
-        rows: &Range<usize>,
         products: &[f32],
-        width: usize,
-        out: &mut [f32],
+        feature: usize,
+        constant: f32,
+        pixels: &mut [f32],
     ) {
-        let [down, across] = self.tiles();
-        let [height, out_width] = self.size;
-        let mut out = out;
-        for row in rows.clone() {
-            let count = (height - row % down * 2).min(2);
-            let (pixels, rest) = out.split_at_mut(count * out_width);
-            out = rest;
+        let (across, [_, out_width]) = (self.across(), self.size);
+        let width = products.len() / (POINTS * ROWS);
+        let products = &products[feature * width..];
+        for (row, pixels) in pixels.chunks_mut(2 * out_width).enumerate() {
             let (upper, lower) = pixels.split_at_mut(out_width);
             for tile in (0..across).step_by(4) {
-                let first = (row - rows.start) * across + tile;
+                let first = row * across + tile;
                 let count = (width - first).min(4);
-                let point = |point: usize| {
-                    let at = point * ROWS * width + first;
-                    lanes(&products[at..][..count])
-                };
-                let [above, below] = transform_products(by_four(|y| by_four(|x| point(y * 4 + x))));
-                for (out, [left, right]) in [(&mut *upper, above), (&mut *lower, below)] {
-                    let Some(out) = out.get_mut(tile * 2..) else {
-                        continue;
-                    };
-                    let (first, second) = left.zip(right);
-                    if let [upper, lower, ..] = out.as_chunks_mut::<4>().0 {
-                        (*upper, *lower) = (first.to_array(), second.to_array());
-                    } else {
-                        let pixels = [first.to_array(), second.to_array()];
-                        for (out, value) in out.iter_mut().zip(pixels.as_flattened()) {
-                            *out = *value;
-                        }
+                let point =
+                    |point: usize| lanes(&products[point * ROWS * width + first..][..count]);
+                let points = by_four(|y| by_four(|x| point(y * 4 + x)));
+                let [above, below] = transform_products(points);
+                for (row, [left, right]) in [(&mut *upper, above), (&mut *lower, below)] {
+                    if let Some(row) = row.get_mut(tile * 2..) {
+                        let (first, second) = left.zip(right);
+                        store(first + constant, second + constant, row);
                     }
                 }
             }
@@ -221,37 +201,53 @@ impl Winograd<'_> {
     }
 }
 
-/// A row of the input, its even and its odd columns apart.
+/// Puts eight pixels, or as many as there are, into a row.
+#[inline(always)]
+fn store(first: Lanes, second: Lanes, row: &mut [f32]) {
+    let pixels = [first.to_array(), second.to_array()];
+    if let [one, other, ..] = row.as_chunks_mut::<4>().0 {
+        (*one, *other) = (first.to_array(), second.to_array());
+    } else {
+        for (pixel, value) in row.iter_mut().zip(pixels.as_flattened()) {
+            *pixel = *value;
+        }
+    }
+}
+
+/// Tiles that a row's halves may have, as many as a panel's, and room for what a vector reads beyond.
+const HALF: usize = 16 + 8;
+
+/// A part of a row of the input, its even and its odd columns apart.
 struct Halves {
-    even: Vec<f32>,
-    odd: Vec<f32>,
+    even: [f32; HALF],
+    odd: [f32; HALF],
+}
+
+impl Default for Halves {
+    fn default() -> Self {
+        Self {
+            even: [0.0; HALF],
+            odd: [0.0; HALF],
+        }
+    }
 }
 
 impl Halves {
-    /// For as many tiles; there is room for the four that a vector may read beyond.
-    fn new(tiles: usize) -> Self {
-        let values = vec![0f32; tiles + 8];
-        Self {
-            even: values.clone(),
-            odd: values,
-        }
-    }
-
+    /// From a row that begins with an even column; what is missing in the end is 0.
     fn fill(&mut self, row: &[f32]) {
         let (eights, rest) = row.as_chunks::<8>();
         let (even, _) = self.even.as_chunks_mut::<4>();
         let (odd, _) = self.odd.as_chunks_mut::<4>();
-        for ((even, odd), eight) in even.iter_mut().zip(odd).zip(eights) {
+        let mut halves = even.iter_mut().zip(odd);
+        for (eight, (even, odd)) in eights.iter().zip(&mut halves) {
             let [a, b, c, d, e, f, g, h] = *eight;
             let (evens, odds) = Lanes::new([a, b, c, d]).unzip(Lanes::new([e, f, g, h]));
             (*even, *odd) = (evens.to_array(), odds.to_array());
         }
-        let from = eights.len() * 4;
-        let mut rest = rest.iter().copied();
-        // What is beyond the row may be of another one.
-        for (even, odd) in self.even[from..].iter_mut().zip(&mut self.odd[from..]) {
-            *even = rest.next().unwrap_or(0.0);
-            *odd = rest.next().unwrap_or(0.0);
+        if let Some((even, odd)) = halves.next() {
+            let value = |index: usize| rest.get(index).copied().unwrap_or(0.0);
+            *even = by_four(|index| value(2 * index));
+            *odd = by_four(|index| value(2 * index + 1));
         }
     }
 }
