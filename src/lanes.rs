@@ -82,6 +82,15 @@ impl Lanes {
         (Self(first), Self(last))
     }
 
+    /// Rows of four numbers as columns.
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn transpose([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        let ((ac, ac_last), (bd, bd_last)) = (a.zip(c), b.zip(d));
+        let ((first, second), (third, fourth)) = (ac.zip(bd), ac_last.zip(bd_last));
+        [first, second, third, fourth]
+    }
+
     /// The square root of each.
     #[inline(always)]
     pub(crate) fn sqrt(self) -> Self {
@@ -181,6 +190,22 @@ impl Words {
     #[inline(always)]
     pub(crate) fn to_array(self) -> [u32; 4] {
         backend::word_array(self.0)
+    }
+
+    /// The sixteen bytes as numbers in [0, 255].
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn bytes(self) -> [Lanes; 4] {
+        let [a, b, c, d] = backend::bytes(self.0);
+        [Lanes(a), Lanes(b), Lanes(c), Lanes(d)]
+    }
+
+    /// The 32 halves of bytes as bytes of their own, from the lowest bits up.
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn half_bytes(self) -> (Self, Self) {
+        let (first, last) = backend::half_bytes(self.0);
+        (Self(first), Self(last))
     }
 
     /// The bytes of the four pixels.
@@ -292,6 +317,26 @@ mod portable {
 
     #[cfg(feature = "diffusion")]
     #[inline(always)]
+    pub fn bytes(words: Words) -> [Numbers; 4] {
+        words.map(|word| word.to_le_bytes().map(f32::from))
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn half_bytes([a, b, c, d]: Words) -> (Words, Words) {
+        // The lower or the upper two bytes of a word.
+        let spread = |word: u32, shift: u32| {
+            let half = |index: u32| (word >> (shift + 4 * index) & 0xf) << (8 * index);
+            half(0) | half(1) | half(2) | half(3)
+        };
+        (
+            [spread(a, 0), spread(a, 16), spread(b, 0), spread(b, 16)],
+            [spread(c, 0), spread(c, 16), spread(d, 0), spread(d, 16)],
+        )
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
     pub fn unzip([a, b, c, d]: Numbers, [e, f, g, h]: Numbers) -> (Numbers, Numbers) {
         ([a, c, e, g], [b, d, f, h])
     }
@@ -365,6 +410,11 @@ mod simd128 {
         f32x4_convert_i32x4, i32x4_shuffle, i32x4_splat, u32x4, u32x4_shl, u32x4_shr, u64x2, v128,
         v128_and, v128_bitselect, v128_or,
     };
+    #[cfg(feature = "diffusion")]
+    use std::arch::wasm32::{
+        i8x16_shuffle, u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, u32x4_extend_high_u16x8,
+        u32x4_extend_low_u16x8,
+    };
     use std::mem::transmute;
 
     pub type Numbers = v128;
@@ -408,6 +458,37 @@ mod simd128 {
         let (first, last) = (u64x2(a, b), u64x2(c, d));
         let left = i32x4_shuffle::<0, 2, 4, 6>(first, last);
         (left, i32x4_shuffle::<1, 3, 5, 7>(first, last))
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn bytes(words: Words) -> [Numbers; 4] {
+        let (low, high) = (
+            u16x8_extend_low_u8x16(words),
+            u16x8_extend_high_u8x16(words),
+        );
+        let first = f32x4_convert_i32x4(u32x4_extend_low_u16x8(low));
+        let second = f32x4_convert_i32x4(u32x4_extend_high_u16x8(low));
+        let third = f32x4_convert_i32x4(u32x4_extend_low_u16x8(high));
+        [
+            first,
+            second,
+            third,
+            f32x4_convert_i32x4(u32x4_extend_high_u16x8(high)),
+        ]
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn half_bytes(words: Words) -> (Words, Words) {
+        let mask = i32x4_splat(0x0f0f_0f0f);
+        let (even, odd) = (v128_and(words, mask), v128_and(u32x4_shr(words, 4), mask));
+        let first =
+            i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(even, odd);
+        let last = i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(
+            even, odd,
+        );
+        (first, last)
     }
 
     #[cfg(feature = "diffusion")]
@@ -459,6 +540,33 @@ mod simd128 {
 #[cfg(all(test, feature = "diffusion"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let rows =
+            [0, 4, 8, 12].map(|first| Lanes::new([0, 1, 2, 3].map(|index| (first + index) as f32)));
+        let columns = Lanes::transpose(rows).map(Lanes::to_array);
+        assert_eq!(columns[1], [1.0, 5.0, 9.0, 13.0]);
+        assert_eq!(columns[2], [2.0, 6.0, 10.0, 14.0]);
+    }
+
+    #[test]
+    fn bytes_and_their_halves_are_numbers_in_order() {
+        let words = Words::new([0x0403_0201, 0x0807_06ff, 0, 0x8000_0000]);
+        let bytes = words.bytes().map(Lanes::to_array).concat();
+        assert_eq!(
+            bytes,
+            [1, 2, 3, 4, 255, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 128].map(|byte| byte as f32)
+        );
+        let (first, last) = Words::new([0x7654_3210, 0xfedc_ba98, 0, 0x5000_000a]).half_bytes();
+        let first = first.bytes().map(Lanes::to_array).concat();
+        assert_eq!(
+            first,
+            std::array::from_fn::<f32, 16, _>(|index| index as f32)
+        );
+        let last = last.bytes().map(Lanes::to_array).concat();
+        assert_eq!((last[7], last[8], last[15]), (0.0, 10.0, 5.0));
+    }
 
     #[test]
     fn exponentials_are_as_good_as_floats() {

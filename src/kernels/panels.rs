@@ -53,17 +53,61 @@ pub fn pack<'a>(
 ) -> Vec<f32> {
     let mut packed = vec![0f32; count.next_multiple_of(lanes) * depth];
     for_each_chunk(&mut packed, lanes * depth, |panel, packed| {
-        let rows = panel * lanes..count.min((panel + 1) * lanes);
-        pack_panel(rows.map(&row), lanes, packed);
+        let first = panel * lanes;
+        pack_panel(
+            |lane| row(first + lane),
+            lanes.min(count - first),
+            lanes,
+            packed,
+        );
     });
     packed
 }
 
 /// As [`pack`], for one panel.
-pub fn pack_panel<'a>(rows: impl Iterator<Item = &'a [f32]>, lanes: usize, packed: &mut [f32]) {
-    for (lane, row) in rows.enumerate() {
-        for (packed, value) in packed[lane..].iter_mut().step_by(lanes).zip(row) {
-            *packed = *value;
+pub fn pack_panel<'a>(
+    row: impl Fn(usize) -> &'a [f32],
+    count: usize,
+    lanes: usize,
+    packed: &mut [f32],
+) {
+    for lane in (0..count).step_by(4) {
+        if lane + 4 <= count {
+            pack_four(
+                [0, 1, 2, 3].map(|index| row(lane + index)),
+                lanes,
+                &mut packed[lane..],
+            );
+            continue;
+        }
+        for lane in lane..count {
+            for (packed, value) in packed[lane..].iter_mut().step_by(lanes).zip(row(lane)) {
+                *packed = *value;
+            }
+        }
+    }
+}
+
+/// Four rows, from one to the next of whose columns there are `lanes` numbers.
+fn pack_four([a, b, c, d]: [&[f32]; 4], lanes: usize, packed: &mut [f32]) {
+    let mut columns = packed.chunks_mut(lanes);
+    let rows = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
+    let rows = rows.zip(c.as_chunks::<4>().0).zip(d.as_chunks::<4>().0);
+    for (((a, b), c), d) in rows {
+        for column in Lanes::transpose([
+            Lanes::new(*a),
+            Lanes::new(*b),
+            Lanes::new(*c),
+            Lanes::new(*d),
+        ]) {
+            let packed = columns.next().and_then(<[f32]>::first_chunk_mut);
+            *packed.expect("as many columns as numbers") = column.to_array();
+        }
+    }
+    let first = a.len() / 4 * 4;
+    for (index, column) in (first..a.len()).zip(columns) {
+        for (packed, row) in column.iter_mut().zip([a, b, c, d]) {
+            *packed = row[index];
         }
     }
 }

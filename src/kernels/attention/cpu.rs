@@ -42,9 +42,9 @@ pub(super) fn attention(
             room,
             |room, panel, result| {
                 for (index, head) in heads.iter().enumerate() {
-                    let tokens = panel * ROWS..queries.min((panel + 1) * ROWS);
-                    let rows = tokens.map(|token| query.row(picture, token, index));
-                    panels::pack_panel(rows, ROWS, &mut room.queries);
+                    let token = |row: usize| query.row(picture, panel * ROWS + row, index);
+                    let count = result.len() / channels;
+                    panels::pack_panel(token, count, ROWS, &mut room.queries);
                     let attended = room.attend(head, panel * ROWS, mask);
                     let rows = result.chunks_exact_mut(channels);
                     for (result, attended) in rows.zip(attended) {
@@ -135,8 +135,8 @@ impl Room {
             softmax(seen, scale);
             unseen.fill(0.0);
         }
-        let rows = self.scores.chunks_exact(row_length);
-        panels::pack_panel(rows, ROWS, &mut self.packed_scores);
+        let row = |row: usize| &self.scores[row * row_length..][..self.keys];
+        panels::pack_panel(row, ROWS, ROWS, &mut self.packed_scores);
         let stride = panels::columns() * self.keys;
         panels::multiply(
             &self.packed_scores,

@@ -5,6 +5,7 @@ use half::f16;
 
 use super::Unpack;
 use crate::kernels::flex::for_each_chunk;
+use crate::lanes::Words;
 
 impl Unpack for Flex {
     fn dequantize_words(
@@ -42,8 +43,30 @@ fn dequantize<const BITS: u32, const LEVELS: usize>(
     for_each_chunk(&mut values, group, |index, values| {
         let half = (scales[index / 2] as u32 >> (index % 2 * 16)) as u16;
         let scale = f16::from_bits(half).to_f32();
-        let (values, _) = values.as_chunks_mut::<LEVELS>();
-        for (values, word) in values.iter_mut().zip(&words[index * group / LEVELS..]) {
+        let words = &words[index * group / LEVELS..][..values.len() / LEVELS];
+        let (four_words, rest) = words.as_chunks::<4>();
+        let (vectors, rest_values) = values.split_at_mut(four_words.len() * 4 * LEVELS);
+        let mut vectors = vectors.as_chunks_mut::<16>().0.iter_mut();
+        let mut scaled = |bytes: Words| {
+            let Some(sixteen) = vectors.next() else {
+                return;
+            };
+            let middle = (1 << (BITS - 1)) as f32;
+            for (four, levels) in sixteen.as_chunks_mut::<4>().0.iter_mut().zip(bytes.bytes()) {
+                *four = ((levels - middle) * scale).to_array();
+            }
+        };
+        for words in four_words {
+            let words = Words::new(words.map(|word| word as u32));
+            if BITS == 8 {
+                scaled(words);
+            } else {
+                let (first, last) = words.half_bytes();
+                scaled(first);
+                scaled(last);
+            }
+        }
+        for (values, word) in rest_values.chunks_exact_mut(LEVELS).zip(rest) {
             for (index, value) in values.iter_mut().enumerate() {
                 let level = *word as u32 >> (index as u32 * BITS) & ((1 << BITS) - 1);
                 *value = (level as i32 - (1 << (BITS - 1))) as f32 * scale;
@@ -92,6 +115,27 @@ mod tests {
     fn eight_bit_levels_are_bytes_in_order() {
         let values = values(vec![0xff80_8100, 0x0180_8080], [2.0, 1.0], 8, 4);
         assert_eq!(values, [-256.0, 2.0, 0.0, 254.0, 0.0, 0.0, 0.0, -127.0]);
+    }
+
+    /// Groups that fill vectors, and the words beside them.
+    #[test]
+    fn long_groups_are_read_as_short_ones() {
+        for (bits, group) in [(4, 32), (4, 40), (8, 16), (8, 20)] {
+            let count = 2 * group * bits / 32;
+            let words: Vec<u32> = (0..count as u32)
+                .map(|index| index.wrapping_mul(0x9e37_79b9))
+                .collect();
+            let level = |index: usize| {
+                let bit = index * bits;
+                let level = words[bit / 32] >> (bit % 32) & ((1 << bits) - 1);
+                level as i32 - (1 << (bits - 1))
+            };
+            let scale = |index: usize| if index < group { 0.5 } else { -2.0 };
+            let expected: Vec<f32> = (0..2 * group)
+                .map(|index| level(index) as f32 * scale(index))
+                .collect();
+            assert_eq!(values(words.clone(), [0.5, -2.0], bits, group), expected);
+        }
     }
 
     #[test]

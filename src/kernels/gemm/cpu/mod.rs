@@ -78,8 +78,8 @@ fn product(
         inputs,
         room,
         |(packed, product), panel, result| {
-            let x = x[panel * ROWS * inputs..].chunks_exact(inputs).take(ROWS);
-            panels::pack_panel(x, ROWS, packed);
+            let token = |row: usize| &x[(panel * ROWS + row) * inputs..][..inputs];
+            panels::pack_panel(token, result.len() / out, ROWS, packed);
             let stride = panels::columns() * inputs;
             panels::multiply(packed, &weights, stride, inputs, product);
             let product = product.chunks_exact_mut(width);

@@ -40,18 +40,27 @@ pub fn transform_weights(weights: &[f32], inputs: usize) -> Vec<f32> {
     let mut transformed = vec![0f32; features.div_ceil(ROWS) * panel];
     for_each_chunk(&mut transformed, panel, |panel, transformed| {
         let kernels = weights[panel * ROWS * 9 * inputs..].chunks_exact(9 * inputs);
-        for (row, kernel) in kernels.take(ROWS).enumerate() {
-            for channel in (0..inputs).step_by(4) {
-                let count = (inputs - channel).min(4);
+        for channel in (0..inputs).step_by(4) {
+            let count = (inputs - channel).min(4);
+            let mut features = [[[Lanes::splat(0.0); ROWS]; 4]; 4];
+            for (row, kernel) in kernels.clone().take(ROWS).enumerate() {
                 let tap = |tap: usize| lanes(&kernel[tap * inputs + channel..][..count]);
                 let line = |y: usize| [tap(y * 3), tap(y * 3 + 1), tap(y * 3 + 2)];
                 let points = transform_kernel([line(0), line(1), line(2)]);
-                for (point, values) in points.as_flattened().iter().enumerate() {
-                    let at = (point * inputs + channel) * ROWS + row;
-                    let channels = transformed[at..].iter_mut().step_by(ROWS);
-                    for (transformed, value) in channels.zip(&values.to_array()[..count]) {
-                        *transformed = *value;
-                    }
+                let points = points.as_flattened().iter();
+                for (features, point) in features.as_flattened_mut().iter_mut().zip(points) {
+                    features[row] = *point;
+                }
+            }
+            for (point, features) in features.as_flattened().iter().enumerate() {
+                let at = (point * inputs + channel) * ROWS;
+                let (channels, _) = transformed[at..].as_chunks_mut::<ROWS>();
+                for (channel, features) in channels
+                    .iter_mut()
+                    .zip(Lanes::transpose(*features))
+                    .take(count)
+                {
+                    *channel = features.to_array();
                 }
             }
         }
