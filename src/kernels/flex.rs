@@ -1,8 +1,8 @@
 //! The numbers of tensors on the CPU, for what is computed there without Burn's operations.
 
 use burn::backend::Flex;
-use burn::backend::tensor::FloatTensor;
-use burn::tensor::Tensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::tensor::{Int, Tensor};
 #[cfg(feature = "cli")]
 use rayon::prelude::*;
 
@@ -12,6 +12,14 @@ const TASK: usize = 1 << 15;
 
 /// A tensor's memory, in the order of its axes.
 pub(super) fn contiguous<const D: usize>(tensor: Tensor<D>) -> FloatTensor<Flex> {
+    let tensor = tensor.try_into_primitive::<Flex>();
+    tensor
+        .expect("the caller asked where the tensor is")
+        .to_contiguous()
+}
+
+/// As [`contiguous`], of words.
+pub(super) fn contiguous_words(tensor: Tensor<1, Int>) -> IntTensor<Flex> {
     let tensor = tensor.try_into_primitive::<Flex>();
     tensor
         .expect("the caller asked where the tensor is")

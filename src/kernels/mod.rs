@@ -33,6 +33,7 @@ pub use activation::{Activation, activate};
 pub use attention::{AttentionMask, attention};
 pub use channels::Channels;
 pub use concat::concat_channels;
+use dequantize::HostWeight;
 pub use dequantize::{QuantizedWeight, StoredWeight, dequantize};
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;

@@ -6,7 +6,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::kernels::flex::for_each_chunk;
+use crate::kernels::HostWeight;
+use crate::kernels::flex::{for_each_chunk, for_each_chunk_with};
 use crate::lanes::Lanes;
 
 /// Rows of the left matrix in a panel. With [`VECTORS`] it makes eight sums. Twelve would fit into sixteen registers too,
@@ -61,6 +62,23 @@ pub fn pack<'a>(
             packed,
         );
     });
+    packed
+}
+
+/// As [`pack`], for the rows of a weight.
+pub fn pack_weight(weight: &HostWeight, count: usize, depth: usize, lanes: usize) -> Vec<f32> {
+    let mut packed = vec![0f32; count.next_multiple_of(lanes) * depth];
+    let pack = |room: &mut Vec<f32>, panel: usize, packed: &mut [f32]| {
+        let rows = panel * lanes..count.min((panel + 1) * lanes);
+        let values = weight.values(rows.start * depth..rows.end * depth, room);
+        pack_panel(
+            |lane| &values[lane * depth..][..depth],
+            rows.len(),
+            lanes,
+            packed,
+        );
+    };
+    for_each_chunk_with(&mut packed, lanes * depth, 1, Vec::new, pack);
     packed
 }
 

@@ -52,3 +52,27 @@ fn map<const D: usize>(x: Tensor<D>, function: impl Fn(Lanes) -> Lanes + Sync) -
     });
     Tensor::from_data(TensorData::new(out, shape), &device)
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::activation;
+
+    use super::*;
+    use crate::kernels::test::{assert_near, random};
+
+    #[test]
+    fn equals_burns() {
+        let x = random([3, 65, 7], 1).mul_scalar(3.0);
+        let functions: [(_, fn(Tensor<3>) -> Tensor<3>); 4] = [
+            (Activation::Silu, activation::silu),
+            (Activation::Relu, activation::relu),
+            (Activation::Gelu, activation::gelu),
+            (Activation::QuickGelu, |x| {
+                activation::sigmoid(x.clone().mul_scalar(1.702)) * x
+            }),
+        ];
+        for (function, expected) in functions {
+            assert_near(expected(x.clone()), activate(x.clone(), function), 1e-6);
+        }
+    }
+}

@@ -1,11 +1,16 @@
+use std::ops::Range;
+
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::TensorData;
 use half::f16;
 
-use super::Unpack;
-use crate::kernels::flex::for_each_chunk;
-use crate::lanes::Words;
+use super::{QuantizedWeight, StoredWeight, Unpack};
+use crate::kernels::flex::{contiguous, contiguous_words, for_each_chunk};
+use crate::lanes::{Lanes, Words};
+
+/// Numbers of a whole weight that are dequantized at a time.
+const CHUNK: usize = 1 << 12;
 
 impl Unpack for Flex {
     fn dequantize_words(
@@ -15,65 +20,140 @@ impl Unpack for Flex {
         group: usize,
     ) -> FloatTensor<Self> {
         let (words, scales) = (words.to_contiguous(), scales.to_contiguous());
-        let (words, scales) = (words.storage::<i32>(), scales.storage::<i32>());
-        let values = match bits {
-            4 => dequantize::<4, 8>(words, scales, group),
-            _ => dequantize::<8, 4>(words, scales, group),
-        };
-        let length = values.len();
-        FloatTensor::<Self>::from_data(TensorData::new(values, [length]))
+        let count = words.storage::<i32>().len() * 32 / bits;
+        whole(
+            HostWeight::Quantized(HostLevels {
+                words,
+                scales,
+                bits,
+                group,
+            }),
+            count,
+        )
     }
 
     fn f16_words_to_f32(words: IntTensor<Self>) -> FloatTensor<Self> {
         let words = words.to_contiguous();
-        let words = words.storage::<i32>().iter();
-        let halves = words.flat_map(|word| [*word as u16, (*word >> 16) as u16]);
-        let values: Vec<f32> = halves.map(|half| f16::from_bits(half).to_f32()).collect();
-        let length = values.len();
-        FloatTensor::<Self>::from_data(TensorData::new(values, [length]))
+        let count = words.storage::<i32>().len() * 2;
+        whole(HostWeight::F16(words), count)
     }
 }
 
-fn dequantize<const BITS: u32, const LEVELS: usize>(
-    words: &[i32],
-    scales: &[i32],
-    group: usize,
-) -> Vec<f32> {
-    let mut values = vec![0f32; words.len() * LEVELS];
-    for_each_chunk(&mut values, group, |index, values| {
-        let half = (scales[index / 2] as u32 >> (index % 2 * 16)) as u16;
-        let scale = f16::from_bits(half).to_f32();
-        let words = &words[index * group / LEVELS..][..values.len() / LEVELS];
-        let (four_words, rest) = words.as_chunks::<4>();
-        let (vectors, rest_values) = values.split_at_mut(four_words.len() * 4 * LEVELS);
-        let mut vectors = vectors.as_chunks_mut::<16>().0.iter_mut();
-        let mut scaled = |bytes: Words| {
-            let Some(sixteen) = vectors.next() else {
-                return;
-            };
-            let middle = (1 << (BITS - 1)) as f32;
-            for (four, levels) in sixteen.as_chunks_mut::<4>().0.iter_mut().zip(bytes.bytes()) {
-                *four = ((levels - middle) * scale).to_array();
-            }
-        };
-        for words in four_words {
-            let words = Words::new(words.map(|word| word as u32));
-            if BITS == 8 {
-                scaled(words);
-            } else {
-                let (first, last) = words.half_bytes();
-                scaled(first);
-                scaled(last);
-            }
-        }
-        for (values, word) in rest_values.chunks_exact_mut(LEVELS).zip(rest) {
-            for (index, value) in values.iter_mut().enumerate() {
-                let level = *word as u32 >> (index as u32 * BITS) & ((1 << BITS) - 1);
-                *value = (level as i32 - (1 << (BITS - 1))) as f32 * scale;
-            }
-        }
+fn whole(weight: HostWeight, count: usize) -> FloatTensor<Flex> {
+    let mut values = vec![0f32; count];
+    for_each_chunk(&mut values, CHUNK, |chunk, values| {
+        weight.read(chunk * CHUNK, values)
     });
-    values
+    FloatTensor::<Flex>::from_data(TensorData::new(values, [count]))
+}
+
+/// A stored weight in the CPU's memory, any part of which can be read.
+pub enum HostWeight {
+    F32(FloatTensor<Flex>),
+    F16(IntTensor<Flex>),
+    Quantized(HostLevels),
+}
+
+/// As [`QuantizedWeight`].
+pub struct HostLevels {
+    words: IntTensor<Flex>,
+    scales: IntTensor<Flex>,
+    bits: usize,
+    group: usize,
+}
+
+impl HostWeight {
+    pub fn new(weight: &StoredWeight) -> Self {
+        match weight {
+            StoredWeight::F32(values) => Self::F32(contiguous(values.as_ref().clone())),
+            StoredWeight::F16(words) => Self::F16(contiguous_words(words.as_ref().clone())),
+            StoredWeight::Quantized(weight) => {
+                let QuantizedWeight {
+                    words,
+                    scales,
+                    bits,
+                    group,
+                } = weight.as_ref().clone();
+                Self::Quantized(HostLevels {
+                    words: contiguous_words(words),
+                    scales: contiguous_words(scales),
+                    bits,
+                    group,
+                })
+            }
+        }
+    }
+
+    /// Some of the values, for which there is `room` if they are not there as they are.
+    pub fn values<'a>(&'a self, range: Range<usize>, room: &'a mut Vec<f32>) -> &'a [f32] {
+        if let Self::F32(values) = self {
+            return &values.storage()[range];
+        }
+        room.resize(range.len(), 0.0);
+        self.read(range.start, room);
+        room
+    }
+
+    /// The values from the one with index `start` on.
+    fn read(&self, start: usize, values: &mut [f32]) {
+        match self {
+            Self::F32(all) => values.copy_from_slice(&all.storage()[start..][..values.len()]),
+            Self::F16(words) => {
+                let words = words.storage::<i32>();
+                for (index, value) in values.iter_mut().enumerate() {
+                    let index = start + index;
+                    let half = (words[index / 2] as u32 >> (index % 2 * 16)) as u16;
+                    *value = f16::from_bits(half).to_f32();
+                }
+            }
+            Self::Quantized(levels) => levels.read(start, values),
+        }
+    }
+}
+
+impl HostLevels {
+    fn read(&self, start: usize, values: &mut [f32]) {
+        let (mut start, mut values) = (start, values);
+        while !values.is_empty() {
+            let group = start / self.group;
+            let count = ((group + 1) * self.group - start).min(values.len());
+            let (of_group, rest) = values.split_at_mut(count);
+            let half = self.scales.storage::<i32>()[group / 2] as u32 >> (group % 2 * 16);
+            self.read_group(start, f16::from_bits(half as u16).to_f32(), of_group);
+            (start, values) = (start + count, rest);
+        }
+    }
+
+    /// Values that share a scale.
+    fn read_group(&self, start: usize, scale: f32, values: &mut [f32]) {
+        let words = self.words.storage::<i32>();
+        let middle = 1 << (self.bits - 1);
+        let scaled = |levels: Lanes| ((levels - middle as f32) * scale).to_array();
+        // What a vector of words holds; levels that begin within one come one by one.
+        let vector = 128 / self.bits;
+        let count = match start % (32 / self.bits) {
+            0 => values.len() / vector * vector,
+            _ => 0,
+        };
+        let (vectors, rest) = values.split_at_mut(count);
+        let (words_of, _) = words[start * self.bits / 32..].as_chunks::<4>();
+        for (values, words) in vectors.chunks_exact_mut(vector).zip(words_of) {
+            let words = Words::new([0, 1, 2, 3].map(|index| words[index] as u32));
+            let (first, last) = match self.bits {
+                8 => (words, words),
+                _ => words.half_bytes(),
+            };
+            let levels = first.bytes().into_iter().chain(last.bytes());
+            for (values, levels) in values.as_chunks_mut::<4>().0.iter_mut().zip(levels) {
+                *values = scaled(levels);
+            }
+        }
+        for (index, value) in rest.iter_mut().enumerate() {
+            let bit = (start + count + index) * self.bits;
+            let level = words[bit / 32] as u32 >> (bit % 32) & ((1 << self.bits) - 1);
+            *value = (level as i32 - middle) as f32 * scale;
+        }
+    }
 }
 
 #[cfg(test)]

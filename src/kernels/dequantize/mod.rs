@@ -8,6 +8,8 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Int, Tensor};
 
+pub(super) use self::cpu::HostWeight;
+
 /// What a device must be able to do for stored weights.
 #[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
 trait Unpack: Backend {

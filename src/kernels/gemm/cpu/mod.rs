@@ -12,7 +12,7 @@ use self::winograd::Winograd;
 use super::{Addends, ConvGeometry, ConvRows};
 use crate::kernels::flex::{contiguous, for_each_chunk_with};
 use crate::kernels::panels::{self, ROWS};
-use crate::kernels::{StoredWeight, activation, concat_rows, dequantize};
+use crate::kernels::{HostWeight, StoredWeight, activation, concat_rows};
 use crate::lanes::Lanes;
 
 /// Pixels of an output from which on it pays to transform a kernel of 3 x 3 ([`winograd`]).
@@ -64,10 +64,8 @@ fn product(
     let ([batch, tokens, inputs], device) = (x.dims(), x.device());
     let x = contiguous(x);
     let x = x.storage::<f32>();
-    let weights = contiguous(dequantize(weight, sums * inputs));
-    let weights = weights.storage::<f32>();
-    let feature = |index: usize| &weights[index * inputs..][..inputs];
-    let weights = panels::pack(feature, sums, inputs, panels::columns());
+    let weight = HostWeight::new(weight);
+    let weights = panels::pack_weight(&weight, sums, inputs, panels::columns());
     let width = weights.len() / inputs;
     let addends = HostAddends::new(addends, sums);
     let mut result = vec![0f32; batch * tokens * out];
@@ -121,13 +119,11 @@ impl ConvWeights {
         let ConvGeometry { kernel, stride, .. } = rows.geometry;
         let [_, inputs, ..] = rows.x.dims();
         let depth = kernel[0] * kernel[1] * inputs;
-        let weights = contiguous(dequantize(weight, out * depth));
-        let weights: &[f32] = weights.storage();
+        let weight = HostWeight::new(weight);
         if kernel == [3, 3] && stride == 1 && pixels >= WINOGRAD_PIXELS {
-            return Self::Winograd(winograd::transform_weights(weights, inputs));
+            return Self::Winograd(winograd::transform_weights(&weight, out, inputs));
         }
-        let feature = |index: usize| &weights[index * depth..][..depth];
-        Self::Direct(panels::pack(feature, out, depth, ROWS))
+        Self::Direct(panels::pack_weight(&weight, out, depth, ROWS))
     }
 }
 

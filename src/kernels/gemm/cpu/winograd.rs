@@ -8,7 +8,8 @@
 use std::ops::Range;
 
 use super::padded::Padded;
-use crate::kernels::flex::for_each_chunk;
+use crate::kernels::HostWeight;
+use crate::kernels::flex::{for_each_chunk, for_each_chunk_with};
 use crate::kernels::panels::{self, ROWS};
 use crate::lanes::Lanes;
 
@@ -32,18 +33,19 @@ pub struct Winograd<'a> {
     pub weights: &'a [f32],
 }
 
-/// A kernel's 16 numbers, for each panel of output features each of the 16 packed by itself; `weights` is
-/// `[out, 3, 3, in]`.
-pub fn transform_weights(weights: &[f32], inputs: usize) -> Vec<f32> {
-    let features = weights.len() / (9 * inputs);
+/// A kernel's 16 numbers, for each panel of output features each of the 16 packed by itself; `weight` is
+/// `[features, 3, 3, in]`.
+pub fn transform_weights(weight: &HostWeight, features: usize, inputs: usize) -> Vec<f32> {
     let panel = POINTS * inputs * ROWS;
     let mut transformed = vec![0f32; features.div_ceil(ROWS) * panel];
-    for_each_chunk(&mut transformed, panel, |panel, transformed| {
-        let kernels = weights[panel * ROWS * 9 * inputs..].chunks_exact(9 * inputs);
+    let transform = |room: &mut Vec<f32>, panel: usize, transformed: &mut [f32]| {
+        let rows = panel * ROWS..features.min((panel + 1) * ROWS);
+        let kernels = weight.values(rows.start * 9 * inputs..rows.end * 9 * inputs, room);
+        let kernels = kernels.chunks_exact(9 * inputs);
         for channel in (0..inputs).step_by(4) {
             let count = (inputs - channel).min(4);
             let mut features = [[[Lanes::splat(0.0); ROWS]; 4]; 4];
-            for (row, kernel) in kernels.clone().take(ROWS).enumerate() {
+            for (row, kernel) in kernels.clone().enumerate() {
                 let tap = |tap: usize| lanes(&kernel[tap * inputs + channel..][..count]);
                 let line = |y: usize| [tap(y * 3), tap(y * 3 + 1), tap(y * 3 + 2)];
                 let points = transform_kernel([line(0), line(1), line(2)]);
@@ -64,7 +66,8 @@ pub fn transform_weights(weights: &[f32], inputs: usize) -> Vec<f32> {
                 }
             }
         }
-    });
+    };
+    for_each_chunk_with(&mut transformed, panel, 1, Vec::new, transform);
     transformed
 }
 
@@ -141,7 +144,8 @@ impl Winograd<'_> {
                 // There may be a row and a column too few, of which nothing comes into the output.
                 let row = plane.get((top + y) * self.map.width + left..);
                 let row = row.unwrap_or_default();
-                let length = (count * 2 + 2).min(self.map.width - left).min(row.len());
+                // Whole vectors, where there are as many numbers: those beyond are of no pixel either.
+                let length = (count * 2 + 2).next_multiple_of(8).min(row.len());
                 halves.fill(&row[..length]);
             }
             for tile in (0..count).step_by(4) {
