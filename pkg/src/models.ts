@@ -2,7 +2,7 @@
 import { callOnce } from "./internal/page/models-worker.js";
 import { toPackRequest } from "./internal/page/pack-request.js";
 import { miniBytes } from "./internal/page/mini-names.js";
-import { abortError } from "./internal/shared/abort-error.js";
+import { abortable, never } from "./internal/page/abortable.js";
 import { checkKind, checkKinds, checkOptions } from "./internal/page/check-options.js";
 import { askToPersist, checkConcurrency, checkModelName, explainMissing, locate, packUrl } from "./internal/page/model.js";
 import { withLock } from "./internal/shared/locks.js";
@@ -11,6 +11,7 @@ import { fetchBytes } from "./internal/shared/fetch.js";
 import { manifestFile, parseManifest } from "./internal/shared/manifest.js";
 import { ModelFolder, packNameOf } from "./internal/shared/store.js";
 import { modes } from "./public/generated.js";
+import { shelf } from "./public/shelf.js";
 import type {
   EstimateOptions,
   ImportOptions,
@@ -32,6 +33,11 @@ export type {
   PackLora,
   PackOptions,
   Quantization,
+  ShelfFile,
+  ShelfKind,
+  ShelfListOptions,
+  ShelfProgress,
+  ShelveOptions,
   StorageEstimate,
   StorageOptions,
   StorageProgress,
@@ -103,6 +109,9 @@ export const models = Object.freeze({
 
   /** What the browser grants this page's origin, and what a model takes. */
   estimate,
+
+  /** LoRAs, embeddings and ControlNets, kept beside the models: for prompts and requests by their names. */
+  shelf,
 });
 
 /**
@@ -193,15 +202,3 @@ const storageOptions = ["signal", "onProgress"];
 const importOptions = ["name", "concurrency", ...storageOptions];
 
 const estimateKinds = { mode: modes, width: "whole", height: "whole" } as const;
-
-/** A signal that does not fire. */
-function never(): AbortSignal {
-  return new AbortController().signal;
-}
-
-/** Gives every failure after an abort the error that the caller expects. */
-async function abortable<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  return promise.catch((error: unknown) => {
-    throw signal.aborted ? abortError(signal.reason) : error;
-  });
-}

@@ -27,7 +27,16 @@ import {
   toSpriteSheet,
   type Trimmed,
 } from "glassine";
-import { models, type ModelEstimate, type Quantization, type StorageProgress, type StoredModel } from "glassine/models";
+import {
+  models,
+  type ModelEstimate,
+  type Quantization,
+  type ShelfFile,
+  type ShelfKind,
+  type ShelfProgress,
+  type StorageProgress,
+  type StoredModel,
+} from "glassine/models";
 
 async function everyday(signal: AbortSignal): Promise<Blob> {
   const support = await checkSupport();
@@ -236,6 +245,32 @@ function describeStorage(progress: StorageProgress): string {
       return `${progress.checkedBytes}/${progress.totalBytes}`;
     case "downloading":
     case "packing":
+      return `${progress.loadedBytes}/${progress.totalBytes}`;
+    default:
+      return progress satisfies never;
+  }
+}
+
+async function keep(file: File, engine: Engine, signal: AbortSignal): Promise<string[]> {
+  const onProgress = (progress: ShelfProgress): void => console.log(describeShelving(progress));
+  const kept: ShelfFile = await models.shelf.add(file, { name: "ink", signal, onProgress });
+  const kind: ShelfKind = kept.kind;
+  const here: ShelfFile[] = await models.shelf.list({ model: "mini", signal });
+  if (kind === "lora") await engine.generate({ prompt: kept.triggerWords.join(), loras: [{ file: kept.name, hash: kept.shortHash }] });
+  if (kind === "embedding") await engine.generate({ prompt: kept.name, embeddings: [{ file: kept.name }] });
+  if (kind === "controlnet") await models.import(file, { controlnet: await models.shelf.open(kept.name) });
+  const removed: boolean = await models.shelf.remove(kept.name, { signal });
+  return removed ? here.flatMap(({ misfit }) => misfit ?? []) : [];
+}
+
+/** Every kind of progress in putting a file on the shelf, and no other. */
+function describeShelving(progress: ShelfProgress): string {
+  switch (progress.phase) {
+    case "waiting":
+      return "another tab is at work";
+    case "checking":
+      return `${progress.checkedBytes}/${progress.totalBytes}`;
+    case "storing":
       return `${progress.loadedBytes}/${progress.totalBytes}`;
     default:
       return progress satisfies never;

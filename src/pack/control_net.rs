@@ -8,6 +8,7 @@ use super::checkpoint::Checkpoint;
 use super::component::{Component, unet_config};
 use super::diffusers_folder::{open_weights, read_json};
 use super::kind;
+use super::manifest::Manifest;
 use super::single_file::original_control_net_names;
 use super::tensor_source::TensorSource;
 use crate::weights::{Files, TensorFile};
@@ -24,8 +25,44 @@ pub fn open(files: &dyn Files, path: &Path, base: &Checkpoint) -> Result<(Value,
         true => open_folder(files, path)?,
         false => open_file(files, path)?,
     };
-    match unusable(&config, &source, base) {
+    let own = base.tensors(Component::Unet);
+    let own = own.map(|(name, info)| (name, info.shape.as_slice()));
+    let reason = unusable(&config, &source).or_else(|| misfit(&source, own));
+    match reason {
         None => Ok((config, source)),
+        Some(reason) => Err(refusal(path, &reason)),
+    }
+}
+
+/// Refuses the file at `path` if it holds no ControlNet, or one that steers no UNet here.
+///
+/// # Errors
+/// As [`open`].
+pub fn check_alone(files: &dyn Files, path: &Path) -> Result<()> {
+    let (config, source) = open_file(files, path)?;
+    match unusable(&config, &source) {
+        None => Ok(()),
+        Some(reason) => Err(refusal(path, &reason)),
+    }
+}
+
+/// Refuses the ControlNet in the file at `path` if it is for another UNet than that of the pack of `manifest`.
+///
+/// # Errors
+/// As [`open`].
+pub fn check_fits(files: &dyn Files, path: &Path, manifest: &Manifest) -> Result<()> {
+    let (_, source) = open_file(files, path)?;
+    let start = Component::Unet.start();
+    let shapes: Vec<_> = manifest
+        .tensors
+        .iter()
+        .filter_map(|(name, entry)| Some((name.strip_prefix(&start)?, entry.file_shape())))
+        .collect();
+    match misfit(
+        &source,
+        shapes.iter().map(|(name, shape)| (*name, &shape[..])),
+    ) {
+        None => Ok(()),
         Some(reason) => Err(refusal(path, &reason)),
     }
 }
@@ -84,8 +121,8 @@ fn refusal(path: &Path, reason: &str) -> Error {
     )
 }
 
-/// Why a ControlNet cannot steer the UNet of `base`; `None` if it can.
-fn unusable(config: &Value, source: &TensorSource, base: &Checkpoint) -> Option<String> {
+/// Why a ControlNet cannot be used with any UNet; `None` if it can.
+fn unusable(config: &Value, source: &TensorSource) -> Option<String> {
     if source.info("controlnet_mid_block.weight").is_none() {
         return Some("it is not a ControlNet".into());
     }
@@ -107,6 +144,14 @@ fn unusable(config: &Value, source: &TensorSource, base: &Checkpoint) -> Option<
     if inputs != Some(&3) || order.is_some_and(|order| order != "rgb") {
         return Some("its control picture is not RGB".into());
     }
+    None
+}
+
+/// Why a ControlNet cannot steer a UNet of these tensors; `None` if it can.
+fn misfit<'a>(
+    source: &TensorSource,
+    unet: impl Iterator<Item = (&'a str, &'a [usize])>,
+) -> Option<String> {
     // An inpainting model's first convolution has more inputs.
     let copied = [
         "conv_in.bias",
@@ -116,9 +161,9 @@ fn unusable(config: &Value, source: &TensorSource, base: &Checkpoint) -> Option<
     ];
     let is_copied = |name: &str| copied.iter().any(|start| name.starts_with(start));
     let mut skips = 1;
-    for (name, info) in base.tensors(Component::Unet) {
-        if is_copied(name) && source.shape(name) != Some(&info.shape) {
-            return Some(format!("its {name} does not fit the checkpoint's UNet"));
+    for (name, shape) in unet {
+        if is_copied(name) && source.shape(name) != Some(shape) {
+            return Some(format!("its {name} does not fit the model's UNet"));
         }
         let leaves_skip = name.ends_with(".conv2.weight") || name.ends_with(".conv.weight");
         skips += usize::from(name.starts_with("down_blocks.") && leaves_skip);

@@ -233,6 +233,14 @@ impl Manifest {
         self.config("text_encoder")
     }
 
+    /// How many numbers the vector of a token has, and of an embedding that is to fit.
+    pub fn embedding_width(&self) -> usize {
+        const TABLE: &str = "text_encoder.text_model.embeddings.token_embedding.weight";
+        let table = self.tensors.get(TABLE);
+        let width = table.and_then(|entry| entry.shape.last());
+        width.copied().unwrap_or(0)
+    }
+
     /// The config of the UNet.
     pub fn unet(&self) -> Result<UnetConfig> {
         self.config("unet")

@@ -4,6 +4,7 @@
 //! pack back, one shard at a time, onto a device. Both speak safetensors.
 
 mod adapter;
+mod addition;
 mod architecture;
 mod checkpoint;
 mod component;
@@ -23,8 +24,10 @@ mod precision_policy;
 mod reader;
 mod single_file;
 mod tensor_source;
+mod training_notes;
 
 pub use adapter::AdapterKind;
+pub use addition::{Addition, AdditionKind};
 pub use checkpoint::Checkpoint;
 pub use component::Component;
 pub use folder::{FolderSource, pack_folder};

@@ -38,6 +38,28 @@ impl<S: PackSource> PackSource for &S {
     }
 }
 
+/// `lora` matched to the layers of the model of that manifest.
+///
+/// # Errors
+/// As [`Pack::fit`].
+pub(super) fn fit(lora: &Lora, manifest: &Manifest) -> Result<FittedLora> {
+    let tensors = manifest.tensors.iter();
+    let shapes = tensors.map(|(name, entry)| (name.clone(), entry.file_shape()));
+    let fitted = lora.fit(&shapes.collect())?;
+    let table = fitted.tensors().find(|name| name.contains(".embeddings."));
+    match table {
+        None => Ok(fitted),
+        Some(table) => Err(Error::new(
+            ErrorCode::ModelUnsupported,
+            format!(
+                "{} cannot be applied to a loaded model: it changes {table}",
+                lora.name()
+            ),
+            "pack the model with it: glassine pack --lora",
+        )),
+    }
+}
+
 /// Progress of loading a pack's shards, or of reading what one is packed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadEvent {
@@ -79,21 +101,7 @@ impl<S: PackSource> Pack<S> {
     /// `model_unsupported` if the LoRA is for another architecture, or changes what is looked up and
     /// not computed with.
     pub(super) fn fit(&self, lora: &Lora) -> Result<FittedLora> {
-        let tensors = self.manifest.tensors.iter();
-        let shapes = tensors.map(|(name, entry)| (name.clone(), entry.file_shape()));
-        let fitted = lora.fit(&shapes.collect())?;
-        let table = fitted.tensors().find(|name| name.contains(".embeddings."));
-        match table {
-            None => Ok(fitted),
-            Some(table) => Err(Error::new(
-                ErrorCode::ModelUnsupported,
-                format!(
-                    "{} cannot be applied to a loaded model: it changes {table}",
-                    lora.name()
-                ),
-                "pack the model with it: glassine pack --lora",
-            )),
-        }
+        fit(lora, &self.manifest)
     }
 
     /// The pack that `manifest` describes, before there is a file of it.

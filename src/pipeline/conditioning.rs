@@ -216,13 +216,8 @@ fn check_parts(parts: &[PromptPart], plan: &ResolvedRequest) -> Result<Option<St
 }
 
 fn check_embeddings(embeddings: &[Embedding], manifest: &Manifest, room: usize) -> Result<()> {
-    const TABLE: &str = "text_encoder.text_model.embeddings.token_embedding.weight";
     check_names(embeddings)?;
-    let width = manifest
-        .tensors
-        .get(TABLE)
-        .and_then(|entry| entry.shape.last());
-    let width = width.copied().unwrap_or(0);
+    let width = manifest.embedding_width();
     embeddings
         .iter()
         .try_for_each(|embedding| embedding.check_fits(width, room))

@@ -174,6 +174,7 @@ impl WasmEngine {
                 ]),
             ),
             ("words", texts_to_js(&manifest.words)),
+            ("embeddingWidth", (manifest.embedding_width() as f64).into()),
             ("sizeMultiple", (self.engine.size_multiple() as f64).into()),
             ("sha256", self.engine.sha256().into()),
         ])

@@ -8,6 +8,8 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[cfg(feature = "diffusion")]
+mod addition;
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "diffusion")]

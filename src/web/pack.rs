@@ -25,7 +25,7 @@ export interface PackStore {
 
 /// Files that a page was given.
 #[derive(Debug)]
-struct JsFiles {
+pub(super) struct JsFiles {
     /// Position and length by path.
     files: BTreeMap<PathBuf, (usize, u64)>,
     read: Function,
@@ -37,6 +37,22 @@ struct JsFile {
     index: usize,
     length: u64,
     read: Function,
+}
+
+impl JsFiles {
+    /// `files` is an array of `{path, length}`; `read(index, start, end)` gives bytes of one at once.
+    pub fn new(files: &Array, read: Function) -> Self {
+        let files = files.iter().enumerate().map(|(index, file)| {
+            let property = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
+            let path = property("path").as_string().unwrap_or_default();
+            let length = property("length").as_f64().unwrap_or_default();
+            (PathBuf::from(path), (index, length as u64))
+        });
+        Self {
+            files: files.collect(),
+            read,
+        }
+    }
 }
 
 impl Files for JsFiles {
@@ -144,16 +160,7 @@ async fn pack(
 ) -> Result<()> {
     let options: PackOptions = serde_wasm_bindgen::from_value(options)
         .map_err(|error| bad_options(format!("the options cannot be used: {error}")))?;
-    let files = files.iter().enumerate().map(|(index, file)| {
-        let property = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
-        let path = property("path").as_string().unwrap_or_default();
-        let length = property("length").as_f64().unwrap_or_default();
-        (PathBuf::from(path), (index, length as u64))
-    });
-    let files = JsFiles {
-        files: files.collect(),
-        read,
-    };
+    let files = JsFiles::new(files, read);
     let method = |name: &str| {
         let method = Reflect::get(store, &name.into()).unwrap_or_default();
         let method = method.dyn_into::<Function>().ok();

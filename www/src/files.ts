@@ -69,7 +69,7 @@ async function addPictures(files: readonly File[], at: Point | undefined, signal
     const made = await readRecipe(file, { signal }).catch(() => undefined);
     const recipe = made && Object.keys(made.recipe).length > 0 ? made.recipe : undefined;
     nodes.push(newPicture(variant, { name: file.name.replace(/\.\w+$/, ""), recipe }));
-    if (made) offerRecipe(file.name, made);
+    if (made) void offerRecipe(file.name, made);
   }
   const [first] = nodes;
   if (!first || signal.aborted) return;

@@ -155,7 +155,8 @@ export class Engine {
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
       const generate = await this.#fitting(scene, where, settings);
-      const answer = await this.#send("generate", { options: await toRequest(generate) }, heard(options));
+      const { request } = await toRequest(generate, this.#own);
+      const answer = await this.#send("generate", { options: request }, heard(options));
       const [raw] = answer.layers;
       if (!raw) throw new GlassineError("internal", "the engine gave no layer");
       if (options.signal?.aborted) throw abortError(options.signal.reason);
@@ -209,11 +210,11 @@ export class Engine {
   }
 
   async #generate(options: GenerateOptions): Promise<GenerateResult> {
-    const request = toRequest(options);
+    const prepared = toRequest(options, this.#own);
     // A request that never comes to its turn must not count as an unhandled rejection.
-    request.catch(() => {});
+    prepared.catch(() => {});
     if (this.#disposed) throw disposed();
-    const answers = await this.#queue.add(async () => this.#sendEach(await request, options), options.signal);
+    const answers = await this.#queue.add(async () => this.#sendEach((await prepared).request, options), options.signal);
     const layers = answers.flatMap((answer) => {
       const recipe = this.#recipe(options, answer);
       return answer.layers.map((raw) => new Layer(raw, recipe));
@@ -228,7 +229,7 @@ export class Engine {
       latents: answers.map(({ latent }) => latent),
       embeddings: embeddings.map(({ name }) => name),
       loras,
-      warnings,
+      warnings: [...(await prepared).warnings, ...warnings],
       timings: sum(answers.map(({ timings }) => timings)),
     };
   }
@@ -293,10 +294,15 @@ export class Engine {
       const { signal, onProgress } = options;
       this.#info = await this.#client.call("load", { ...this.#settings, device: this.info.device }, {
         signal,
-        onProgress: (event) => isStorageProgress(event) || onProgress?.(event),
+        onProgress: (event: Progress | StorageProgress) => isStorageProgress(event) || onProgress?.(event),
       });
     }
     return this.#client.call(type, request, options);
+  }
+
+  /** What requests have without naming it, and what fits this model. */
+  get #own(): Parameters<typeof toRequest>[1] {
+    return { loras: this.#settings.loras, embeddingWidth: this.info.embeddingWidth };
   }
 
   /** The request for a layer that fits what is in `scene`. */
@@ -409,7 +415,7 @@ function withStorageProgress({ signal, onProgress, store }: CreateEngineOptions)
   const onStorage = typeof store === "object" ? store.onProgress : undefined;
   return {
     signal,
-    onProgress: (event) => (isStorageProgress(event) ? onStorage?.(event) : onProgress?.(event)),
+    onProgress: (event: Progress | StorageProgress) => (isStorageProgress(event) ? onStorage?.(event) : onProgress?.(event)),
   };
 }
 

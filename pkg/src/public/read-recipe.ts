@@ -1,7 +1,7 @@
 import { baseUrl } from "../internal/page/assets.js";
 import { checkOptions, show } from "../internal/page/check-options.js";
 import { type GivenFile, isGivenFile, readGiven } from "../internal/page/given-file.js";
-import { isUrl } from "../internal/page/pictures.js";
+import { isUrl } from "../internal/page/is-url.js";
 import { sharedCompose } from "../internal/page/shared-compose.js";
 import { abortError } from "../internal/shared/abort-error.js";
 import { GlassineError } from "./errors.js";

@@ -107,6 +107,29 @@ export type StorageProgress =
       totalBytes: number;
     };
 
+/** How far putting a file on the shelf is, as exactly as {@link Progress}. */
+export type ShelfProgress =
+  | {
+      /** Somebody else puts a file there. */
+      phase: "waiting";
+    }
+  | {
+      /** The file is looked through. */
+      phase: "checking";
+      /** How many of its bytes were read. */
+      checkedBytes: number;
+      /** How many it has. */
+      totalBytes: number;
+    }
+  | {
+      /** It is written. */
+      phase: "storing";
+      /** How many bytes of it are stored. */
+      loadedBytes: number;
+      /** How many it has. */
+      totalBytes: number;
+    };
+
 /** What `models.verify` found, by file names of the pack. */
 export interface Verification {
   /** Whether the stored model is whole now. */
@@ -171,15 +194,20 @@ export interface MemoryEstimate {
 /** A LoRA for `engine.generate`, or `createEngine`. */
 export interface LoraOption {
   /**
-   * A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers, or where it is. An engine keeps the bytes of
-   * its own for the case that it has to be rebuilt; a request's are read for each request.
+   * A `.safetensors` file of kohya's scripts, LyCORIS, PEFT or diffusers, or where it is: a URL, or a text for its name
+   * on the shelf. An engine keeps the bytes of its own for the case that it has to be rebuilt; a request's are read for
+   * each request.
    */
-  file: Blob | Uint8Array | URL;
-  /** What stands for it in prompts, as in `<lora:name:0.8>`; the file's name without its ending if left out. */
+  file: Blob | Uint8Array | URL | string;
+  /**
+   * What stands for it in prompts, as in `<lora:name:0.8>`; if left out, the text that `file` is, or the file's name
+   * without its ending.
+   */
   name?: string | undefined;
   /**
-   * The beginning of the hash that the file is to have, as a recipe says it. Of several files of one name the one that
-   * has it is used; if none has, the first is, and `warnings` say so.
+   * The beginning of the hash that the file is to have, as a recipe says it. On the shelf the file that has it is taken,
+   * whatever its name. Of several files of one name the one that has it is used; if none has, the first is, and
+   * `warnings` say so.
    */
   hash?: string | undefined;
   /**
@@ -207,9 +235,9 @@ export interface UsedLora {
 
 /** A textual inversion for `engine.generate`. */
 export interface EmbeddingOption {
-  /** A `.safetensors` file, or a `.pt` or `.bin` file of PyTorch's, or where it is. */
-  file: Blob | Uint8Array | URL;
-  /** What stands for it in prompts; the file's name without its ending if left out. */
+  /** A `.safetensors` file, or a `.pt` or `.bin` file of PyTorch's, or where it is: a URL, or a text for its name on the shelf. */
+  file: Blob | Uint8Array | URL | string;
+  /** What stands for it in prompts; if left out, the text that `file` is, or the file's name without its ending. */
   name?: string | undefined;
 }
 
@@ -266,11 +294,11 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
    * is each place's own strength. In modes `"single"` and `"opaque"`.
    */
   mask?: Picture | undefined;
-  /** Textual inversions, whose names the prompts may use as words. */
+  /** Textual inversions, whose names the prompts may use as words. Names of those on the shelf may be used without this. */
   embeddings?: readonly EmbeddingOption[] | undefined;
   /**
    * LoRAs, for this request alone. The model's weights stay as they are, so that nothing is loaded anew for another
-   * strength. `<lora:name:0.8>` in a prompt sets the strength of one.
+   * strength. `<lora:name:0.8>` in a prompt sets the strength of one, and takes one from the shelf that is not given.
    */
   loras?: readonly LoraOption[] | undefined;
   /** How many pictures to make, 1 to 1000, each from the seed after those of the one before; 1 if left out. */
@@ -364,6 +392,8 @@ export interface EngineInfo {
    * else empty. Words that are in none of them are named in a result's `warnings`.
    */
   readonly words: readonly string[];
+  /** How many numbers each vector of an embedding has that fits the model. */
+  readonly embeddingWidth: number;
   /** Widths and heights are multiples of this. */
   readonly sizeMultiple: number;
   /** The SHA-256 of the model's manifest, which fixes every file of the model. */
@@ -599,6 +629,55 @@ export interface StoredModel {
   readonly complete: boolean;
   /** The URL that it was imported from; a model made of files has none. */
   readonly origin?: string | undefined;
+}
+
+/** What a file on the shelf is: a change of a model's weights, a word of prompts, or a network that steers by a picture. */
+export type ShelfKind = "lora" | "embedding" | "controlnet";
+
+/** A file on the shelf, which lies beside the stored models. */
+export interface ShelfFile {
+  /** What prompts call it, and what to give as `file` to `generate` and `createEngine`. */
+  readonly name: string;
+  /** What it was called as it was added, with its ending. */
+  readonly file: string;
+  /** What it is. */
+  readonly kind: ShelfKind;
+  /** The same in more words, such as `LoRA (LoHa)`. */
+  readonly description: string;
+  /** How large it is. */
+  readonly bytes: number;
+  /** The hash that recipes name it by: a LoRA's as {@link UsedLora} has it, of other files the SHA-256. */
+  readonly hash: string;
+  /** The first 12 digits of that, which is what the web UIs show. */
+  readonly shortHash: string;
+  /** The SHA-256 of the whole file, in hexadecimal digits. */
+  readonly sha256: string;
+  /** The words that call for what a LoRA was taught, as far as its file says them, the most telling first. */
+  readonly triggerWords: readonly string[];
+  /** What a LoRA was trained on, if its file says so. */
+  readonly baseModel?: string | undefined;
+  /** How many numbers each vector of an embedding has. */
+  readonly width?: number | undefined;
+  /** Why it does not fit the model that `list` was asked about; not there if it does. */
+  readonly misfit?: string | undefined;
+}
+
+/** The options of `models.shelf.add`. */
+export interface ShelveOptions {
+  /** What to call it; the file's name without its ending if left out. */
+  name?: string | undefined;
+  /** Rejects the call with code `"aborted"`; nothing is left then. */
+  signal?: AbortSignal | undefined;
+  /** Is called for each event of the call, in order. */
+  onProgress?: ((progress: ShelfProgress) => void) | undefined;
+}
+
+/** The options of `models.shelf.list`. */
+export interface ShelfListOptions {
+  /** A model, as `createEngine` takes it by its name or URL, to say what does not fit it. */
+  model?: string | URL | undefined;
+  /** Rejects the call with code `"aborted"`. */
+  signal?: AbortSignal | undefined;
 }
 
 /** How much this page's origin may store and has stored, in bytes; as the browser estimates it. */

@@ -94,6 +94,14 @@ impl Lora {
         Self::open_in(&InMemory(bytes), Path::new(name), strength)
     }
 
+    /// As [`Lora::open_in`] at strength 1, without looking at the values: those that are no numbers pass.
+    ///
+    /// # Errors
+    /// As [`Lora::open`].
+    pub(super) fn outline(files: &dyn Files, path: &Path) -> Result<Self> {
+        Ok(Self::new(files, path, OpenedLora::outline(files, path)?))
+    }
+
     /// As [`Lora::open`], among `files`.
     pub fn open_in(files: &dyn Files, path: &Path, strength: f32) -> Result<Self> {
         if !strength.is_finite() {
@@ -103,16 +111,22 @@ impl Lora {
                 "use a number such as 0.8",
             ));
         }
+        let lora = Self::new(files, path, OpenedLora::open(files, path)?);
+        Ok(lora.with_strength(LoraStrength::both(strength)))
+    }
+
+    /// One that is called after its file or folder.
+    fn new(files: &dyn Files, path: &Path, opened: OpenedLora) -> Self {
         let name = match files.is_folder(path) {
             true => path.file_name(),
             false => path.file_stem(),
         };
-        Ok(Self {
+        Self {
             name: name.unwrap_or_default().to_string_lossy().into_owned(),
-            opened: Rc::new(OpenedLora::open(files, path)?),
-            strength: LoraStrength::both(strength),
+            opened: Rc::new(opened),
+            strength: LoraStrength::both(1.0),
             wanted: None,
-        })
+        }
     }
 
     /// The same LoRA at another strength.

@@ -59,6 +59,19 @@ impl OpenedLora {
     /// # Errors
     /// As [`Lora::open`](super::Lora::open).
     pub fn open(files: &dyn Files, path: &Path) -> Result<Self> {
+        Self::open_with(files, path, check_finite)
+    }
+
+    /// The same without looking at the values of its factors.
+    pub fn outline(files: &dyn Files, path: &Path) -> Result<Self> {
+        Self::open_with(files, path, |_| Ok(()))
+    }
+
+    fn open_with(
+        files: &dyn Files,
+        path: &Path,
+        check_values: impl Fn(&mut TensorFile) -> Result<()>,
+    ) -> Result<Self> {
         let (weights, config) = match files.is_folder(path) {
             true => find_in_folder(files, path)?,
             false => (path.to_path_buf(), None),
@@ -70,7 +83,8 @@ impl OpenedLora {
             None => Configs::from_metadata(file.metadata()),
         };
         let configs = configs.map_err(|reason| unsupported(&weights, reason))?;
-        check_finite(&mut file)?;
+        check_shapes(&file)?;
+        check_values(&mut file)?;
         let mut layers = Vec::new();
         for (name, parts) in parts {
             layers.push(open_layer(&mut file, name, &parts, &configs)?);
@@ -225,19 +239,30 @@ fn what_else(file: &TensorFile) -> String {
     }
 }
 
-/// Refuses NaN and infinity, which quantization would hide, and tensors without values.
+/// Refuses tensors without values.
+fn check_shapes(file: &TensorFile) -> Result<()> {
+    let mut all = file.tensors().iter();
+    match all.find(|(_, info)| info.shape.contains(&0)) {
+        None => Ok(()),
+        Some((name, info)) => {
+            let reason = format!("{name} of {:?} holds nothing: its rank is 0", info.shape);
+            Err(damaged(file.path(), reason))
+        }
+    }
+}
+
+/// Refuses NaN and infinity, which quantization would hide.
 fn check_finite(file: &mut TensorFile) -> Result<()> {
     let all = file.tensors().iter();
     let all: Vec<_> = all
-        .map(|(name, info)| (name.clone(), info.shape.clone(), info.dtype.is_float()))
+        .map(|(name, info)| {
+            let count = info.shape.iter().product::<usize>();
+            (name.clone(), count, info.dtype.is_float())
+        })
         .collect();
-    for (name, shape, is_float) in all {
-        if shape.contains(&0) {
-            let reason = format!("{name} of {shape:?} holds nothing: its rank is 0");
-            return Err(damaged(file.path(), reason));
-        }
+    for (name, count, is_float) in all {
         // Alphas may be whole numbers.
-        let has_factors = is_float || shape.iter().product::<usize>() > 1;
+        let has_factors = is_float || count > 1;
         if has_factors && !file.read(&name)?.is_finite() {
             let reason = format!("{name} contains NaN or infinity");
             return Err(damaged(file.path(), reason));

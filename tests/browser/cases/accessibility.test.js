@@ -51,7 +51,7 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
     await page.waitForSelector("#layers li");
     const folder = scratch(t);
     const lora = join(folder, "style.safetensors");
-    writeFileSync(lora, miniLora());
+    writeFileSync(lora, miniLora({ metadata: { "modelspec.trigger_phrase": "ink style" } }));
     await addFiles(page, [
       writePng(folder, "ground.png", 120, 90, slopes(120, 90)),
       writePng(folder, "disc.png", 60, 60, disc(60, 60, [40, 120, 230])),

@@ -122,7 +122,7 @@ test("what is no LoRA is refused", async (t) => {
   assert.deepEqual(await page.evaluate(() => ofRequests), failures);
   assert.deepEqual(
     failures.map(({ code }) => code),
-    ["bad_option", "bad_option", "bad_option", "bad_option", "model_not_found", "model_damaged"],
+    ["bad_option", "model_not_found", "bad_option", "bad_option", "model_not_found", "model_damaged"],
   );
   assert.match(failures[3].message, /much/);
   assert.match(failures[5].message, /note\.safetensors/);

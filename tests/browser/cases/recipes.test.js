@@ -76,7 +76,7 @@ test("a picture that says how it was made offers to fill the form, and another s
   await drawn(page, 2);
   await textIs(page, ".notices", "castle.png says how it was made");
   const notice = await page.$eval(".notice", ({ textContent }) => textContent);
-  assert.match(notice, /The LoRA ink \(0a1b2c3d4e5f\) is not chosen\./);
+  assert.match(notice, /The LoRA ink \(0a1b2c3d4e5f\) is not on the shelf\./);
   assert.match(notice, /It was made with the model v1-5\./);
   assert.deepEqual(await fields(), before, "nothing is filled in without being asked");
   const fill = await page.waitForFunction(() =>

@@ -28,6 +28,9 @@ export function loadCase(path) {
 /** The path of a transparency file of the tiny model. */
 export const companion = (name) => join(root, `layerdiffuse/weights/layer_sd15_${name}.safetensors`);
 
+/** The folder of the tiny model's ControlNet. */
+export const controlNet = join(root, "controlnet/model");
+
 /** Packs the tiny model with all transparency files and a ControlNet, and with these options, into `folder`/pack. */
 export function packTinyModel(folder, ...options) {
   const adapters = { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" };
@@ -37,7 +40,7 @@ export function packTinyModel(folder, ...options) {
     ...["--model", checkpoint(folder), "--quantize", "f32", "--out", pack],
     ...["--transparency-decoder", companion("vae_transparent_decoder")],
     ...["--transparency-encoder", companion("vae_transparent_encoder")],
-    ...["--controlnet", join(root, "controlnet/model")],
+    ...["--controlnet", controlNet],
     ...Object.entries(adapters).flatMap(([kind, name]) => ["--layers", `${kind}=${companion(name)}`]),
     ...options,
   );

@@ -18,6 +18,6 @@ export async function open(t, { gpu = "none", pack, before, ...faults } = {}) {
 export async function openTab(t, browser, url) {
   const page = await openTestPage(browser, url, (message) => t.diagnostic(message));
   // A browser may end before: that of a file before what is open for the whole of it, others when they are killed.
-  t.after(() => browser.connected && page.close());
+  t.after(() => browser.connected && !page.isClosed() && page.close());
   return page;
 }

@@ -16,10 +16,10 @@ export function parseSafetensors(file) {
   return tensors;
 }
 
-/** The bytes of a file of such tensors. */
-export function writeSafetensors(tensors) {
+/** The bytes of a file of such tensors, and of what it says of itself. */
+export function writeSafetensors(tensors, metadata) {
   let offset = 0;
-  const header = {};
+  const header = metadata ? { __metadata__: metadata } : {};
   for (const [name, { dtype, shape, bytes }] of tensors) {
     header[name] = { dtype, shape, data_offsets: [offset, (offset += bytes.length)] };
   }

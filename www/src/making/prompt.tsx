@@ -2,11 +2,17 @@
 
 import { computed, signal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { shelf } from "../models/shelf.ts";
 import { info } from "./model.ts";
 import { manyFrames, settings } from "./settings.ts";
 import { complete, type Completion, untaught, withoutUnfinished } from "./words.ts";
 
-const phrases = computed(() => info.value?.words ?? []);
+/** What the model was taught, and the embeddings at hand, if that is less than everything. */
+const phrases = computed(() => {
+  const words = info.value?.words ?? [];
+  return words.length === 0 ? words : [...words, ...embeddings.value.map(({ name }) => name)];
+});
+const embeddings = computed(() => shelf.value.filter(({ kind, misfit }) => kind === "embedding" && misfit === undefined));
 const completion = signal<Completion | undefined>(undefined);
 /** Which of what is offered is chosen by keys, if one is. */
 const active = signal<number | undefined>(undefined);
@@ -28,6 +34,17 @@ function accept(field: HTMLTextAreaElement, { from, to, offers }: Completion, in
   close();
   field.dispatchEvent(new Event("input", { bubbles: true }));
   close();
+}
+
+/** Writes words behind what the prompt says. */
+export function writeIntoPrompt(words: string): void {
+  const field = document.querySelector<HTMLTextAreaElement>("textarea[name=prompt]");
+  if (!field) return;
+  const before = field.value.trimEnd().replace(/,$/, "");
+  field.value = before === "" ? words : `${before}, ${words}`;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  close();
+  field.focus();
 }
 
 export function Prompt({ initial }: { initial: string }) {

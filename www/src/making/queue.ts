@@ -198,7 +198,7 @@ async function toVariant(layer: Layer, { init }: Wish): Promise<Variant> {
 async function toRequest(wish: Ordered, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
   const { mode, prompt, options, seed, count, size, box, instead, init, loras, control } = wish;
   const steered = control && { control: control.picture, controlScale: control.scale };
-  const added = loras.length > 0 && { loras: loras.map(({ file, strength, hash }) => ({ file, strength, hash })) };
+  const added = loras.length > 0 && { loras: loras.map(({ file, name, strength, hash }) => ({ file, name, strength, hash })) };
   const plain = { ...options, ...steered, ...added, prompt, seed, count };
   if (init) return { ...plain, mode, ...(await fromPicture(init, wish)) };
   const request = { ...plain, ...size, fit: true };

@@ -1,30 +1,70 @@
 // What steers the next pictures beside their prompt: LoRAs, and a picture for the model's ControlNet.
 
+import type { ComponentChildren } from "preact";
+import { GlassineError } from "glassine";
+import type { ShelfFile } from "glassine/models";
 import { addFiles } from "../models/checkpoint.tsx";
+import { keep, shelf } from "../models/shelf.ts";
 import { showModels } from "../models/show.ts";
 import { partOfPack } from "../models/weights.ts";
 import { keepFocus } from "../panels/focus.ts";
 import { Icon } from "../panels/icons.tsx";
-import { fail, note } from "../panels/notices.tsx";
+import { attempt, fail, note } from "../panels/notices.tsx";
 import { walk } from "../state/document.ts";
 import { doc, titleOf } from "../state/studio.ts";
 import { control, scale, source } from "./control.ts";
 import { hasControlNet } from "./foretell.ts";
-import { addLora, loras, removeLora, setStrength } from "./loras.ts";
+import { addFile, addLora, chosenOf, type Lora, loras, onShelf, removeLora, setStrength } from "./loras.ts";
+import { writeIntoPrompt } from "./prompt.tsx";
+import { settings } from "./settings.ts";
 
-/** Takes in files of weights: LoRAs for what is made next, and parts of a pack to be packed under Models. */
+/** Takes in files of weights: LoRAs and embeddings for the shelf, and parts of a pack to be packed under Models. */
 export async function takeWeights(files: readonly File[]): Promise<void> {
   for (const file of files) {
     const part = await partOfPack(file);
-    if (!part) {
-      addLora(file);
-      continue;
-    }
-    addFiles({ files: [file], handles: new Map() }, part);
-    showModels();
-    const what = part === "controlnet" ? "a ControlNet" : "a checkpoint";
-    note({ kind: "done", title: `${file.name} is ${what}`, text: "It becomes part of a model's pack, under Models." });
+    if (part) takePart(file, part);
+    else await attempt(`Putting ${file.name} on the shelf`, (signal) => shelve(file, signal));
   }
+}
+
+function takePart(file: File, part: "controlnet" | "checkpoint"): void {
+  addFiles({ files: [file], handles: new Map() }, part);
+  showModels();
+  const text = "It becomes part of a model's pack, under Models.";
+  if (part === "checkpoint") return note({ kind: "done", title: `${file.name} is a checkpoint`, text });
+  const run = (): void =>
+    void attempt(`Putting ${file.name} on the shelf`, async (signal) => void (await keep(file, signal)));
+  note({ kind: "offer", title: `${file.name} is a ControlNet`, text, action: { label: "Keep it on the shelf", run } });
+}
+
+/** Puts a file on the shelf, and has it used. */
+async function shelve(file: File, signal: AbortSignal): Promise<void> {
+  try {
+    const kept = await keep(file, signal);
+    if (kept.kind === "lora" && !chosenOf(kept.name)) use(kept);
+    if (kept.kind === "embedding") offerWord(kept);
+  } catch (error) {
+    const { code } = error instanceof GlassineError ? error : {};
+    const isFull = code === "quota_exceeded" || code === "storage_unavailable";
+    // Files of PyTorch's may be checkpoints, which only a look into them tells.
+    if (code === "model_unsupported" && !/\.safetensors$/i.test(file.name)) return takePart(file, "checkpoint");
+    if (!isFull || !/\.safetensors$/i.test(file.name)) throw error;
+    addFile(file);
+    note({ kind: "warning", title: `${file.name} is here for this visit only`, text: `${(error as GlassineError).message}.` });
+  }
+}
+
+function use({ name }: ShelfFile): void {
+  addLora({ name, file: name, strength: 1 });
+}
+
+function offerWord({ name }: ShelfFile): void {
+  note({
+    kind: "offer",
+    title: `The embedding ${name} is on the shelf`,
+    text: "In a prompt its name stands for it.",
+    action: { label: "Write it into the prompt", run: () => writeIntoPrompt(name) },
+  });
 }
 
 /** What is chosen, beside the prompt. */
@@ -33,16 +73,8 @@ export function Steering() {
   if (loras.value.length === 0 && !steer) return null;
   return (
     <ul class="steering" aria-label="LoRAs and pictures that steer">
-      {loras.value.map(({ id, name, strength }) => (
-        <Entry
-          key={id}
-          name={name}
-          what={`LoRA ${name}`}
-          value={strength}
-          range={[-1, 2]}
-          onValue={(value) => setStrength(id, value)}
-          onRemove={() => removeLora(id)}
-        />
+      {loras.value.map((lora) => (
+        <LoraEntry key={lora.id} lora={lora} />
       ))}
       {steer && (
         <Entry
@@ -58,6 +90,39 @@ export function Steering() {
   );
 }
 
+function LoraEntry({ lora: { id, name, file, strength } }: { lora: Lora }) {
+  const kept = typeof file === "string" ? onShelf(file) : undefined;
+  const prompt = settings.value?.prompt.toLowerCase() ?? "";
+  const words = kept?.triggerWords.filter((word) => !prompt.includes(word.toLowerCase())).slice(0, mostWords) ?? [];
+  return (
+    <Entry
+      name={name}
+      what={`LoRA ${name}`}
+      value={strength}
+      range={[-1, 2]}
+      onValue={(value) => setStrength(id, value)}
+      onRemove={() => removeLora(id)}
+    >
+      {words.map((word) => (
+        <button
+          key={word}
+          type="button"
+          class="word"
+          aria-label={`Write ${word} into the prompt`}
+          title="It calls for what the LoRA was taught: write it into the prompt"
+          onClick={() => writeIntoPrompt(word)}
+        >
+          + {word}
+        </button>
+      ))}
+      {kept?.misfit && <small class="misfit">does not fit this model: {kept.misfit}</small>}
+    </Entry>
+  );
+}
+
+/** The most trigger words that are offered at a time. */
+const mostWords = 4;
+
 interface EntryProps {
   readonly name: string;
   readonly what: string;
@@ -65,9 +130,10 @@ interface EntryProps {
   readonly range: readonly [number, number];
   readonly onValue: (value: number) => void;
   readonly onRemove: () => void;
+  readonly children?: ComponentChildren;
 }
 
-function Entry({ name, what, value, range: [min, max], onValue, onRemove }: EntryProps) {
+function Entry({ name, what, value, range: [min, max], onValue, onRemove, children }: EntryProps) {
   return (
     <li class="chip">
       <span>{name}</span>
@@ -81,6 +147,7 @@ function Entry({ name, what, value, range: [min, max], onValue, onRemove }: Entr
         onInput={({ currentTarget }) => onValue(currentTarget.valueAsNumber)}
       />
       <output>{value}</output>
+      {children}
       <button
         type="button"
         class="ghost"
@@ -115,7 +182,7 @@ export function SteeringFields() {
           <input
             type="file"
             id="loras"
-            accept=".safetensors"
+            accept=".safetensors,.pt,.bin"
             multiple
             aria-labelledby="loras-label loras-pick"
             aria-describedby="loras-hint"
@@ -126,10 +193,44 @@ export function SteeringFields() {
           />
           <span id="loras-pick">Choose files</span>
         </label>
-        <small id="loras-hint">Or drop them here. They act on what is made from then on.</small>
+        <small id="loras-hint">Or drop them here. They act on what is made from then on, and stay on the shelf.</small>
+        <ShelfOffers />
       </div>
       <ControlField />
     </>
+  );
+}
+
+/** What the shelf has for prompts. */
+function ShelfOffers() {
+  const offered = shelf.value.filter(({ kind }) => kind !== "controlnet");
+  if (offered.length === 0) return null;
+  return (
+    <ul id="shelfOffers" aria-label="On the shelf">
+      {offered.map((file) => (
+        <Offer key={file.sha256} file={file} />
+      ))}
+    </ul>
+  );
+}
+
+function Offer({ file }: { file: ShelfFile }) {
+  const { name, kind, triggerWords, misfit } = file;
+  const chosen = kind === "lora" ? chosenOf(name) : undefined;
+  const notes = misfit ? `Does not fit this model: ${misfit}` : kind === "embedding" ? "A word for prompts" : triggerWords.join(", ");
+  return (
+    <li>
+      <button
+        type="button"
+        aria-pressed={kind === "lora" ? chosen !== undefined : undefined}
+        aria-label={kind === "lora" ? `LoRA ${name}` : `Write the embedding ${name} into the prompt`}
+        disabled={misfit !== undefined}
+        onClick={() => (kind === "embedding" ? writeIntoPrompt(name) : chosen ? removeLora(chosen.id) : use(file))}
+      >
+        {name}
+      </button>
+      {notes && <small class={misfit ? "misfit" : ""}>{notes}</small>}
+    </li>
   );
 }
 

@@ -8,6 +8,8 @@ import { closeElsewhere } from "../panels/menu.tsx";
 import { Icon } from "../panels/icons.tsx";
 import { CheckpointForm } from "./checkpoint.tsx";
 import { DeviceChoice } from "./device.tsx";
+import { ShelfList } from "./shelf-list.tsx";
+import { refreshShelf } from "./shelf.ts";
 import { findUnfinished, unfinished } from "./unfinished.ts";
 import { cancelWork, failure, importPack, isBusy, progress, refresh, remove, storage, stored, verify } from "./work.ts";
 import "./models.css";
@@ -21,7 +23,7 @@ export function Models() {
     return closeElsewhere(details.current!);
   }, []);
   return (
-    <details class="models" id="models" ref={details} onToggle={() => void refresh()}>
+    <details class="models" id="models" ref={details} onToggle={() => void Promise.all([refresh(), refreshShelf()])}>
       <summary title="Models">
         <Icon name="model" /> <span>Models</span>
         {unfinished.value && <b class="mark">1 unfinished</b>}
@@ -39,6 +41,7 @@ export function Models() {
           <CheckpointForm />
         </fieldset>
         <Work />
+        <ShelfList />
         <Storage />
         <p>
           <a href="guide/index.html">Guide</a> · <a href="bench.html">How fast is this device?</a> ·{" "}

@@ -3,7 +3,7 @@
 /** The longest header that is read. */
 const most = 32 * 2 ** 20;
 
-const isWeights = ({ name }: File): boolean => /\.(safetensors|ckpt|pt|pth)$/i.test(name);
+const isWeights = ({ name }: File): boolean => /\.(safetensors|ckpt|pt|pth|bin)$/i.test(name);
 
 /** Files of weights, and the others. */
 export function divide(files: readonly File[]): { weights: File[]; others: File[] } {
@@ -12,10 +12,10 @@ export function divide(files: readonly File[]): { weights: File[]; others: File[
 
 /**
  * Whether a file belongs into a model's pack, and as what: a ControlNet, or a checkpoint. By the names of its tensors;
- * anything else is taken for a LoRA, and the engine says what is wrong with it if it is none.
+ * anything else is for the shelf, which says what is wrong with it if it is not.
  */
 export async function partOfPack(file: File): Promise<"controlnet" | "checkpoint" | undefined> {
-  if (!/\.safetensors$/i.test(file.name)) return "checkpoint";
+  if (/\.ckpt$/i.test(file.name)) return "checkpoint";
   const names = await tensorNames(file);
   const has = (...starts: string[]): boolean => names.some((name) => starts.some((start) => name.startsWith(start)));
   if (has("control_model.", "controlnet_cond_embedding.", "input_hint_block.")) return "controlnet";

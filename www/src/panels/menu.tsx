@@ -31,7 +31,8 @@ export function Menu({
 /** Has an open panel close with a click outside of it, and with Escape. */
 export function closeElsewhere(details: HTMLDetailsElement): () => void {
   const outside = ({ target }: Event): void => {
-    const isElsewhere = target instanceof Element && !details.contains(target) && !target.closest("dialog");
+    // Dialogs and notices may be about what the panel shows.
+    const isElsewhere = target instanceof Element && !details.contains(target) && !target.closest("dialog, .notices");
     if (details.open && isElsewhere) details.open = false;
   };
   const escape = (event: KeyboardEvent): void => {

@@ -9,6 +9,11 @@ export function isGivenFile(file: unknown): file is GivenFile {
   return file instanceof Blob || file instanceof Uint8Array || file instanceof URL;
 }
 
+/** Whether it can be the name of a file on the shelf. */
+export function isName(file: unknown): file is string {
+  return typeof file === "string" && file !== "";
+}
+
 /** The bytes, and what the file is called: `label` if it has no name of its own. */
 export async function readGiven(
   file: GivenFile,

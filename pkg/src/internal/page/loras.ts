@@ -5,7 +5,8 @@ import type { LoraOption } from "../../public/types.js";
 import type { RawLora } from "../shared/protocol.js";
 import { checkOptions, show } from "./check-options.js";
 import { abortError } from "../shared/abort-error.js";
-import { isGivenFile, readGiven } from "./given-file.js";
+import { isGivenFile, isName, readGiven } from "./given-file.js";
+import { readShelved } from "./shelved.js";
 
 const loraOptions = ["file", "name", "hash", "strength", "textEncoderStrength"];
 
@@ -26,11 +27,11 @@ export async function readLoras(
   }
 }
 
-const loraHint = `Give objects { file, strength }: a Blob, a Uint8Array or a URL, and a number from -${maxStrength} to ${maxStrength}.`;
+const loraHint = `Give objects { file, strength }: a Blob, a Uint8Array, a URL or a name on the shelf, and a number from -${maxStrength} to ${maxStrength}.`;
 
 function checkLora(lora: LoraOption, index: number): void {
   const { file, name, hash, strength, textEncoderStrength } = checkOptions(`loras[${index}]`, lora, loraOptions);
-  if (!isGivenFile(file)) {
+  if (!isGivenFile(file) && !isName(file)) {
     throw new GlassineError("bad_option", `loras[${index}] has no usable file`, { hint: loraHint });
   }
   for (const given of [strength, textEncoderStrength]) {
@@ -49,7 +50,9 @@ function checkLora(lora: LoraOption, index: number): void {
 }
 
 async function readLora(lora: LoraOption, index: number, signal: AbortSignal): Promise<RawLora> {
-  const { file, name, hash, strength = 1, textEncoderStrength = strength } = lora;
+  const { file, hash, strength = 1, textEncoderStrength = strength } = lora;
+  const strengths = { strength, textEncoderStrength };
+  if (typeof file === "string") return { ...(await readShelved("lora", file, hash)), name: lora.name ?? file, hash, ...strengths };
   const given = await readGiven(file, `loras[${index}]`, signal);
-  return { file: given.name, bytes: given.bytes, name, hash, strength, textEncoderStrength };
+  return { file: given.name, bytes: given.bytes, name: lora.name, hash, ...strengths };
 }

@@ -4,6 +4,7 @@ import type { RawPicture, RawRaster } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { baseUrl } from "./assets.js";
 import { sharedCompose } from "./shared-compose.js";
+import { isUrl } from "./is-url.js";
 
 /** What a picture is for, and what stops the reading of it. */
 export interface PictureUse {
@@ -54,11 +55,6 @@ function hasPixels(image: unknown): image is Pixels {
 
 function isImageData(image: unknown): image is ImageData {
   return typeof ImageData !== "undefined" && image instanceof ImageData;
-}
-
-/** A text that could as well be a file's name or a mistake is no URL. */
-export function isUrl(image: unknown): image is string | URL {
-  return (typeof image === "string" && /^([a-z][a-z\d+.-]*:|\.{0,2}\/)/i.test(image)) || image instanceof URL;
 }
 
 const drawable = ["HTMLCanvasElement", "OffscreenCanvas", "ImageBitmap", "HTMLImageElement", "HTMLVideoElement", "VideoFrame"] as const;

@@ -9,6 +9,7 @@ import { checkKinds, checkOptions, type Kind } from "./check-options.js";
 import { readEmbeddings } from "./embeddings.js";
 import { readLoras } from "./loras.js";
 import { toPixels } from "./pictures.js";
+import { type AtHand, readNamed } from "./shelved.js";
 
 /** Refuses what cannot be asked for, before anything is done for it. A call decides some options itself, and may have its `own`. */
 export function checkRequest(
@@ -89,18 +90,36 @@ const optionKinds = {
   count: "count",
 } as const satisfies Record<keyof EngineOptions | "count", Kind>;
 
-/** Copies the pictures at once, whatever comes of what they were copied from. */
-export async function toRequest(options: GenerateOptions): Promise<EngineRequest> {
+/** A request on its way to the worker, and what of it was found to have no effect. */
+export interface PreparedRequest {
+  readonly request: EngineRequest;
+  readonly warnings: readonly string[];
+}
+
+/** Copies the pictures at once, whatever comes of what they were copied from. `own` are the engine's LoRAs. */
+export async function toRequest(
+  options: GenerateOptions,
+  own: Pick<AtHand, "loras" | "embeddingWidth">,
+): Promise<PreparedRequest> {
   const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, loras, count, ...request } = options;
-  const pictures = Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
-    picture !== undefined && picture !== null ? [toPixels(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
+  const pictures = Promise.all(
+    Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
+      picture !== undefined && picture !== null ? [toPixels(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
+    ),
   );
+  // It is waited for once the files are read.
+  pictures.catch(() => {});
   if (onPreview) request.previewEvery ??= 1;
+  const given = { loras: await readLoras(loras, signal), embeddings: await readEmbeddings(embeddings, signal) };
+  const named = await readNamed(options, { ...own, ...given, loras: [...own.loras, ...given.loras] });
   return {
-    ...request,
-    ...Object.fromEntries(await Promise.all(pictures)),
-    ...(embeddings && { embeddings: await readEmbeddings(embeddings, signal) }),
-    ...(loras && { loras: await readLoras(loras, signal) }),
+    request: {
+      ...request,
+      ...Object.fromEntries(await pictures),
+      embeddings: [...given.embeddings, ...named.embeddings],
+      loras: [...given.loras, ...named.loras],
+    },
+    warnings: named.warnings,
   };
 }
 

@@ -1,16 +1,19 @@
 import { GlassineError } from "../../public/errors.js";
 import { toImageData } from "./image-data.js";
-import type { ModelSource, Progress, StorageProgress } from "../../public/types.js";
+import type { ModelSource, Progress, ShelfProgress, StorageProgress } from "../../public/types.js";
 import type { Calls, EngineEvent, FromWorker, RawError, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { fromRawError } from "../shared/from-raw-error.js";
 import type { StartedWorker, StartWorker } from "./assets.js";
 import { readFrom } from "./model-source.js";
 
+/** The progress of whichever call. */
+export type AnyProgress = Progress | StorageProgress | ShelfProgress;
+
 /** What a call of each type takes beside its request. Which progress it makes is for its caller to know. */
 export interface CallOptions {
   signal?: AbortSignal | undefined;
-  onProgress?(progress: Progress | StorageProgress): void;
+  onProgress?(progress: AnyProgress): void;
 }
 
 interface Pending {
@@ -172,7 +175,7 @@ function toGlassineError(error: unknown, signal?: AbortSignal | undefined): Glas
   return new GlassineError("internal", String(error), { cause: error });
 }
 
-function toProgress(event: EngineEvent | StorageProgress): Progress | StorageProgress {
+function toProgress(event: EngineEvent | StorageProgress | ShelfProgress): AnyProgress {
   if (event.phase !== "denoising") return event;
   const { preview, ...rest } = event;
   return preview ? { ...rest, preview: toImageData(preview) } : rest;

@@ -1,24 +1,30 @@
-// One writer or several readers of a model, in all tabs together.
+// One writer or several readers of a model, or of the shelf, in all tabs together.
 
-import { storageUnavailable } from "./store.js";
+import { storageUnavailable } from "./folder.js";
+
+/** The shelf of files beside models. */
+export const theShelf = Symbol("shelf");
+
+/** What is locked: a model by its name, or the shelf. */
+type Locked = string | typeof theShelf;
 
 /** Runs `work` once the lock is had, and holds it until that has finished. `onWait` is told if others have it. */
 export async function withLock<T>(
-  name: string,
+  what: Locked,
   { mode, signal, onWait }: { mode: LockMode; signal: AbortSignal; onWait?: () => void },
   work: () => Promise<T>,
 ): Promise<T> {
   // Pages without storage have no locks either.
   if (!navigator.locks) throw storageUnavailable();
-  const lock = lockName(name);
+  const lock = lockName(what);
   const { held } = await navigator.locks.query();
   if (held?.some((other) => other.name === lock && (other.mode === "exclusive" || mode === "exclusive"))) onWait?.();
   return navigator.locks.request(lock, { mode, signal }, work);
 }
 
 /** Runs `work` with the lock, and gives true, if nobody has it. */
-export async function withFreeLock(name: string, work: () => Promise<void>): Promise<boolean> {
-  return navigator.locks.request(lockName(name), { mode: "exclusive", ifAvailable: true }, async (lock) => {
+export async function withFreeLock(what: Locked, work: () => Promise<void>): Promise<boolean> {
+  return navigator.locks.request(lockName(what), { mode: "exclusive", ifAvailable: true }, async (lock) => {
     if (lock) await work();
     return lock !== null;
   });
@@ -32,6 +38,6 @@ export function holdForReading(name: string, signal: AbortSignal): Promise<() =>
   });
 }
 
-function lockName(name: string): string {
-  return `glassine/models/${name}`;
+function lockName(what: Locked): string {
+  return what === theShelf ? "glassine/shelf" : `glassine/models/${what}`;
 }

@@ -15,6 +15,8 @@ import type {
   RequestOptions,
   Role,
   Sampler,
+  ShelfFile,
+  ShelfProgress,
   StorageProgress,
   StoredModel,
   UsedLora,
@@ -71,6 +73,9 @@ export interface RawEmbedding {
   bytes: Uint8Array<ArrayBuffer>;
   name: string | undefined;
 }
+
+/** What the engine finds out about a file for the shelf. */
+export type RawAddition = Pick<ShelfFile, "kind" | "description" | "sha256" | "hash" | "triggerWords" | "baseModel" | "width">;
 
 /** A scene file's text, and the layers' pictures under the paths by which it names them. */
 export interface RawScene {
@@ -203,12 +208,16 @@ export interface Calls {
     answer: { name: string; parts: readonly string[]; totalBytes: number; downloadBytes: number; gpuMemory: MemoryEstimate };
   };
   verify: { request: { name: string; repair: boolean }; answer: Verification };
+  /** Puts a file on the shelf. */
+  shelve: { request: { file: Blob; fileName: string; name: string | undefined }; answer: ShelfFile };
+  /** Why files of the shelf do not fit a model, by their SHA-256. */
+  misfits: { request: { model: NamedLocation }; answer: Record<string, string> };
 }
 
 /** How a call that stores something is stopped, and who is told how far it is. */
 export interface StorageTask {
   signal: AbortSignal;
-  report: (progress: StorageProgress) => void;
+  report: (progress: StorageProgress | ShelfProgress) => void;
 }
 
 export type Call = {
@@ -219,7 +228,7 @@ export type Call = {
 export type EngineCall = Extract<Call, { type: "load" | "generate" | "encode" | "decode" }>;
 
 /** Calls for the worker that stores models. */
-export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" }>;
+export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" | "shelve" | "misfits" }>;
 
 /** Calls for the worker that needs no model. */
 export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "picture" | "recipe" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
@@ -234,7 +243,7 @@ export type ToWorker = { type: "start"; assets: AssetUrls } | Call | { type: "ab
 export type FromWorker =
   /** Asks for a file of the page's own source, `again` if it was read before and is damaged. */
   | { type: "read"; read: number; path: string; again: boolean }
-  | { type: "progress"; event: EngineEvent | StorageProgress }
+  | { type: "progress"; event: EngineEvent | StorageProgress | ShelfProgress }
   | { type: "done"; answer: Calls[keyof Calls]["answer"] }
   | { type: "failed"; error: RawError }
   /** The GPU is gone, or the engine has trapped: this worker is of no more use. */

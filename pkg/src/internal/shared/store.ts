@@ -13,6 +13,7 @@
 
 import { GlassineError } from "../../public/errors.js";
 import type { StoredModel } from "../../public/types.js";
+import { createFolder, findFolder, Folder, orUndefined, writeError } from "./folder.js";
 import { sha256 } from "./sha256.js";
 
 /** What a model's folder says about itself. */
@@ -29,7 +30,9 @@ export type CompleteRecord = ModelRecord & { readonly manifest: string };
 const recordFile = "model.json";
 const recordCopyFile = "model.json.copy";
 const packingFile = "packing.json";
-const roomFile = "room";
+
+/** What to do where there is no more room. */
+const fullHint = "Remove other models or free space on the disk, then import again: it goes on where it stopped.";
 
 /** Whether a model can be stored under this name. The package's own model has its name to itself. */
 export function isModelName(name: string): boolean {
@@ -51,37 +54,33 @@ export function packNameOf(title: string): string {
 }
 
 /** The folder of one model. Writing works in workers only. */
-export class ModelFolder {
-  readonly name: string;
-  readonly #folder: FileSystemDirectoryHandle;
-
-  private constructor(name: string, folder: FileSystemDirectoryHandle) {
-    this.name = name;
-    this.#folder = folder;
+export class ModelFolder extends Folder {
+  private constructor(name: string, handle: FileSystemDirectoryHandle) {
+    super(name, handle, fullHint);
   }
 
   /** The folder of that name, if there is one. */
   static async find(name: string): Promise<ModelFolder | undefined> {
     if (!isModelName(name)) return undefined;
-    const models = await findModels();
+    const models = await findFolder("models");
     const folder = await orUndefined(models?.getDirectoryHandle(name));
     return folder && new ModelFolder(name, folder);
   }
 
   /** The folder of that name, made if there is none. */
   static async create(name: string): Promise<ModelFolder> {
-    const models = await createModels(name);
+    const models = await createFolder("models", name, fullHint);
     try {
       return new ModelFolder(name, await models.getDirectoryHandle(name, { create: true }));
     } catch (cause) {
-      throw writeError(name, 0, cause);
+      throw writeError(name, 0, cause, fullHint);
     }
   }
 
   /** Every folder, by name. */
   static async all(): Promise<ModelFolder[]> {
     const folders: ModelFolder[] = [];
-    for await (const [name, handle] of (await findModels()) ?? []) {
+    for await (const [name, handle] of (await findFolder("models")) ?? []) {
       if (handle.kind === "directory") folders.push(new ModelFolder(name, handle));
     }
     return folders.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -89,7 +88,7 @@ export class ModelFolder {
 
   /** Removes the folder of that name with everything in it. */
   static async remove(name: string): Promise<void> {
-    await (await findModels())?.removeEntry(name, { recursive: true });
+    await (await findFolder("models"))?.removeEntry(name, { recursive: true });
   }
 
   /** The record; undefined where there is none that can be read, as after an import that hardly began. */
@@ -131,7 +130,7 @@ export class ModelFolder {
     const done = isComplete(record) && !before.includes(record.manifest);
     if (!done && before.length === 0) return ModelFolder.remove(this.name);
     if (!done) await this.removeOthers(new Set([...before, packingFile]));
-    await this.#folder.removeEntry(packingFile);
+    await this.remove(packingFile);
   }
 
   /** The record in one of its two files, and whether it is as it was written. */
@@ -145,86 +144,6 @@ export class ModelFolder {
     const before = await this.read(file);
     const same = before?.length === bytes.length && before.every((byte, index) => byte === bytes[index]);
     if (!same) await this.write(file, bytes);
-  }
-
-  /** The bytes of a file; undefined where it is missing or cannot be read. */
-  async read(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const handle = await orUndefined(this.#folder.getFileHandle(file));
-    const bytes = await orUndefined(handle?.getFile().then((file) => file.arrayBuffer()));
-    return bytes && new Uint8Array(bytes);
-  }
-
-  /** The bytes of a file that is named by its content; undefined where they are not what the name says. */
-  async readIntact(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const bytes = await this.read(name);
-    return bytes && (await sha256(bytes)) === name ? bytes : undefined;
-  }
-
-  async write(file: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    try {
-      const access = await this.#open(file);
-      try {
-        writeAll(access, bytes);
-        access.truncate(bytes.length);
-        access.flush();
-      } finally {
-        access.close();
-      }
-    } catch (cause) {
-      throw writeError(this.name, bytes.length, cause);
-    }
-  }
-
-  /**
-   * How many of `wanted` bytes the browser lets this origin store. It is found
-   * out by asking for them, because `navigator.storage.estimate()` need not say:
-   * Chromium answers the same in private windows, where the quota is far smaller.
-   * Browsers grant room in steps of up to 128 MiB, so that less than one more may fit.
-   */
-  async room(wanted: number): Promise<number> {
-    const access = await this.#open(roomFile).catch((cause: unknown) => {
-      throw writeError(this.name, wanted, cause);
-    });
-    const fits = (bytes: number): boolean => {
-      try {
-        access.truncate(bytes);
-        return true;
-      } catch {
-        return false;
-      }
-    };
-    try {
-      if (fits(wanted)) return wanted;
-      let [fitting, failing] = [0, wanted];
-      while (failing - fitting > 1) {
-        const middle = Math.floor((fitting + failing) / 2);
-        if (fits(middle)) fitting = middle;
-        else failing = middle;
-      }
-      return fitting;
-    } finally {
-      access.close();
-      await this.#folder.removeEntry(roomFile);
-    }
-  }
-
-  async #open(file: string): Promise<SyncAccessHandle> {
-    const handle = (await this.#folder.getFileHandle(file, { create: true })) as WorkerFileHandle;
-    opening.add(handle);
-    try {
-      return await handle.createSyncAccessHandle();
-    } finally {
-      opening.delete(handle);
-    }
-  }
-
-  /** The length of every file. */
-  async sizes(): Promise<Map<string, number>> {
-    const sizes = new Map<string, number>();
-    for await (const [name, handle] of this.#folder) {
-      if (handle.kind === "file") sizes.set(name, (await handle.getFile()).size);
-    }
-    return sizes;
   }
 
   /** The model, or what there is of it, as pages are told of it. */
@@ -243,7 +162,7 @@ export class ModelFolder {
   async removeOthers(wanted: ReadonlySet<string>): Promise<void> {
     const kept = new Set([recordFile, recordCopyFile, ...wanted]);
     for (const file of (await this.sizes()).keys()) {
-      if (!kept.has(file)) await this.#folder.removeEntry(file);
+      if (!kept.has(file)) await this.remove(file);
     }
   }
 }
@@ -307,70 +226,3 @@ export function isComplete(record: ModelRecord | undefined): record is CompleteR
   return /^[0-9a-f]{64}$/.test(String(record?.manifest));
 }
 
-/** Files that are being opened: Chromium forgets to answer for one that is collected as garbage meanwhile. */
-const opening = new Set<WorkerFileHandle>();
-
-// TypeScript's library for pages leaves out what only workers have.
-type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncAccessHandle> };
-
-interface SyncAccessHandle {
-  write(bytes: Uint8Array<ArrayBuffer>, options: { at: number }): number;
-  truncate(size: number): void;
-  flush(): void;
-  close(): void;
-}
-
-/** Writes all bytes, though the browser may take fewer at a time. */
-function writeAll(access: SyncAccessHandle, bytes: Uint8Array<ArrayBuffer>): void {
-  for (let at = 0; at < bytes.length; ) {
-    const written = access.write(bytes.subarray(at), { at });
-    if (written === 0) throw new Error(`the browser wrote ${at} of ${bytes.length} bytes`);
-    at += written;
-  }
-}
-
-/** The folder of all models; undefined where there is none. */
-async function findModels(): Promise<FileSystemDirectoryHandle | undefined> {
-  const root = await orUndefined(globalThis.navigator?.storage?.getDirectory?.());
-  const own = await orUndefined(root?.getDirectoryHandle("glassine"));
-  return orUndefined(own?.getDirectoryHandle("models"));
-}
-
-/** The folder of all models, made for the model `name` if there is none. */
-async function createModels(name: string): Promise<FileSystemDirectoryHandle> {
-  try {
-    const root = await navigator.storage.getDirectory();
-    const own = await root.getDirectoryHandle("glassine", { create: true });
-    return await own.getDirectoryHandle("models", { create: true });
-  } catch (cause) {
-    throw isQuotaExceeded(cause) ? writeError(name, 0, cause) : storageUnavailable(cause);
-  }
-}
-
-export function storageUnavailable(cause?: unknown): GlassineError {
-  return new GlassineError("storage_unavailable", "this browser stores no models for this page", {
-    hint: "Storage needs a secure page (HTTPS or localhost), and some browsers have none in private windows. A model can be used without being stored: give its URL to createEngine.",
-    cause,
-  });
-}
-
-/** What a promise gives; undefined where it rejects. */
-async function orUndefined<T>(promise: Promise<T> | undefined): Promise<T | undefined> {
-  return promise?.catch(() => undefined);
-}
-
-function isQuotaExceeded(cause: unknown): boolean {
-  return cause instanceof DOMException && cause.name === "QuotaExceededError";
-}
-
-function writeError(name: string, bytes: number, cause: unknown): GlassineError {
-  if (isQuotaExceeded(cause)) {
-    return new GlassineError("quota_exceeded", `the browser's storage was full before another ${bytes} bytes of ${name}`, {
-      hint: "Remove other models or free space on the disk, then import again: it goes on where it stopped.",
-      recoverable: true,
-      cause,
-    });
-  }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new GlassineError("io", `a file of ${name} could not be stored: ${reason}`, { recoverable: true, cause });
-}

@@ -9,14 +9,10 @@ export async function estimateModel(
   { model, mode, width, height }: Calls["estimate"]["request"],
   task: StorageTask,
 ): Promise<Calls["estimate"]["answer"]> {
-  const named = model.kind === "stored" ? await ModelFolder.find(model.name) : undefined;
-  const record = await named?.record();
-  const stored = isComplete(record) ? await named?.readIntact(record.manifest) : undefined;
-  const origin: NamedLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
-  const manifest = stored ?? (await readManifest(origin, task));
+  const manifest = await readModelManifest(model, task);
   const { name, parts, shards } = parseManifest(manifest, placeOf(model));
 
-  const folder = named ?? (await ModelFolder.find(modelNameOf(name)));
+  const folder = await ModelFolder.find(model.kind === "stored" ? model.name : modelNameOf(name));
   const here = await folder?.sizes();
   // The package's own model is as near as the page itself.
   const missing = model.kind === "mini" ? [] : shards.filter((shard) => here?.get(shard.sha256) !== shard.bytes);
@@ -24,7 +20,13 @@ export async function estimateModel(
   return { name, parts, totalBytes: totalBytes(shards), downloadBytes: totalBytes(missing), gpuMemory };
 }
 
-async function readManifest(origin: NamedLocation, task: StorageTask): Promise<Uint8Array> {
+/** A model's manifest: of a stored one the stored one, if that is whole. */
+export async function readModelManifest(model: NamedLocation, task: StorageTask): Promise<Uint8Array> {
+  const folder = model.kind === "stored" ? await ModelFolder.find(model.name) : undefined;
+  const record = await folder?.record();
+  const stored = isComplete(record) ? await folder?.readIntact(record.manifest) : undefined;
+  if (stored) return stored;
+  const origin: NamedLocation = record?.origin === undefined ? model : { kind: "url", url: record.origin };
   return (await openSource(origin, task)).read(manifestFile, { signal: task.signal, again: false });
 }
 

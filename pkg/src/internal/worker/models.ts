@@ -8,6 +8,7 @@ import type { Calls, FromWorker, StorageCall, StorageTask, ToWorker } from "../s
 import { abortError } from "../shared/abort-error.js";
 import { miniManifest } from "./mini-manifest.js";
 import { toRawError } from "./raw-error.js";
+import { addToShelf, findMisfits } from "./shelf-files.js";
 import { startModule } from "./start-module.js";
 import { listenForTraps } from "./traps.js";
 import { verifyModel } from "./verify-model.js";
@@ -42,6 +43,12 @@ async function answer(call: StorageCall): Promise<Calls[StorageCall["type"]]["an
       return estimateModel(call, task);
     case "verify":
       return verifyModel(call, task);
+    case "shelve":
+      await startModule();
+      return addToShelf(call, task);
+    case "misfits":
+      await startModule();
+      return findMisfits(call, task);
   }
 }
 

@@ -4,6 +4,7 @@ import { GlassineError } from "../../public/errors.js";
 import type { StoredModel } from "../../public/types.js";
 import { pack_files } from "../../wasm/glassine.js";
 import type { PackRequest, StorageTask } from "../shared/protocol.js";
+import { readSlice } from "./read-slice.js";
 import { yieldToEventLoop } from "./yield-to-event-loop.js";
 import { withLock } from "../shared/locks.js";
 import { manifestFile } from "../shared/manifest.js";
@@ -117,12 +118,3 @@ function countWeights(file: Blob): number {
 type Header = Record<string, { shape?: number[] }>;
 
 const maxHeaderEnd = 100 * 2 ** 20;
-
-// TypeScript's library for pages leaves out what only workers have.
-declare class FileReaderSync {
-  readAsArrayBuffer(blob: Blob): ArrayBuffer;
-}
-
-function readSlice(file: Blob, start: number, end: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(new FileReaderSync().readAsArrayBuffer(file.slice(start, end)));
-}

@@ -53,13 +53,7 @@ export class Staging {
 
   /** Rejects unless there is room for that many more bytes. */
   async checkRoom(needed: number): Promise<void> {
-    const room = await this.#folder.room(needed);
-    if (room === needed) return;
-    throw new GlassineError(
-      "quota_exceeded",
-      `${this.#folder.name} needs another ${needed} bytes of storage, and the browser grants ${room}: ${needed - room} bytes are missing`,
-      { hint: "Remove other models or free space on the disk.", recoverable: true },
-    );
+    await this.#folder.checkRoom(needed);
   }
 
   /** Stores a shard whose SHA-256 has just been computed. */
