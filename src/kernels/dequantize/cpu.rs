@@ -113,46 +113,64 @@ impl HostWeight {
 
 impl HostLevels {
     fn read(&self, start: usize, values: &mut [f32]) {
+        let (words, scales) = (self.words.storage::<i32>(), self.scales.storage::<i32>());
         let (mut start, mut values) = (start, values);
         while !values.is_empty() {
             let group = start / self.group;
             let count = ((group + 1) * self.group - start).min(values.len());
             let (of_group, rest) = values.split_at_mut(count);
-            let half = self.scales.storage::<i32>()[group / 2] as u32 >> (group % 2 * 16);
-            self.read_group(start, f16::from_bits(half as u16).to_f32(), of_group);
+            let half = scales[group / 2] as u32 >> (group % 2 * 16);
+            let scale = f16::from_bits(half as u16).to_f32();
+            match self.bits {
+                8 => read_group::<8>(words, start, scale, of_group),
+                _ => read_group::<4>(words, start, scale, of_group),
+            }
             (start, values) = (start + count, rest);
         }
     }
+}
 
-    /// Values that share a scale.
-    fn read_group(&self, start: usize, scale: f32, values: &mut [f32]) {
-        let words = self.words.storage::<i32>();
-        let middle = 1 << (self.bits - 1);
-        let scaled = |levels: Lanes| ((levels - middle as f32) * scale).to_array();
-        // What a vector of words holds; levels that begin within one come one by one.
-        let vector = 128 / self.bits;
-        let count = match start % (32 / self.bits) {
-            0 => values.len() / vector * vector,
-            _ => 0,
+/// Values that share a scale.
+fn read_group<const BITS: usize>(words: &[i32], start: usize, scale: f32, values: &mut [f32]) {
+    let middle = (1 << (BITS - 1)) as f32;
+    // Levels that begin within a word come one by one.
+    let vectors = match start % (32 / BITS) {
+        0 => values.len() * BITS / 128,
+        _ => 0,
+    };
+    let count = vectors * 128 / BITS;
+    let (values, rest) = values.split_at_mut(count);
+    let mut sixteens = values.as_chunks_mut::<16>().0.iter_mut();
+    let mut put = |bytes: Words| {
+        let ([a, b, c, d], Some(values)) = (bytes.bytes(), sixteens.next()) else {
+            return;
         };
-        let (vectors, rest) = values.split_at_mut(count);
-        let (words_of, _) = words[start * self.bits / 32..].as_chunks::<4>();
-        for (values, words) in vectors.chunks_exact_mut(vector).zip(words_of) {
-            let words = Words::new([0, 1, 2, 3].map(|index| words[index] as u32));
-            let (first, last) = match self.bits {
-                8 => (words, words),
-                _ => words.half_bytes(),
-            };
-            let levels = first.bytes().into_iter().chain(last.bytes());
-            for (values, levels) in values.as_chunks_mut::<4>().0.iter_mut().zip(levels) {
-                *values = scaled(levels);
-            }
+        let scaled = |levels: Lanes| ((levels - middle) * scale).to_array();
+        if let [first, second, third, fourth] = values.as_chunks_mut::<4>().0 {
+            (*first, *second) = (scaled(a), scaled(b));
+            (*third, *fourth) = (scaled(c), scaled(d));
         }
-        for (index, value) in rest.iter_mut().enumerate() {
-            let bit = (start + count + index) * self.bits;
-            let level = words[bit / 32] as u32 >> (bit % 32) & ((1 << self.bits) - 1);
-            *value = (level as i32 - middle) as f32 * scale;
+    };
+    for four in words[start * BITS / 32..]
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .take(vectors)
+    {
+        let [a, b, c, d] = *four;
+        let four = Words::new([a as u32, b as u32, c as u32, d as u32]);
+        if BITS == 8 {
+            put(four);
+        } else {
+            let (first, last) = four.half_bytes();
+            put(first);
+            put(last);
         }
+    }
+    for (index, value) in rest.iter_mut().enumerate() {
+        let bit = (start + count + index) * BITS;
+        let level = words[bit / 32] as u32 >> (bit % 32) & ((1 << BITS) - 1);
+        *value = (level as f32 - middle) * scale;
     }
 }
 
