@@ -82,6 +82,13 @@ impl Lanes {
         (Self(first), Self(last))
     }
 
+    /// The last three of these and the first of the `next`.
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub(crate) fn shift_in(self, next: Self) -> Self {
+        Self(backend::shift_in(self.0, next.0))
+    }
+
     /// Rows of four numbers as columns.
     #[cfg(feature = "diffusion")]
     #[inline(always)]
@@ -343,6 +350,12 @@ mod portable {
 
     #[cfg(feature = "diffusion")]
     #[inline(always)]
+    pub fn shift_in([_, b, c, d]: Numbers, [e, ..]: Numbers) -> Numbers {
+        [b, c, d, e]
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
     pub fn zip([a, b, c, d]: Numbers, [e, f, g, h]: Numbers) -> (Numbers, Numbers) {
         ([a, e, b, f], [c, g, d, h])
     }
@@ -496,6 +509,12 @@ mod simd128 {
     pub fn unzip(first: Numbers, last: Numbers) -> (Numbers, Numbers) {
         let even = i32x4_shuffle::<0, 2, 4, 6>(first, last);
         (even, i32x4_shuffle::<1, 3, 5, 7>(first, last))
+    }
+
+    #[cfg(feature = "diffusion")]
+    #[inline(always)]
+    pub fn shift_in(first: Numbers, next: Numbers) -> Numbers {
+        i32x4_shuffle::<1, 2, 3, 4>(first, next)
     }
 
     #[cfg(feature = "diffusion")]

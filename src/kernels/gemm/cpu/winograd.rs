@@ -135,35 +135,34 @@ impl Winograd<'_> {
         packed: &mut [f32],
     ) {
         let (lanes, across) = (panels::columns(), self.across());
-        let (top, left) = (tile / across * 2, tile % across * 2);
-        let mut rows = [(); 4].map(|()| Halves::default());
+        let corner = tile / across * 2 * self.map.width + tile % across * 2;
+        let stride = self.inputs * lanes;
         for channel in 0..self.inputs {
             let plane = (picture * self.inputs + channel) * self.map.area();
             let plane = &self.map.values[plane..][..self.map.area()];
-            for (y, halves) in rows.iter_mut().enumerate() {
-                // There may be a row and a column too few, of which nothing comes into the output.
-                let row = plane.get((top + y) * self.map.width + left..);
-                let row = row.unwrap_or_default();
-                // Whole vectors, where there are as many numbers: those beyond are of no pixel either.
-                let length = (count * 2 + 2).next_multiple_of(8).min(row.len());
-                halves.fill(&row[..length]);
-            }
+            let packed = &mut packed[channel * lanes + lane..];
             for tile in (0..count).step_by(4) {
-                let points = transform_tiles(&rows, tile);
-                let lane = lane + tile;
-                let mut at = channel * lanes + lane;
-                for values in points.as_flattened() {
-                    // Lanes too many are of the next tiles, which come later, or of none.
-                    if lane + 4 <= lanes {
-                        let (four, _) = packed[at..].split_first_chunk_mut().expect("lanes");
-                        *four = values.to_array();
-                    } else {
-                        let lanes = &mut packed[at..][..(count - tile).min(4)];
-                        for (lane, value) in lanes.iter_mut().zip(values.to_array()) {
-                            *lane = value;
+                let points = transform_tiles(by_four(|y| {
+                    let row = plane.get(corner + tile * 2 + y * self.map.width..);
+                    let row = row.unwrap_or_default();
+                    match row.first_chunk() {
+                        Some(row) => columns(row),
+                        None => columns(&filled_up(row)),
+                    }
+                }));
+                // Lanes too many are of the next tiles, which come later, or of none.
+                let whole = lane + tile + 4 <= lanes;
+                let points = points.as_flattened().iter();
+                for (packed, point) in packed[tile..].chunks_mut(stride).zip(points) {
+                    match packed.first_chunk_mut::<4>() {
+                        Some(four) if whole => *four = point.to_array(),
+                        _ => {
+                            let tiles = packed.iter_mut().take(count - tile);
+                            for (packed, value) in tiles.zip(point.to_array()) {
+                                *packed = value;
+                            }
                         }
                     }
-                    at += self.inputs * lanes;
                 }
             }
         }
@@ -227,58 +226,33 @@ fn store(first: Lanes, second: Lanes, row: &mut [f32]) {
     }
 }
 
-/// Tiles that a row's halves may have, as many as a panel's, and room for what a vector reads beyond.
-const HALF: usize = 16 + 8;
-
-/// A part of a row of the input, its even and its odd columns apart.
-struct Halves {
-    even: [f32; HALF],
-    odd: [f32; HALF],
-}
-
-impl Default for Halves {
-    fn default() -> Self {
-        Self {
-            even: [0.0; HALF],
-            odd: [0.0; HALF],
-        }
-    }
-}
-
-impl Halves {
-    /// From a row that begins with an even column; what is missing in the end is 0.
-    fn fill(&mut self, row: &[f32]) {
-        let (eights, rest) = row.as_chunks::<8>();
-        let (even, _) = self.even.as_chunks_mut::<4>();
-        let (odd, _) = self.odd.as_chunks_mut::<4>();
-        let mut halves = even.iter_mut().zip(odd);
-        for (eight, (even, odd)) in eights.iter().zip(&mut halves) {
-            let [a, b, c, d, e, f, g, h] = *eight;
-            let (evens, odds) = Lanes::new([a, b, c, d]).unzip(Lanes::new([e, f, g, h]));
-            (*even, *odd) = (evens.to_array(), odds.to_array());
-        }
-        if let Some((even, odd)) = halves.next() {
-            let value = |index: usize| rest.get(index).copied().unwrap_or(0.0);
-            *even = by_four(|index| value(2 * index));
-            *odd = by_four(|index| value(2 * index + 1));
-        }
-    }
-}
-
-/// `Bᵀ d B` of four tiles side by side, from the four rows that they are in.
+/// Of four tiles side by side the first, second, third and fourth column of a row.
 #[inline(always)]
-fn transform_tiles(rows: &[Halves; 4], tile: usize) -> [[Lanes; 4]; 4] {
+fn columns(row: &[f32; 12]) -> [Lanes; 4] {
+    let [a, b, c, ..] = row.as_chunks::<4>().0 else {
+        unreachable!()
+    };
+    let (a, b, c) = (Lanes::new(*a), Lanes::new(*b), Lanes::new(*c));
+    let ((first, second), (next, after)) = (a.unzip(b), c.unzip(c));
+    [first, second, first.shift_in(next), second.shift_in(after)]
+}
+
+/// What there is and zeros: a picture may have a row and a column fewer than its tiles, of which nothing comes into the
+/// output.
+#[cold]
+fn filled_up<const LENGTH: usize>(values: &[f32]) -> [f32; LENGTH] {
+    let mut filled_up = [0.0; LENGTH];
+    for (filled, value) in filled_up.iter_mut().zip(values) {
+        *filled = *value;
+    }
+    filled_up
+}
+
+/// `Bᵀ d B` of four tiles, from the [`columns`] of each row.
+#[inline(always)]
+fn transform_tiles(rows: [[Lanes; 4]; 4]) -> [[Lanes; 4]; 4] {
     let transform = |[a, b, c, d]: [Lanes; 4]| [a - c, b + c, c - b, b - d];
-    let columns = by_four(|x| {
-        transform(by_four(|y| {
-            let half = if x % 2 == 0 {
-                &rows[y].even
-            } else {
-                &rows[y].odd
-            };
-            lanes(&half[tile + x / 2..][..4])
-        }))
-    });
+    let columns = by_four(|x| transform(by_four(|y| rows[y][x])));
     by_four(|y| transform(by_four(|x| columns[x][y])))
 }
 
@@ -297,17 +271,11 @@ fn by_four<T>(make: impl Fn(usize) -> T) -> [T; 4] {
     [make(0), make(1), make(2), make(3)]
 }
 
-/// Up to four numbers.
+/// The first four numbers, or as many as there are.
 #[inline(always)]
 fn lanes(values: &[f32]) -> Lanes {
     match values.first_chunk::<4>() {
         Some(four) => Lanes::new(*four),
-        None => {
-            let mut four = [0.0; 4];
-            for (four, value) in four.iter_mut().zip(values) {
-                *four = *value;
-            }
-            Lanes::new(four)
-        }
+        None => Lanes::new(filled_up(values)),
     }
 }
