@@ -2,10 +2,12 @@
 //! library is underneath.
 //!
 //! This is the only folder that names CubeCL, wgpu or WGSL. Each operation takes and gives Burn's
-//! tensors on any device: on the CPU it is Burn's own operations, on a GPU a kernel or a few.
+//! tensors on any device: on the CPU loops over vectors ([`panels`], `crate::lanes`), on a GPU a
+//! kernel or a few.
 //!
-//! Feature maps are `[batch, channels, height, width]`, and what the kernels give lies in memory
-//! with the channels last: they read and write such maps as they are and reorder others first.
+//! Feature maps are `[batch, channels, height, width]`. What the kernels of a GPU give lies in
+//! memory with the channels last: they read and write such maps as they are and reorder others
+//! first. On the CPU the columns of a map lie last, as its axes say.
 
 mod activation;
 mod attention;
