@@ -4,6 +4,8 @@
 //! with what belongs to one step of the sum together (Goto and van de Geijn, "Anatomy of high-performance matrix
 //! multiplication", 2008). The sums of one panel with another stay in registers.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::kernels::HostWeight;
@@ -65,15 +67,21 @@ pub fn pack<'a>(
     packed
 }
 
-/// As [`pack`], for the rows of a weight.
-pub fn pack_weight(weight: &HostWeight, count: usize, depth: usize, lanes: usize) -> Vec<f32> {
-    let mut packed = vec![0f32; count.next_multiple_of(lanes) * depth];
+/// As [`pack`], for some rows of a weight.
+pub fn pack_weight(
+    weight: &HostWeight,
+    rows: Range<usize>,
+    depth: usize,
+    lanes: usize,
+) -> Vec<f32> {
+    let mut packed = vec![0f32; rows.len().next_multiple_of(lanes) * depth];
     let pack = |room: &mut Vec<f32>, panel: usize, packed: &mut [f32]| {
-        let rows = panel * lanes..count.min((panel + 1) * lanes);
-        let values = weight.values(rows.start * depth..rows.end * depth, room);
+        let first = rows.start + panel * lanes;
+        let end = rows.end.min(first + lanes);
+        let values = weight.values(first * depth..end * depth, room);
         pack_panel(
             |lane| &values[lane * depth..][..depth],
-            rows.len(),
+            end - first,
             lanes,
             packed,
         );

@@ -9,14 +9,19 @@ import { refresh } from "./work.ts";
 /** What is on it, each with why it does not fit the model that is loaded, once that is known. */
 export const shelf = signal<readonly ShelfFile[]>([]);
 
-/** Finds out what is on the shelf. */
+let refreshes = 0;
+
+/** Finds out what is on the shelf. A list that was asked for before another one is not shown after it. */
 export async function refreshShelf(): Promise<void> {
-  shelf.value = await models.shelf.list().catch(() => []);
+  const refresh = ++refreshes;
+  const show = (files: readonly ShelfFile[]) => {
+    if (refresh === refreshes) shelf.value = files;
+  };
+  show(await models.shelf.list().catch(() => []));
   if (!info.value || shelf.value.length === 0) return;
-  const model = modelName.value;
   // Without its manifest nobody knows what fits it.
-  const fitted = await models.shelf.list({ model }).catch(() => undefined);
-  if (fitted && model === modelName.value) shelf.value = fitted;
+  const fitted = await models.shelf.list({ model: modelName.value }).catch(() => undefined);
+  if (fitted) show(fitted);
 }
 
 // Another model is fitted by others.

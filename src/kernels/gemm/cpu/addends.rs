@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
@@ -37,11 +39,17 @@ impl<const D: usize> HostAddends<D> {
 }
 
 impl HostAddends<3> {
-    /// All features of a token, of which each picture has `tokens`.
-    pub fn add_to_token(&self, token: usize, tokens: usize, sum: &mut [f32]) {
-        let mut add = |values: &Option<FloatTensor<Flex>>, at: usize| {
+    /// Some features of a token, of which each picture has `tokens`.
+    pub fn add_to_token(
+        &self,
+        token: usize,
+        tokens: usize,
+        features: Range<usize>,
+        sums: &mut [f32],
+    ) {
+        let mut add = |values: &Option<FloatTensor<Flex>>, row: usize| {
             if let Some(values) = values {
-                add(&values.storage()[at * self.out..][..self.out], sum);
+                add(&values.storage()[row * self.out..][features.clone()], sums);
             }
         };
         add(&self.bias, 0);

@@ -20,14 +20,17 @@ use crate::lanes::Lanes;
 /// 256 pixels, may make more of that from step to step.
 const WINOGRAD_PIXELS: usize = 1024;
 
+/// Numbers of a weight that are multiplied with all tokens before the next: a processor's second cache holds them.
+const BLOCK: usize = 1 << 18;
+
 pub(super) fn linear(
     x: Tensor<3>,
     weight: &StoredWeight,
     out: usize,
     addends: Addends<3>,
 ) -> Tensor<3> {
-    product(x, weight, [out, out], addends, |sums, out| {
-        panels::copy(sums, out);
+    product(x, weight, [1, out], addends, |sums, _, out| {
+        panels::copy(&sums[..out.len()], out);
     })
 }
 
@@ -41,8 +44,8 @@ pub(super) fn linear_geglu(
         bias,
         ..Addends::default()
     };
-    product(x, weight, [out * 2, out], addends, |sums, out| {
-        let (values, gates) = sums.split_at(out.len());
+    product(x, weight, [2, out], addends, |sums, width, out| {
+        let (values, gates) = (&sums[..out.len()], &sums[width..][..out.len()]);
         let (fours, rest) = out.as_chunks_mut::<4>();
         let (value_fours, rest_values) = values.as_chunks::<4>();
         let (gate_fours, rest_gates) = gates.as_chunks::<4>();
@@ -55,41 +58,47 @@ pub(super) fn linear_geglu(
     })
 }
 
-/// `finish` makes the `out` features of a token from the `sums` that there are.
+/// `out` features of each token from as many of each of some `parts` of the weight's, of which `finish` sees the sums of a
+/// token, the distance from part to part and where they go. A block of features is made for all tokens before the
+/// next.
 fn product(
     x: Tensor<3>,
     weight: &StoredWeight,
-    [sums, out]: [usize; 2],
+    [parts, out]: [usize; 2],
     addends: Addends<3>,
-    finish: impl Fn(&[f32], &mut [f32]) + Sync,
+    finish: impl Fn(&[f32], usize, &mut [f32]) + Sync,
 ) -> Tensor<3> {
     let ([batch, tokens, inputs], device) = (x.dims(), x.device());
+    let (lanes, rows) = (panels::columns(), batch * tokens);
     let x = contiguous(x);
     let x = x.storage::<f32>();
+    let x = panels::pack(|row| &x[row * inputs..][..inputs], rows, inputs, ROWS);
     let weight = HostWeight::new(weight);
-    let weights = panels::pack_weight(&weight, sums, inputs, panels::columns());
-    let width = weights.len() / inputs;
-    let addends = HostAddends::new(addends, sums);
-    let mut result = vec![0f32; batch * tokens * out];
-    let room = || (vec![0f32; ROWS * inputs], vec![0f32; ROWS * width]);
-    for_each_chunk_with(
-        &mut result,
-        ROWS * out,
-        inputs,
-        room,
-        |(packed, product), panel, result| {
-            let token = |row: usize| &x[(panel * ROWS + row) * inputs..][..inputs];
-            panels::pack_panel(token, result.len() / out, ROWS, packed);
-            let stride = panels::columns() * inputs;
-            panels::multiply(packed, &weights, stride, inputs, product);
-            let product = product.chunks_exact_mut(width);
-            for (row, (result, product)) in result.chunks_exact_mut(out).zip(product).enumerate() {
-                let product = &mut product[..sums];
-                addends.add_to_token(panel * ROWS + row, tokens, product);
-                finish(product, result);
+    let addends = HostAddends::new(addends, parts * out);
+    let mut result = vec![0f32; rows * out];
+    let block = (BLOCK / (parts * inputs) / lanes).max(1) * lanes;
+    for start in (0..out).step_by(block) {
+        let features = start..out.min(start + block);
+        let of_part = |part: usize| part * out + features.start..part * out + features.end;
+        let weights =
+            (0..parts).map(|part| panels::pack_weight(&weight, of_part(part), inputs, lanes));
+        let weights: Vec<f32> = weights.collect::<Vec<_>>().concat();
+        let width = features.len().next_multiple_of(lanes);
+        let tokens_of = |product: &mut Vec<f32>, panel: usize, result: &mut [f32]| {
+            product.resize(ROWS * parts * width, 0.0);
+            let x = &x[panel * ROWS * inputs..][..ROWS * inputs];
+            panels::multiply(x, &weights, lanes * inputs, inputs, product);
+            let sums = product.chunks_exact_mut(parts * width);
+            for (row, (result, sums)) in result.chunks_exact_mut(out).zip(sums).enumerate() {
+                for (part, sums) in sums.chunks_exact_mut(width).enumerate() {
+                    let sums = &mut sums[..features.len()];
+                    addends.add_to_token(panel * ROWS + row, tokens, of_part(part), sums);
+                }
+                finish(sums, width, &mut result[features.clone()]);
             }
-        },
-    );
+        };
+        for_each_chunk_with(&mut result, ROWS * out, inputs, Vec::new, tokens_of);
+    }
     Tensor::from_data(TensorData::new(result, [batch, tokens, out]), &device)
 }
 
@@ -125,7 +134,7 @@ impl ConvWeights {
         if kernel == [3, 3] && stride == 1 && pixels >= WINOGRAD_PIXELS {
             return Self::Winograd(winograd::transform_weights(&weight, out, inputs));
         }
-        Self::Direct(panels::pack_weight(&weight, out, depth, ROWS))
+        Self::Direct(panels::pack_weight(&weight, 0..out, depth, ROWS))
     }
 }
 
@@ -315,8 +324,31 @@ mod tests {
     }
 
     #[test]
+    fn gated_linear_equals_burns() {
+        for (rows, inputs, out) in [(70, 64, 48), (3, 1280, 560), (5, 6, 7)] {
+            let (x, bias) = (random([2, rows, inputs], 1), random([2 * out], 2));
+            let weight = random([2 * out, inputs, 1, 1], 3);
+            let transposed = weight.clone().reshape([2 * out, inputs]).transpose();
+            let product = module::linear(x.clone(), transposed, Some(bias.clone()));
+            let gate = burn::tensor::activation::gelu(product.clone().narrow(2, out, out));
+            let expected = product.narrow(2, 0, out) * gate;
+            assert_near(
+                expected,
+                linear_geglu(x, &stored(&weight), out, Some(bias)),
+                1e-5,
+            );
+        }
+    }
+
+    #[test]
     fn linear_equals_burns() {
-        for (batch, rows, inputs, out) in [(1, 1, 32, 5), (2, 77, 320, 64), (1, 300, 7, 130)] {
+        let cases = [
+            (1, 1, 32, 5),
+            (2, 77, 320, 64),
+            (1, 300, 7, 130),
+            (2, 9, 1280, 900),
+        ];
+        for (batch, rows, inputs, out) in cases {
             let x = random([batch, rows, inputs], 1);
             let weight = random([out, inputs, 1, 1], 2);
             let residual = random([batch, rows, out], 3);
