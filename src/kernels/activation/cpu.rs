@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn equals_burns() {
         let x = random([3, 65, 7], 1).mul_scalar(3.0);
-        let functions: [(_, fn(Tensor<3>) -> Tensor<3>); 4] = [
+        type Expected = fn(Tensor<3>) -> Tensor<3>;
+        let functions: [(Activation, Expected); 4] = [
             (Activation::Silu, activation::silu),
             (Activation::Relu, activation::relu),
             (Activation::Gelu, activation::gelu),
