@@ -80,9 +80,9 @@ fn product(
     for start in (0..out).step_by(block) {
         let features = start..out.min(start + block);
         let of_part = |part: usize| part * out + features.start..part * out + features.end;
-        let weights =
-            (0..parts).map(|part| panels::pack_weight(&weight, of_part(part), inputs, lanes));
-        let weights: Vec<f32> = weights.collect::<Vec<_>>().concat();
+        let pack = |part: usize| panels::pack_weight(&weight, of_part(part), inputs, lanes);
+        let mut weights = pack(0);
+        (1..parts).for_each(|part| weights.extend(pack(part)));
         let width = features.len().next_multiple_of(lanes);
         let tokens_of = |product: &mut Vec<f32>, panel: usize, result: &mut [f32]| {
             product.resize(ROWS * parts * width, 0.0);
