@@ -102,13 +102,27 @@ impl HostWeight {
                 let words = words.storage::<i32>();
                 for (index, value) in values.iter_mut().enumerate() {
                     let index = start + index;
-                    let half = (words[index / 2] as u32 >> (index % 2 * 16)) as u16;
-                    *value = f16::from_bits(half).to_f32();
+                    *value = widened((words[index / 2] as u32 >> (index % 2 * 16)) as u16);
                 }
             }
             Self::Quantized(levels) => levels.read(start, values),
         }
     }
+}
+
+/// A half float's value, without the branches that [`f16::to_f32`] has where a processor does not know half floats.
+#[inline(always)]
+fn widened(half: u16) -> f32 {
+    let magnitude = u32::from(half & 0x7fff) << 13;
+    let sign = u32::from(half & 0x8000) << 16;
+    // 2^112 is from one bias of the exponent to the other, of subnormal numbers too.
+    let value = f32::from_bits(magnitude) * f32::from_bits((127 + 112) << 23);
+    let beyond = if magnitude < 0x1f << 23 {
+        0
+    } else {
+        0xff << 23
+    };
+    f32::from_bits(value.to_bits() | sign | beyond)
 }
 
 impl HostLevels {
@@ -233,6 +247,17 @@ mod tests {
                 .map(|index| level(index) as f32 * scale(index))
                 .collect();
             assert_eq!(values(words.clone(), [0.5, -2.0], bits, group), expected);
+        }
+    }
+
+    #[test]
+    fn every_half_float_is_widened() {
+        for half in 0..=u16::MAX {
+            let (value, expected) = (super::widened(half), half::f16::from_bits(half).to_f32());
+            assert!(
+                value == expected || value.is_nan() && expected.is_nan(),
+                "{half:#x}: {value}"
+            );
         }
     }
 
