@@ -1,4 +1,5 @@
-//! LoRA files against the tiny model: what fits can be merged into a checkpoint, and runs on a loaded pack.
+//! LoRA files against the tiny model: what fits can be merged into a checkpoint, and runs on a loaded pack. The file alone is
+//! looked at as one that is to be kept.
 //!
 //! The input's first section lists the tensors; the second, if there is one, is PEFT's config.
 
@@ -10,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use glassine::internals::text::{TextEncoder, Token};
 use glassine::internals::unet::Unet;
 use glassine::internals::weights::{StoredType, Weights};
-use glassine::pack::{Checkpoint, Component, Lora, Pack};
+use glassine::pack::{Addition, Checkpoint, Component, Lora, Pack};
 use glassine::{Error, ErrorCode};
 use glassine_fuzz::tiny::Tiny;
 use glassine_fuzz::{Folder, safetensors, sections};
@@ -31,6 +32,16 @@ fuzz_target!(|input: &str| {
             config.as_bytes().to_vec(),
         );
         folder.0.extend([config]);
+    }
+    let file = Path::new(FOLDER).join("adapter_model.safetensors");
+    match Addition::open(&folder, &file) {
+        Ok(_) => MODELS.with(|models| {
+            for pack in &models.packs {
+                let pack = pollster::block_on(Pack::open(pack)).expect("the tiny model");
+                Addition::misfit(&folder, &file, pack.manifest());
+            }
+        }),
+        Err(error) => assert_allowed(&error),
     }
     let open = |strength| Lora::open_in(&folder, Path::new(FOLDER), strength);
     match open(1.0) {
