@@ -23,6 +23,20 @@ pub(crate) fn lesser(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
+/// Puts what `of` makes of each of some numbers into `out`, which has room for as many.
+#[cfg(feature = "diffusion")]
+#[inline(always)]
+pub(crate) fn map_lanes(values: &[f32], out: &mut [f32], of: impl Fn(Lanes) -> Lanes) {
+    let (fours, rest) = values.as_chunks::<4>();
+    let (out_fours, out_rest) = out[..values.len()].as_chunks_mut::<4>();
+    for (out, four) in out_fours.iter_mut().zip(fours) {
+        *out = of(Lanes::new(*four)).to_array();
+    }
+    for (out, value) in out_rest.iter_mut().zip(rest) {
+        [*out, ..] = of(Lanes::splat(*value)).to_array();
+    }
+}
+
 /// Four f32.
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes(backend::Numbers);

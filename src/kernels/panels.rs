@@ -10,7 +10,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::kernels::HostWeight;
 use crate::kernels::flex::{for_each_chunk, for_each_chunk_with};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, map_lanes};
 
 /// Rows of the left matrix in a panel. With [`VECTORS`] it makes eight sums. Twelve would fit into sixteen registers too,
 /// but browsers keep some for themselves, and the sums that go to memory instead cost a third of the speed.
@@ -18,6 +18,10 @@ pub const ROWS: usize = 4;
 
 /// Vectors of the right matrix's columns in a panel.
 const VECTORS: usize = 2;
+
+/// Numbers of a right matrix that are multiplied with all of the left one before the next are packed: a processor's second
+/// cache holds them.
+pub const BLOCK: usize = 1 << 18;
 
 /// Columns of the right matrix in a panel, which depends on the processor.
 pub fn columns() -> usize {
@@ -155,14 +159,7 @@ pub fn pack_columns<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, width: u
 /// a few.
 #[inline(always)]
 pub fn copy(from: &[f32], to: &mut [f32]) {
-    let (fours, rest) = from.as_chunks::<4>();
-    let (to_fours, to_rest) = to[..from.len()].as_chunks_mut::<4>();
-    for (to, four) in to_fours.iter_mut().zip(fours) {
-        *to = Lanes::new(*four).to_array();
-    }
-    for (to, value) in to_rest.iter_mut().zip(rest) {
-        *to = *value;
-    }
+    map_lanes(from, to, |four| four);
 }
 
 /// The product of a panel of rows with some panels of columns, row by row; `depth` is the length of the sums, and a panel

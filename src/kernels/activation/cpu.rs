@@ -2,7 +2,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Activation;
 use crate::kernels::flex::{contiguous, for_each_chunk};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, map_lanes};
 
 /// Numbers that are made at a time.
 const CHUNK: usize = 4096;
@@ -41,14 +41,7 @@ fn map<const D: usize>(x: Tensor<D>, function: impl Fn(Lanes) -> Lanes + Sync) -
     let x = x.storage::<f32>();
     let mut out = vec![0f32; x.len()];
     for_each_chunk(&mut out, CHUNK, |chunk, out| {
-        let (fours, rest) = x[chunk * CHUNK..][..out.len()].as_chunks::<4>();
-        let (out_fours, out_rest) = out.as_chunks_mut::<4>();
-        for (out, four) in out_fours.iter_mut().zip(fours) {
-            *out = function(Lanes::new(*four)).to_array();
-        }
-        for (out, value) in out_rest.iter_mut().zip(rest) {
-            [*out, ..] = function(Lanes::splat(*value)).to_array();
-        }
+        map_lanes(&x[chunk * CHUNK..][..out.len()], out, &function);
     });
     Tensor::from_data(TensorData::new(out, shape), &device)
 }

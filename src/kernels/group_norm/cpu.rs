@@ -8,7 +8,7 @@ use super::GroupNormParameters;
 use crate::kernels::activation;
 use crate::kernels::flex::{contiguous, for_each_chunk};
 use crate::kernels::{concat_rows, slice_rows};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, map_lanes};
 
 /// Numbers that are added up as `f32` before they join the others.
 const BLOCK: usize = 1024;
@@ -76,14 +76,7 @@ pub(super) fn apply_to_rows(
                 false => value,
             }
         };
-        let (fours, rest) = x[plane * area..][..area].as_chunks::<4>();
-        let (out_fours, out_rest) = out.as_chunks_mut::<4>();
-        for (out, x) in out_fours.iter_mut().zip(fours) {
-            *out = of(Lanes::new(*x)).to_array();
-        }
-        for (out, x) in out_rest.iter_mut().zip(rest) {
-            [*out, ..] = of(Lanes::splat(*x)).to_array();
-        }
+        map_lanes(&x[plane * area..][..area], out, of);
     });
     Tensor::from_data(TensorData::new(out, shape), &device)
 }

@@ -4,9 +4,6 @@ use super::padded::Padded;
 use crate::kernels::flex::for_each_chunk;
 use crate::kernels::panels::{self, ROWS, by_columns};
 
-/// Numbers of neighbourhoods that are laid out at a time: a processor's second cache holds them.
-const BLOCK: usize = 1 << 18;
-
 /// A convolution as the product of its weights and its input's neighbourhoods.
 pub struct Direct<'a> {
     pub map: &'a Padded<'a>,
@@ -30,7 +27,7 @@ impl Direct<'_> {
     pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         let lanes = panels::columns();
         let pixels = self.size[0] * self.size[1];
-        let length = (BLOCK / self.depth() / lanes).max(1) * lanes;
+        let length = (panels::BLOCK / self.depth() / lanes).max(1) * lanes;
         (0..pixels)
             .step_by(length)
             .map(move |start| start..(start + length).min(pixels))

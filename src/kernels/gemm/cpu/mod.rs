@@ -13,15 +13,12 @@ use super::{Addends, ConvGeometry, ConvRows};
 use crate::kernels::flex::{contiguous, for_each_chunk_with};
 use crate::kernels::panels::{self, ROWS};
 use crate::kernels::{HostWeight, StoredWeight, activation, concat_rows};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, map_lanes};
 
 /// Pixels of a picture's output from which on a kernel of 3 x 3 is transformed ([`winograd`]). It pays from 64 on, but the
 /// sums are four times as far off as the direct ones, some millionths: a UNet, whose maps are smaller up to pictures of
 /// 256 pixels, may make more of that from step to step.
 const WINOGRAD_PIXELS: usize = 1024;
-
-/// Numbers of a weight that are multiplied with all tokens before the next: a processor's second cache holds them.
-const BLOCK: usize = 1 << 18;
 
 pub(super) fn linear(
     x: Tensor<3>,
@@ -76,7 +73,7 @@ fn product(
     let weight = HostWeight::new(weight);
     let addends = HostAddends::new(addends, parts * out);
     let mut result = vec![0f32; rows * out];
-    let block = (BLOCK / (parts * inputs) / lanes).max(1) * lanes;
+    let block = (panels::BLOCK / (parts * inputs) / lanes).max(1) * lanes;
     for start in (0..out).step_by(block) {
         let features = start..out.min(start + block);
         let of_part = |part: usize| part * out + features.start..part * out + features.end;
@@ -193,7 +190,8 @@ fn direct(conv: &Direct, addends: &HostAddends<4>, out: usize, result: &mut [f32
                 for (row, (plane, product)) in planes.chunks_mut(area).zip(products).enumerate() {
                     let feature = [picture, panel * ROWS + row];
                     let plane = &mut plane[pixels.clone()];
-                    add_constant(product, addends.constant(feature), plane);
+                    let constant = addends.constant(feature);
+                    map_lanes(&product[..plane.len()], plane, |four| four + constant);
                     addends.add_to_plane(feature, pixels.start, plane);
                 }
             };
@@ -220,17 +218,6 @@ fn winograd(conv: &Winograd, addends: &HostAddends<4>, out: usize, result: &mut 
             };
             for_each_chunk_with(planes, ROWS * area, depth, Vec::new, features);
         }
-    }
-}
-
-fn add_constant(values: &[f32], constant: f32, sum: &mut [f32]) {
-    let (fours, rest) = values[..sum.len()].as_chunks::<4>();
-    let (sum_fours, sum_rest) = sum.as_chunks_mut::<4>();
-    for (sum, four) in sum_fours.iter_mut().zip(fours) {
-        *sum = (Lanes::new(*four) + constant).to_array();
-    }
-    for (sum, value) in sum_rest.iter_mut().zip(rest) {
-        *sum = value + constant;
     }
 }
 

@@ -16,10 +16,7 @@ use crate::lanes::Lanes;
 /// Numbers that a kernel or a tile is transformed to.
 const POINTS: usize = 16;
 
-/// Transformed numbers of the input that are made at a time: a processor's second cache holds them.
-const BLOCK: usize = 1 << 18;
-
-/// Tiles that are made at a time, or a row of them if it has more, so that their products stay in that cache too.
+/// Tiles that are made at a time, or a row of them if it has more, so that their products stay in the cache too.
 const BLOCK_TILES: usize = 256;
 
 /// A convolution of 3 x 3 with stride 1.
@@ -96,7 +93,7 @@ impl Winograd<'_> {
 
     /// Ranges of a picture's rows of tiles that are made one at a time.
     pub fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
-        let tiles = (BLOCK / (POINTS * self.inputs)).min(BLOCK_TILES);
+        let tiles = (panels::BLOCK / (POINTS * self.inputs)).min(BLOCK_TILES);
         let (rows, count) = (self.size[0].div_ceil(2), (tiles / self.across()).max(1));
         (0..rows)
             .step_by(count)
@@ -197,9 +194,7 @@ impl Winograd<'_> {
             let (upper, lower) = pixels.split_at_mut(out_width);
             for tile in (0..across).step_by(4) {
                 let first = row * across + tile;
-                let count = (width - first).min(4);
-                let point =
-                    |point: usize| lanes(&products[point * ROWS * width + first..][..count]);
+                let point = |point: usize| lanes(&products[point * ROWS * width + first..]);
                 let points = by_four(|y| by_four(|x| point(y * 4 + x)));
                 let [above, below] = transform_products(points);
                 for (row, [left, right]) in [(&mut *upper, above), (&mut *lower, below)] {
