@@ -832,6 +832,132 @@ fn a_control_picture_and_the_tiny_vae_are_options() {
 }
 
 #[test]
+fn several_control_pictures_have_control_nets_of_their_own() {
+    let (pack, folder) = (packed(), model::scratch());
+    let picture = plain("bright.png", 64, 64, [255, 255, 255, 255]);
+    let other = plain("dark.png", 64, 64, [40, 0, 90, 255]);
+    let file = golden("controlnet/model");
+    let run = |out: &str, more: &[&str]| {
+        let out = folder.join(out);
+        let common = [
+            "generate",
+            "--model",
+            text(&pack),
+            "--prompt",
+            "an apple",
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--steps",
+            "2",
+            "--mode",
+            "opaque",
+            "--out",
+            text(&out),
+        ];
+        (glassine(&[&common[..], more].concat()), out.clone())
+    };
+    let two = ["--control", text(&picture), "--control", text(&other)];
+    let good = |out: &str, more: &[&str]| {
+        let (output, out) = run(out, more);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        (out, said)
+    };
+    let settings = [
+        "--controlnet",
+        "pack",
+        "--controlnet",
+        text(&file),
+        "--control-scale",
+        "0.5",
+        "--control-scale",
+        "1.25",
+        "--control-end",
+        "0.5",
+    ];
+    let (made, _) = good("two-controls.png", &[&two[..], &settings].concat());
+    let (plainly, _) = good("two-plain-controls.png", &two);
+    assert_ne!(pixels(&made), pixels(&plainly));
+    // A picture says how it was made, but for the pictures and files, which are given again.
+    let recipe = ["--recipe", text(&made)];
+    let nets = ["--controlnet", "pack", "--controlnet", text(&file)];
+    let (again, said) = good(
+        "two-controls-again.png",
+        &[&two[..], &nets, &recipe].concat(),
+    );
+    assert_eq!(pixels(&made), pixels(&again));
+    assert_eq!(said, "");
+    let (_, said) = good("one-control.png", &[&two[..2], &recipe].concat());
+    assert!(
+        said.contains("made with 2 --control, and 1 are given"),
+        "{said}"
+    );
+
+    let fails = |more: &[&str], words: &[&str]| {
+        let (output, out) = run("no-control.png", more);
+        assert_fails(&output, 2, words);
+        assert!(!out.exists());
+    };
+    fails(&nets, &["--controlnet is for --control"]);
+    fails(
+        &[&two[..2], &nets].concat(),
+        &["2 --controlnet for 1 --control", "at most"],
+    );
+    let lora = golden("lora/kohya.safetensors");
+    fails(
+        &[&two[..2], &["--controlnet", text(&lora)]].concat(),
+        &["kohya", "LoRA"],
+    );
+    fails(
+        &[&two[..2], &["--controlnet", "nowhere.safetensors"]].concat(),
+        &["nowhere.safetensors"],
+    );
+}
+
+#[test]
+fn edges_of_a_picture_are_white_lines_on_black() {
+    let folder = model::scratch();
+    let path = folder.join("disc.png");
+    let disc = image::RgbaImage::from_fn(64, 64, |x, y| {
+        let far = (x as i32 - 32).pow(2) + (y as i32 - 32).pow(2) > 20 * 20;
+        let bright = if x < 32 { 40 } else { 220 };
+        image::Rgba([bright, bright, bright, if far { 0 } else { 255 }])
+    });
+    disc.save(&path).unwrap();
+    let edges = |more: &[&str]| {
+        let out = folder.join("disc-edges.png");
+        let output = glassine(&[&["edges", text(&path), "--out", text(&out)], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        image::open(&out).unwrap().into_rgba8()
+    };
+    let is_line = |picture: &image::RgbaImage, x: u32, y: u32| {
+        let near = (x - 2..=x + 2).flat_map(|x| (y - 2..=y + 2).map(move |y| (x, y)));
+        near.map(|(x, y)| picture.get_pixel(x, y).0)
+            .any(|pixel| pixel == [255; 4])
+    };
+    let (color, alpha) = (edges(&[]), edges(&["--of", "alpha"]));
+    for (x, y) in [(12, 32), (52, 32), (32, 12), (32, 52)] {
+        assert!(is_line(&alpha, x, y), "no outline near {x}, {y}");
+    }
+    assert!(is_line(&color, 32, 32) && !is_line(&alpha, 32, 32));
+    assert!(!is_line(&edges(&["--high", "2000"]), 32, 32));
+
+    let out = folder.join("no-edges.png");
+    let common = ["edges", text(&path), "--out", text(&out)];
+    for (more, words) in [
+        (&["--low", "0"][..], &["edges from 0 to 100", "above 0"][..]),
+        (&["--of", "depth"], &["depth", "color or alpha"]),
+    ] {
+        assert_fails(&glassine(&[&common[..], more].concat()), 2, words);
+    }
+    let onto_itself = ["edges", text(&path), "--out", text(&path)];
+    assert_fails(&glassine(&onto_itself), 2, &["disc.png"]);
+}
+
+#[test]
 fn a_scene_is_flattened() {
     let folder = model::scratch();
     plain("below.png", 4, 4, [255, 0, 0, 255]);

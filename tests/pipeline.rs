@@ -9,11 +9,11 @@ use glassine::ErrorCode;
 use glassine::image::Picture;
 use glassine::internals::sampling::{Convention, SamplerName};
 use glassine::internals::vae::VaeEncoder;
-use glassine::internals::weights::{HostTensor, StoredType, TensorEntry};
+use glassine::internals::weights::{Dtype, HostTensor, StoredType, TensorEntry, write_safetensors};
 use glassine::pack::{FolderSource, Lora, Manifest, Pack, PackOptions, Precision};
 use glassine::pipeline::{
-    Control, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress, Observer, Request,
-    VaeKind, estimate_memory,
+    Control, ControlNetFile, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress,
+    Observer, Request, VaeKind, estimate_memory,
 };
 use support::{Case, Tolerance, assert_close, golden, model, values_of, whole_golden};
 
@@ -429,7 +429,7 @@ fn a_control_picture_steers_the_steps_that_it_covers() {
         };
         generate(&{
             let mut request = short(Mode::Opaque, 4);
-            request.control = Some(control);
+            request.controls = vec![control];
             request
         })
         .dump
@@ -453,13 +453,172 @@ fn a_control_picture_steers_the_steps_that_it_covers() {
     );
 }
 
+/// The final latent of two steps that `controls` steer, with the pack behind `source`.
+fn steered_latent(source: &FolderSource, controls: Vec<Control>) -> Vec<f32> {
+    let mut request = short(Mode::Opaque, 2);
+    request.controls = controls;
+    let generation = pollster::block_on(async {
+        let options = LoadOptions::default();
+        let mut engine = Engine::open(source.clone(), Device::flex(), options).await?;
+        engine.generate(&request, &mut NoProgress).await
+    });
+    generation.unwrap().latent.values.data
+}
+
+#[test]
+fn a_control_net_of_a_request_is_as_if_it_were_packed() {
+    let folder = golden("controlnet/model");
+    let file = folder.join("diffusion_pytorch_model.safetensors");
+    for precision in [Precision::F32, Precision::Q8] {
+        let pack = |name: &str, controlnet: Option<&Path>| {
+            let mut options = PackOptions::new(model::checkpoint());
+            options.precision = precision;
+            options.controlnet = controlnet.map(Path::to_path_buf);
+            let out = model::scratch().join(format!("{name}-{precision}"));
+            model::pack_as(&options, &out).unwrap();
+            FolderSource::new(out)
+        };
+        let packed = pack("with-control-net", Some(&folder));
+        let expected = steered_latent(&packed, vec![Control::new(ramps(64))]);
+        let bare = pack("without-control-net", None);
+        assert_ne!(expected, steered_latent(&bare, vec![]), "{precision}");
+        for path in [&folder, &file] {
+            let mut control = Control::new(ramps(64));
+            control.controlnet = Some(ControlNetFile::open(path).unwrap());
+            assert!(
+                expected == steered_latent(&bare, vec![control.clone()]),
+                "{precision}"
+            );
+            // Beside the pack's own, too, which is another one for a request.
+            assert!(
+                expected == steered_latent(&packed, vec![control]),
+                "{precision}"
+            );
+        }
+    }
+}
+
+#[test]
+fn several_controls_add_up() {
+    let source = model::pack();
+    let file = ControlNetFile::open(&golden("controlnet/model")).unwrap();
+    let at = |scale, controlnet: Option<&ControlNetFile>| Control {
+        scale,
+        controlnet: controlnet.cloned(),
+        ..Control::new(ramps(64))
+    };
+    let whole = steered_latent(source, vec![at(1.0, None)]);
+    let tolerance = Tolerance::max_abs(1e-5);
+    // The pack's own and the file are the same network, and so are two uses of one.
+    for parts in [
+        [at(0.25, None), at(0.75, Some(&file))],
+        [at(0.5, Some(&file)), at(0.5, Some(&file))],
+    ] {
+        let summed = steered_latent(source, parts.to_vec());
+        assert_close("two for one", &summed, &whole, tolerance);
+    }
+    let early = Control {
+        end: 0.5,
+        ..at(1.0, Some(&file))
+    };
+    let late = Control {
+        start: 0.5,
+        ..at(1.0, None)
+    };
+    let in_turn = steered_latent(source, vec![early, late]);
+    assert_close("one after the other", &in_turn, &whole, tolerance);
+    let more = steered_latent(source, vec![at(1.0, None), at(1.0, Some(&file))]);
+    assert_ne!(more, whole);
+}
+
+#[test]
+fn an_engine_holds_the_control_nets_of_its_last_request() {
+    pollster::block_on(async {
+        let source = model::pack().clone();
+        let options = LoadOptions::default();
+        let mut engine = Engine::open(source, Device::flex(), options).await.unwrap();
+        let file = ControlNetFile::open(&golden("controlnet/model")).unwrap();
+        let mut loads = Vec::new();
+        for controls in [
+            vec![Some(&file)],
+            vec![Some(&file), None],
+            vec![None],
+            vec![Some(&file)],
+        ] {
+            let mut request = short(Mode::Opaque, 1);
+            request.controls = controls
+                .into_iter()
+                .map(|controlnet| Control {
+                    controlnet: controlnet.cloned(),
+                    ..Control::new(ramps(64))
+                })
+                .collect();
+            let mut observer = Loads::default();
+            engine.generate(&request, &mut observer).await.unwrap();
+            loads.push(observer.count);
+        }
+        // All networks at first; then the pack's own; then nothing; and the file again.
+        let [first, own, kept, again] = loads[..] else {
+            panic!("{loads:?}")
+        };
+        assert!(
+            first > again && own > 0 && kept == 0 && again > 0,
+            "{loads:?}"
+        );
+    });
+}
+
+/// Counts how often something was read.
+#[derive(Default)]
+struct Loads {
+    count: usize,
+}
+
+impl Observer for Loads {
+    async fn report(&mut self, event: Event) -> bool {
+        self.count += usize::from(matches!(event, Event::Loading { .. }));
+        true
+    }
+}
+
+#[test]
+fn a_control_net_that_cannot_steer_is_refused_before_anything_is_made() {
+    let unfit = |path: &Path| {
+        let mut control = Control::new(ramps(64));
+        control.controlnet = Some(ControlNetFile::open(path)?);
+        let mut request = short(Mode::Opaque, 1);
+        request.controls = vec![control];
+        try_generate(&request).map(drop)
+    };
+    let folder = golden("controlnet/model");
+    // What is copied from the UNet is of another width here, and what is its own there.
+    for (name, tensor) in [
+        ("other-unet", "down_blocks.0.resnets.0.conv1.bias"),
+        ("other-hint", "controlnet_cond_embedding.conv_out.bias"),
+    ] {
+        let copy = model::scratch().join(name);
+        model::copy_folder(&folder, &copy);
+        let weights = copy.join("diffusion_pytorch_model.safetensors");
+        let wrong = model::scratch().join(format!("{name}.safetensors"));
+        let bytes = write_safetensors(&[(tensor.into(), Dtype::F32, vec![1], vec![0; 4])]);
+        std::fs::write(&wrong, bytes).unwrap();
+        model::replace_tensors(&weights, &wrong);
+        let error = unfit(&copy).unwrap_err();
+        assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
+        assert!(error.message.contains(name), "{error}");
+    }
+    let error = unfit(&golden("lora/kohya.safetensors")).unwrap_err();
+    assert_eq!(error.code, ErrorCode::ModelUnsupported, "{error}");
+    assert!(error.message.contains("LoRA"), "{error}");
+}
+
 #[test]
 fn a_control_picture_steers_every_frame_and_is_fitted() {
     for mode in [Mode::Single, Mode::Joint] {
         let free = generate(&short(mode, 1));
         let steered = generate(&{
             let mut request = short(mode, 1);
-            request.control = Some(Control::new(ramps(100)));
+            request.controls = vec![Control::new(ramps(100))];
             request.fit = true;
             request
         });

@@ -15,7 +15,9 @@ CAPTIONS, DRAWS = 20, 2  # captions in a batch, and noises for each
 
 
 class Mix:
-    """Latents with captions made anew: objects alone on transparency, plain backgrounds, objects in scenes."""
+    """Latents with captions made anew: objects alone on transparency, plain backgrounds, objects in scenes. For the first part of the
+    time objects are most of it: what is known as a whole is soon found again where it is small."""
+    EARLY, FIRST = 0.25, dict(object=0.85, foreground=0.05, background=0.05, blend=0.05)
     SHARES = dict(object=0.50, foreground=0.10, background=0.10, blend=0.30)
 
     def __init__(self, size):
@@ -28,9 +30,10 @@ class Mix:
             self.by_noun.setdefault(d["noun"], []).append(i)
         self.nouns = sorted(self.by_noun)
 
-    def draw(self, rng):
-        """(latent, caption)."""
-        what = rng.choice(list(self.SHARES), p=list(self.SHARES.values())) if self.scenes else "object"
+    def draw(self, rng, progress=1.0):
+        """(latent, caption) for that part of the time."""
+        shares = self.FIRST if progress < self.EARLY else self.SHARES
+        what = rng.choice(list(shares), p=list(shares.values())) if self.scenes else "object"
         if what == "object":
             rows = self.by_noun[self.nouns[rng.integers(len(self.nouns))]]
             i = rows[rng.integers(len(rows))]
@@ -69,7 +72,7 @@ def train(size, time_):
     autocast = number_type(lambda: unet(torch.randn(batch, 4, n, n), 500, torch.randn(batch, 77, networks.TEXT)).sample)
     while run.running():
         run.schedule(warm=100)
-        drawn = [mix.draw(run.rng) for _ in range(CAPTIONS)]
+        drawn = [mix.draw(run.rng, run.progress) for _ in range(CAPTIONS)]
         ids = [tok("" if run.rng.random() < EMPTY else caption) for _, caption in drawn]
         x = torch.stack([z for z, _ in drawn for _ in range(DRAWS)]).float()
         t = noise.timesteps(len(x), run.gen)

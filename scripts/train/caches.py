@@ -61,7 +61,8 @@ def work(size, pixels, kinds):
     pictures, nets = data.Pictures(), codec.load()
     source = data.path("ckpt", "codec-final.pt")
     source = source if os.path.exists(source) else data.path("ckpt", "codec.pt")
-    jobs = [(k, c) for k in kinds for c in range(COUNTS[k])]
+    # All kinds grow side by side, so that what a stopped run leaves can be trained on.
+    jobs = sorted(((k, c) for k in kinds for c in range(COUNTS[k])), key=lambda job: job[1] / COUNTS[job[0]])
     for kind, chunk in jobs[rank()::WORKERS]:
         keep = pixels and kind in ("triples", "held")
         done = data.newer(file(size, kind, chunk), source)

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod color;
+mod edges;
 mod encode;
 mod extend;
 mod mask;
@@ -13,6 +14,7 @@ mod resize;
 
 pub(crate) use bytes::MemoryFile;
 pub(crate) use color::{Channels, ToSrgb};
+pub use edges::{EdgeOptions, EdgesOf};
 pub use mask::{Mask, Rect};
 pub use pad::padded_rgb;
 pub use picture::Picture;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::control_net;
+use super::control_net::ControlNetFile;
 use super::kind;
 use super::lora::Lora;
 use super::manifest::Manifest;
@@ -77,7 +77,7 @@ impl Addition {
                 found.width = embedding.vectors().first().map(|vector| vector.len());
             }
             AdditionKind::ControlNet => {
-                control_net::check_alone(files, path)?;
+                ControlNetFile::open_in(files, path)?;
                 for name in file.tensors().keys().cloned().collect::<Vec<_>>() {
                     file.read_finite(&name)?;
                 }
@@ -105,7 +105,7 @@ fn fit(files: &dyn Files, path: &Path, manifest: &Manifest) -> Result<()> {
             let embedding = Embedding::open_in(files, path, None)?;
             embedding.check_fits(manifest.embedding_width(), room.saturating_sub(2))
         }
-        AdditionKind::ControlNet => control_net::check_fits(files, path, manifest),
+        AdditionKind::ControlNet => ControlNetFile::open_in(files, path)?.check_fits(manifest),
     }
 }
 

@@ -77,7 +77,7 @@ impl Component {
     pub(super) fn derived_config(self, source: &TensorSource) -> Value {
         match self {
             Self::TextEncoder => text_encoder_config(source),
-            Self::Unet => unet_config(source, "unet."),
+            Self::Unet => unet_config(source),
             Self::Vae => json!({ "scaling_factor": 0.18215 }),
         }
     }
@@ -101,10 +101,10 @@ fn text_encoder_config(source: &TensorSource) -> Value {
     json!({ "num_attention_heads": heads, "hidden_act": "quick_gelu" })
 }
 
-/// The config of the UNet (or ControlNet) whose tensors begin with `start`. Levels, layers and the
-/// middle block are independent of each other: distilled UNets lack some of any of them.
-pub(super) fn unet_config(source: &TensorSource, start: &str) -> Value {
-    let at = |name: &str| format!("{start}{name}");
+/// The UNet's config by its tensors. Levels, layers and the middle block are independent of each other: distilled UNets
+/// lack some of any of them.
+fn unet_config(source: &TensorSource) -> Value {
+    let at = |name: &str| format!("unet.{name}");
     let size = |name: &str, axis: usize| source.shape(&at(name))?.get(axis).copied();
     let levels = source.count(&at("down_blocks"));
     let types = |side: &str, class: &str| -> Vec<String> {
@@ -140,7 +140,7 @@ pub(super) fn unet_config(source: &TensorSource, start: &str) -> Value {
         size("time_embedding.cond_proj.weight", 1),
     );
     let keys = source.tensors().find_map(|(name, info)| {
-        let is_key = name.starts_with(start) && name.ends_with(".attn2.to_k.weight");
+        let is_key = name.starts_with("unet.") && name.ends_with(".attn2.to_k.weight");
         is_key.then(|| info.shape.get(1).copied())?
     });
     set("cross_attention_dim", keys);

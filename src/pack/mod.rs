@@ -23,6 +23,7 @@ mod packer;
 mod precision_policy;
 mod reader;
 mod single_file;
+mod stored_tensor;
 mod tensor_source;
 mod training_notes;
 
@@ -30,6 +31,8 @@ pub use adapter::AdapterKind;
 pub use addition::{Addition, AdditionKind};
 pub use checkpoint::Checkpoint;
 pub use component::Component;
+pub(crate) use control_net::CONTROL_NET;
+pub use control_net::ControlNetFile;
 pub use folder::{FolderSource, pack_folder};
 pub use inspect::inspect;
 pub use lora::{Lora, LoraStrength};

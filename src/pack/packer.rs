@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use half::f16;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,21 +8,20 @@ use super::adapter::{Adapter, AdapterKind};
 use super::architecture::Flaw;
 use super::checkpoint::Checkpoint;
 use super::component::{Component, sd15_scheduler};
-use super::control_net;
+use super::control_net::{self, CONTROL_NET};
 use super::latent_rgb::fit_latent_rgb;
 use super::lora::Lora;
 use super::manifest::{
     Defaults, MANIFEST_FILE, Manifest, Precision, ShardEntry, check_clip_skip, check_decode_passes,
 };
-use super::precision_policy::stored_type;
-use super::reader::{LoadEvent, PackStore, SCALES};
+use super::reader::{LoadEvent, PackStore};
+use super::stored_tensor::{Rows, StoredTensor};
 use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
 use crate::weights::{Dtype, TensorFile, sha256, write_safetensors};
 use crate::weights::{HostTensor, StoredType, TensorEntry};
-use crate::weights::{Quantization, quantize};
 use crate::{Error, ErrorCode, Result};
 
 /// What to pack, and how. Made by [`PackOptions::new`]; the fields are then set one by one.
@@ -154,15 +152,6 @@ const SHARD_BYTES: u64 = 8 << 20;
 
 /// Bytes that a tensor may take in a shard's header, beside its name.
 const HEADER_ENTRY_BYTES: usize = 128;
-
-/// A tensor's rows of one kind: its values, its levels or its scales.
-struct Rows {
-    name: String,
-    dtype: Dtype,
-    /// Sizes of a row's axes.
-    row: Vec<usize>,
-    bytes: Vec<u8>,
-}
 
 /// Writes a pack, one tensor at a time, so that memory holds no more than the largest and a shard.
 pub struct Packer<'a, S, P> {
@@ -339,41 +328,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
     }
 
     async fn add(&mut self, name: &str, tensor: HostTensor) -> Result<()> {
-        tensor.check_finite(name)?;
-        let tensor = tensor.channels_last();
-        let (stored, quantization) = stored_type(self.options.precision, name, &tensor.shape);
-        let row = tensor.shape.get(1..).unwrap_or_default().to_vec();
-        let out_of_range = || {
-            Error::new(
-                ErrorCode::BadOption,
-                format!("{name} holds values beyond the range of f16"),
-                "pack with --quantize f32",
-            )
-        };
-        let rows = match quantization {
-            Some(quantization) => {
-                quantized_rows(name, &tensor, quantization).ok_or_else(out_of_range)?
-            }
-            None => {
-                let bytes = match stored {
-                    StoredType::F16 => half_bytes(&tensor.data).ok_or_else(out_of_range)?,
-                    _ => tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                };
-                let (name, dtype) = (name.to_string(), stored.dtype());
-                vec![Rows {
-                    name,
-                    dtype,
-                    row,
-                    bytes,
-                }]
-            }
-        };
-        let entry = TensorEntry {
-            stored,
-            group: quantization.map(|quantization| quantization.group),
-            shape: tensor.shape,
-            shards: Vec::new(),
-        };
+        let StoredTensor { entry, rows } = StoredTensor::new(name, tensor, self.options.precision)?;
         self.add_rows(entry, rows).await
     }
 
@@ -544,45 +499,7 @@ fn open_parts(
     }
     if let Some(path) = &options.controlnet {
         let (config, source) = control_net::open(files, path, base)?;
-        parts.push(("controlnet", config, source));
+        parts.push((CONTROL_NET, config, source));
     }
     Ok(parts)
-}
-
-/// The values as half floats; `None` if one is beyond their range.
-fn half_bytes(values: &[f32]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(values.len() * 2);
-    for value in values {
-        let half = f16::from_f32(*value);
-        if !half.is_finite() {
-            return None;
-        }
-        bytes.extend(half.to_le_bytes());
-    }
-    Some(bytes)
-}
-
-/// Levels and scales of a tensor; `None` if a scale is beyond the range of half floats.
-fn quantized_rows(
-    name: &str,
-    tensor: &HostTensor,
-    quantization: Quantization,
-) -> Option<Vec<Rows>> {
-    let columns: usize = tensor.shape[1..].iter().product();
-    let quantized = quantize(tensor, quantization)?;
-    let scales = quantized.scales.iter();
-    Some(vec![
-        Rows {
-            name: name.to_string(),
-            dtype: Dtype::U8,
-            row: vec![quantization.row_bytes(columns)],
-            bytes: quantized.levels,
-        },
-        Rows {
-            name: format!("{name}{SCALES}"),
-            dtype: Dtype::F16,
-            row: vec![columns / quantization.group],
-            bytes: scales.flat_map(|scale| scale.to_le_bytes()).collect(),
-        },
-    ])
 }

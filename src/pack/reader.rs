@@ -147,7 +147,7 @@ impl<S: PackSource> Pack<S> {
                 total_bytes,
             };
             if !progress(event).await {
-                return Err(Error::new(ErrorCode::Aborted, "loading was aborted", ""));
+                return Err(aborted());
             }
         }
         Ok(())
@@ -293,6 +293,10 @@ fn unlike_manifest(name: &str) -> Error {
         format!("tensor {name} is not as the manifest says"),
         "fetch or pack the model again",
     )
+}
+
+pub(super) fn aborted() -> Error {
+    Error::new(ErrorCode::Aborted, "loading was aborted", "")
 }
 
 /// What the name of a quantized tensor's scales ends with.

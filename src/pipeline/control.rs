@@ -1,18 +1,21 @@
 use burn::tensor::{Device, Tensor};
 
+use super::request::ResolvedRequest;
 use crate::image::Picture;
-use crate::pack::Manifest;
+use crate::pack::{CONTROL_NET, ControlNetFile, Manifest};
 use crate::unet::{ControlNet, Residuals, TextContext};
 use crate::weights::HostTensor;
 use crate::weights::host::to_device;
 use crate::{Error, ErrorCode, Result};
 
-/// A picture that the pack's ControlNet steers a generation by.
+/// A picture that a ControlNet steers a generation by. Several add up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Control {
     /// What the ControlNet was trained to see: edges, depth, a pose. Where it is transparent, it
     /// counts as black.
     pub picture: Picture,
+    /// The ControlNet that sees it; the pack's own if left out.
+    pub controlnet: Option<ControlNetFile>,
     /// How strongly it steers, 0 to 10; 1 is as trained.
     pub scale: f32,
     /// The part of the steps that goes by before it steers, 0 up to `end`.
@@ -22,24 +25,29 @@ pub struct Control {
 }
 
 impl Control {
-    /// Steers all steps, as strongly as the ControlNet was trained to.
+    /// Steers all steps by the pack's ControlNet, as strongly as that was trained to.
     pub fn new(picture: Picture) -> Self {
         Self {
             picture,
+            controlnet: None,
             scale: 1.0,
             start: 0.0,
             end: 1.0,
         }
     }
 
-    /// Rejects values out of range, and packs without a ControlNet.
+    /// Rejects values out of range, ControlNets for other models, and packs without one where no other is given.
     pub(super) fn check(&self, manifest: &Manifest) -> Result<()> {
-        if !manifest.has("controlnet") {
-            return Err(Error::new(
-                ErrorCode::UnsupportedMode,
-                "a control picture needs a ControlNet (pack with --controlnet DIR)",
-                "the loaded pack does not hold one",
-            ));
+        match &self.controlnet {
+            Some(file) => file.check_fits(manifest)?,
+            None if !manifest.has(CONTROL_NET) => {
+                return Err(Error::new(
+                    ErrorCode::UnsupportedMode,
+                    "a control picture needs a ControlNet",
+                    "the loaded pack does not hold one: give one with the picture, or pack with --controlnet",
+                ));
+            }
+            None => {}
         }
         let bad = |message, hint| Err(Error::new(ErrorCode::BadOption, message, hint));
         if !(0.0..=10.0).contains(&self.scale) {
@@ -62,6 +70,23 @@ impl Control {
     }
 }
 
+/// What the ControlNets of `controls` take of a device's memory, in bytes.
+pub(super) fn control_net_bytes(controls: &[Control], manifest: &Manifest) -> u64 {
+    let own = |tensor: &str| tensor.starts_with("controlnet.");
+    let tensors = manifest.tensors.iter().filter(|(name, _)| own(name));
+    let own: u64 = tensors.map(|(name, entry)| entry.device_bytes(name)).sum();
+    let mut counted: Vec<Option<&ControlNetFile>> = Vec::new();
+    let mut bytes = 0;
+    for control in controls {
+        let file = control.controlnet.as_ref();
+        if !counted.contains(&file) {
+            counted.push(file);
+            bytes += file.map_or(own, |file| file.device_bytes(manifest));
+        }
+    }
+    bytes
+}
+
 /// A ControlNet and what it sees during one generation.
 pub(super) struct ControlNetRun<'a> {
     network: &'a ControlNet,
@@ -70,25 +95,27 @@ pub(super) struct ControlNetRun<'a> {
 }
 
 impl<'a> ControlNetRun<'a> {
-    /// `picture` is the control's in the output's size.
+    /// # Errors
+    /// As fitting the control's picture to the output's size.
     pub fn new(
         network: &'a ControlNet,
         control: &'a Control,
-        picture: &Picture,
+        plan: &ResolvedRequest,
         device: &Device,
-    ) -> Self {
+    ) -> Result<Self> {
+        let picture = plan.fitted(&control.picture)?;
         let shape = [1, 3, picture.height, picture.width];
         let picture = HostTensor::new(shape, picture.on_black());
-        Self {
+        Ok(Self {
             network,
             control,
             embedding: network.embed(to_device(&picture, device)),
-        }
+        })
     }
 
     /// What to add inside of the UNet at this step, for rows that it is about to see; nothing at
     /// steps that are not to be steered.
-    pub fn residuals(
+    fn residuals(
         &self,
         (step, steps): (usize, usize),
         latent: &Tensor<4>,
@@ -101,4 +128,18 @@ impl<'a> ControlNetRun<'a> {
                 .forward(latent.clone(), timesteps, context, &self.embedding, scale)
         })
     }
+}
+
+/// What all of `runs` together add at this step; nothing where none of them steers.
+pub(super) fn residuals(
+    runs: &[ControlNetRun<'_>],
+    step: (usize, usize),
+    latent: &Tensor<4>,
+    timesteps: &[f32],
+    context: &TextContext,
+) -> Option<Residuals> {
+    let each = runs
+        .iter()
+        .filter_map(|run| run.residuals(step, latent, timesteps, context));
+    each.reduce(Residuals::plus)
 }

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use burn::tensor::Device;
 
 use super::conditioning::Conditioning;
-use super::control::ControlNetRun;
+use super::control::{ControlNetRun, control_net_bytes};
 use super::decode::{Decoded, Layer, decode};
 use super::encode::{Encoded, encode, encode_tiny, no_encoder};
 use super::extend::{enlarged, extended};
@@ -116,7 +116,7 @@ impl<S: PackSource> Engine<S> {
     }
 
     /// Decides whether all networks may be loaded at once for a picture of that size, of each of
-    /// whose frames the UNet sees so many `rows`, beside `added` bytes of LoRAs.
+    /// whose frames the UNet sees so many `rows`, beside `added` bytes of LoRAs and ControlNets.
     fn limit_memory(
         &mut self,
         mode: Mode,
@@ -279,7 +279,7 @@ impl<S: PackSource> Engine<S> {
         let conditioning = Conditioning::read(request, &plan, manifest)?;
         let chosen = RequestLoras::new(&self.loras, request, plan.mode.roles());
         let added = chosen.loras.iter().map(|lora| self.pack.lora_bytes(lora));
-        let added = added.sum::<Result<u64>>()?;
+        let added = added.sum::<Result<u64>>()? + control_net_bytes(&request.controls, manifest);
         let rows = conditioning.rows().max(GUIDED);
         self.limit_memory(plan.mode, (plan.width, plan.height), rows, added)?;
         let start = self.start(request, &plan, observer).await?;
@@ -294,10 +294,16 @@ impl<S: PackSource> Engine<S> {
         let features = sampling.encode(prompts, text_encoder, observer).await?;
 
         let mut stages = vec![Stage::Unet(plan.mode.adapter(pack.manifest()))];
-        stages.extend(request.control.as_ref().map(|_| Stage::ControlNet));
         let previews = request.preview_every.is_some() && pack.manifest().has("taesd_decoder");
         stages.extend(previews.then_some(Stage::TinyDecoder));
         self.networks.require(&stages, pack, observer).await?;
+        let controls = request.controls.iter();
+        let control_nets: Vec<_> = controls
+            .map(|control| control.controlnet.as_ref())
+            .collect();
+        self.networks
+            .require_control_nets(&control_nets, pack, observer)
+            .await?;
         self.networks.apply(&chosen.loras, pack).await?;
         let condition = request.foreground.as_ref().or(request.background.as_ref());
         if let Some(picture) = condition {
@@ -310,15 +316,13 @@ impl<S: PackSource> Engine<S> {
         self.networks
             .unet_mut()
             .set_guidance(plan.guidance, &device);
-        let steering = request.control.as_ref().map(|control| {
-            let picture = plan.fitted(&control.picture)?;
-            let network = self.networks.control_net();
-            let device = &self.networks.device;
-            Ok(ControlNetRun::new(network, control, &picture, device))
+        let steering = request.controls.iter().map(|control| {
+            let network = self.networks.control_net(control.controlnet.as_ref());
+            ControlNetRun::new(network, control, &plan, &device)
         });
-        let steering = steering.transpose()?;
+        let steering = steering.collect::<Result<Vec<_>>>()?;
         let mut sampled = sampling
-            .run(&self.networks, features, steering, observer)
+            .run(&self.networks, features, &steering, observer)
             .await?;
         sampled.warnings.splice(0..0, chosen.warnings);
         sampled.loras = chosen.loras;
@@ -509,7 +513,7 @@ fn second_pass(
         height: Some(size.1),
         noise: None,
         hires: None,
-        // The control picture is of the first pass's size.
+        // Control pictures are of the first pass's size.
         fit: true,
         ..request.clone()
     })

@@ -37,7 +37,7 @@ pub use vae_kind::VaeKind;
 
 #[cfg(feature = "gpu")]
 pub use crate::kernels::gpu_device;
-pub use crate::pack::{Lora, LoraStrength, Mode, Role};
+pub use crate::pack::{ControlNetFile, Lora, LoraStrength, Mode, Role};
 pub use crate::sampling::{Convention, SamplerName};
 pub use crate::text::Embedding;
 pub use crate::weights::HostTensor;

@@ -1,8 +1,8 @@
 use burn::tensor::Device;
 
-use super::{Event, Observer};
+use super::Observer;
 use crate::Result;
-use crate::pack::{Lora, Manifest, Pack, PackSource};
+use crate::pack::{CONTROL_NET, ControlNetFile, LoadEvent, Lora, Manifest, Pack, PackSource};
 use crate::text::TextEncoder;
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 use crate::unet::{ControlNet, Unet};
@@ -18,8 +18,6 @@ pub(super) enum Stage {
     TextEncoder,
     /// The UNet, as the component named adapts it.
     Unet(Option<&'static str>),
-    /// What steers the UNet by a control picture.
-    ControlNet,
     /// From latents to pictures.
     Decoders,
     /// TAESD's decoder, for previews and opaque pictures.
@@ -38,7 +36,6 @@ impl Stage {
                 "taesd_encoder.",
             ],
             Self::TextEncoder => &["text_encoder."],
-            Self::ControlNet => &["controlnet."],
             Self::Decoders => &[
                 "vae.decoder.",
                 "vae.post_quant_conv.",
@@ -128,7 +125,8 @@ pub(super) struct Networks {
     encoders: Option<Encoders>,
     text_encoder: Option<Adaptable<TextEncoder>>,
     unet: Option<(Option<&'static str>, Adaptable<Unet>)>,
-    control_net: Option<ControlNet>,
+    /// Those of the last request, each with its file; the pack's own has none.
+    control_nets: Vec<(Option<ControlNetFile>, ControlNet)>,
     decoders: Option<Decoders>,
     tiny_decoder: Option<TinyDecoder>,
 }
@@ -142,7 +140,7 @@ impl Networks {
             encoders: None,
             text_encoder: None,
             unet: None,
-            control_net: None,
+            control_nets: Vec::new(),
             decoders: None,
             tiny_decoder: None,
         }
@@ -163,15 +161,44 @@ impl Networks {
         let weights = Weights::new(&self.device);
         let wanted = |name: &str| missing.iter().any(|stage| stage.wants(name));
         pack.load(&weights, wanted, async |progress| {
-            let event = Event::Loading {
-                loaded_bytes: progress.loaded_bytes,
-                total_bytes: progress.total_bytes,
-            };
-            observer.report(event).await
+            observer.report(progress.into()).await
         })
         .await?;
         for stage in missing {
             self.build(*stage, pack.manifest(), &weights)?;
+        }
+        Ok(())
+    }
+
+    /// Loads those ControlNets of `files` that are not here, the pack's own for `None`, and frees those of other files.
+    pub async fn require_control_nets<S: PackSource>(
+        &mut self,
+        files: &[Option<&ControlNetFile>],
+        pack: &Pack<S>,
+        observer: &mut impl Observer,
+    ) -> Result<()> {
+        let wanted = |file: Option<&ControlNetFile>| file.is_none() || files.contains(&file);
+        self.control_nets.retain(|(file, _)| wanted(file.as_ref()));
+        for file in files {
+            let mut held = self.control_nets.iter();
+            if held.any(|(held, _)| held.as_ref() == *file) {
+                continue;
+            }
+            let weights = Weights::new(&self.device);
+            let report = async |progress: LoadEvent| observer.report(progress.into()).await;
+            let config = match file {
+                Some(file) => {
+                    pack.load_control_net(file, &weights, report).await?;
+                    file.config(pack.manifest())?
+                }
+                None => {
+                    let own = |name: &str| name.starts_with("controlnet.");
+                    pack.load(&weights, own, report).await?;
+                    pack.manifest().config(CONTROL_NET)?
+                }
+            };
+            let network = ControlNet::load(&config, &weights.at(CONTROL_NET))?;
+            self.control_nets.push((file.cloned(), network));
         }
         Ok(())
     }
@@ -192,7 +219,6 @@ impl Networks {
             Stage::Encoders => self.encoders.is_some(),
             Stage::TextEncoder => self.text_encoder.is_some(),
             Stage::Unet(adapter) => self.unet.as_ref().is_some_and(|(held, _)| *held == adapter),
-            Stage::ControlNet => self.control_net.is_some(),
             Stage::Decoders => self.decoders.is_some(),
             Stage::TinyDecoder => self.tiny_decoder.is_some(),
         }
@@ -219,7 +245,9 @@ impl Networks {
             self.encoders.take_if(|_| idle(Stage::Encoders));
             self.text_encoder.take_if(|_| idle(Stage::TextEncoder));
             self.unet.take_if(|_| unet.is_some_and(idle));
-            self.control_net.take_if(|_| idle(Stage::ControlNet));
+            if !stages.iter().any(|stage| matches!(stage, Stage::Unet(_))) {
+                self.control_nets.clear();
+            }
             self.decoders.take_if(|_| idle(Stage::Decoders));
             self.tiny_decoder.take_if(|_| idle(Stage::TinyDecoder));
         }
@@ -255,11 +283,6 @@ impl Networks {
                 let adapts = adapter.map(|component| weights.at(component));
                 let unet = Unet::load(&manifest.unet()?, &weights.at("unet"), adapts.as_ref())?;
                 self.unet = Some((adapter, Adaptable::new(unet, weights)));
-            }
-            Stage::ControlNet => {
-                let config = manifest.config("controlnet")?;
-                let network = ControlNet::load(&config, &weights.at("controlnet"))?;
-                self.control_net = Some(network);
             }
             Stage::Decoders => {
                 let transparency = part("transparency_decoder");
@@ -298,9 +321,11 @@ impl Networks {
         &mut self.unet.as_mut().expect(REQUIRED).1.network
     }
 
-    /// What [`Stage::ControlNet`] stands for.
-    pub fn control_net(&self) -> &ControlNet {
-        self.control_net.as_ref().expect(REQUIRED)
+    /// The ControlNet of that file, or the pack's own, once it has been required.
+    pub fn control_net(&self, file: Option<&ControlNetFile>) -> &ControlNet {
+        let mut held = self.control_nets.iter();
+        let found = held.find(|(held, _)| held.as_ref() == file);
+        &found.expect(REQUIRED).1
     }
 
     /// What [`Stage::Decoders`] stands for.

@@ -1,4 +1,5 @@
 use crate::image::Picture;
+use crate::pack::LoadEvent;
 
 /// What happens while an engine works. Counters never go back, but for those of loading, which
 /// begin anew with each stage that is loaded.
@@ -31,6 +32,15 @@ pub enum Event {
         /// Passes in all.
         passes: usize,
     },
+}
+
+impl From<LoadEvent> for Event {
+    fn from(progress: LoadEvent) -> Self {
+        Self::Loading {
+            loaded_bytes: progress.loaded_bytes,
+            total_bytes: progress.total_bytes,
+        }
+    }
 }
 
 /// Hears of progress and may stop the work.

@@ -141,6 +141,8 @@ pub struct RequestFiles {
     pub mask: Option<Picture>,
     /// What the model's ControlNet sees.
     pub control: Option<Picture>,
+    /// What this and other ControlNets see.
+    pub controls: Vec<Control>,
 }
 
 impl RequestOptions {
@@ -172,6 +174,15 @@ impl RequestOptions {
             .prompt
             .ok_or_else(|| Error::new(ErrorCode::BadOption, "there is no prompt", "give one"))?;
         let default = Request::new(prompt);
+        let control = files.control.map(|picture| {
+            let default = Control::new(picture);
+            Control {
+                scale: self.control_scale.unwrap_or(default.scale),
+                start: self.control_start.unwrap_or(default.start),
+                end: self.control_end.unwrap_or(default.end),
+                ..default
+            }
+        });
         let noise = match self.noise {
             Some(noise) => Some(shaped_noise(noise, self.mode, self.width, self.height)?),
             None => None,
@@ -187,15 +198,7 @@ impl RequestOptions {
             foreground: files.foreground,
             background: files.background,
             init: files.init.map(Init::Picture),
-            control: files.control.map(|picture| {
-                let default = Control::new(picture);
-                Control {
-                    scale: self.control_scale.unwrap_or(default.scale),
-                    start: self.control_start.unwrap_or(default.start),
-                    end: self.control_end.unwrap_or(default.end),
-                    ..default
-                }
-            }),
+            controls: control.into_iter().chain(files.controls).collect(),
             fit: self.fit.unwrap_or(default.fit),
             strength: self.strength,
             mask: files.mask,

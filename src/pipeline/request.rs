@@ -63,8 +63,8 @@ pub struct Request {
     pub background: Option<Picture>,
     /// What to start from instead of noise alone, of the output's size.
     pub init: Option<Init>,
-    /// A picture for the pack's ControlNet. In modes of several frames it steers each of them.
-    pub control: Option<Control>,
+    /// Pictures for ControlNets. In modes of several frames they steer each of them.
+    pub controls: Vec<Control>,
     /// Scale and crop given pictures that are not of the output's size, instead of refusing them.
     pub fit: bool,
     /// How much of `init` is given up, above 0 and at most 1; if left out 0.7, 1 with a mask, and 0.5
@@ -139,7 +139,7 @@ impl Request {
             foreground: None,
             background: None,
             init: None,
-            control: None,
+            controls: Vec::new(),
             fit: false,
             strength: None,
             mask: None,
@@ -269,7 +269,7 @@ impl ResolvedRequest {
         manifest.check_clip_skip(plan.clip_skip)?;
         plan.check_frames(request)?;
         request.vae.check(mode, manifest)?;
-        if let Some(control) = &request.control {
+        for control in &request.controls {
             control.check(manifest)?;
         }
         plan.check_pictures(request)?;
@@ -386,11 +386,11 @@ impl ResolvedRequest {
                 ));
             }
         }
-        let control = request.control.as_ref().map(|control| &control.picture);
+        let controls = request.controls.iter().map(|control| &control.picture);
         let pictures = [&request.foreground, &request.background]
             .into_iter()
             .flatten()
-            .chain(control);
+            .chain(controls);
         // With a crop, the picture that is repainted may have any size; one that grows is padded.
         let whole = request.mask_crop.is_none() && !request.grows();
         let pictures = pictures.chain(request.init_picture().filter(|_| whole));

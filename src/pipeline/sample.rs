@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::conditioning::{Conditioning, StepFeatures, StepPrompts};
-use super::control::ControlNetRun;
+use super::control::{ControlNetRun, residuals};
 use super::guidance::Guidance;
 use super::networks::Networks;
 use super::observer::{Event, Observer};
@@ -130,13 +130,12 @@ impl<'a> Sampling<'a> {
         Ok(features)
     }
 
-    /// The second half: runs the UNet, step by step. `steering` is the ControlNet at work, if there
-    /// is a control picture.
+    /// The second half: runs the UNet, step by step. `steering` are the ControlNets at work.
     pub async fn run(
         mut self,
         networks: &Networks,
         prompts: StepFeatures,
-        steering: Option<ControlNetRun<'_>>,
+        steering: &[ControlNetRun<'_>],
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
         let (request, plan) = (self.request, self.plan);
@@ -200,8 +199,7 @@ impl<'a> Sampling<'a> {
                     beside.as_ref(),
                     networks,
                     |batch, timesteps| {
-                        let steering = steering.as_ref()?;
-                        steering.residuals((step, steps), batch, timesteps, context)
+                        residuals(steering, (step, steps), batch, timesteps, context)
                     },
                 );
                 predicted.extend(rows.await?);

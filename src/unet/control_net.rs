@@ -26,6 +26,17 @@ pub struct Residuals {
     pub middle: Tensor<4>,
 }
 
+impl Residuals {
+    /// Those of two ControlNets of one UNet together.
+    pub fn plus(self, other: Self) -> Self {
+        let skips = self.skips.into_iter().zip(other.skips);
+        Self {
+            skips: skips.map(|(one, other)| one + other).collect(),
+            middle: self.middle + other.middle,
+        }
+    }
+}
+
 impl ControlNet {
     /// Takes a ControlNet's tensors, under diffusers' names. `config` is the UNet's own shape.
     pub fn load(config: &UnetConfig, weights: &Weights) -> Result<Self> {

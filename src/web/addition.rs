@@ -1,10 +1,8 @@
-use std::path::{Path, PathBuf};
-
-use js_sys::{Array, Function};
+use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::texts_to_js;
-use super::pack::JsFiles;
+use super::pack::one_file;
 use super::values::{JsResult, error_to_js, object, set};
 use crate::pack::{Addition, Manifest};
 
@@ -66,10 +64,4 @@ pub fn addition_misfit(
     let manifest = Manifest::parse(manifest).map_err(error_to_js)?;
     let (files, path) = one_file(name, length, read);
     Ok(Addition::misfit(&files, &path, &manifest))
-}
-
-fn one_file(name: &str, length: f64, read: Function) -> (JsFiles, PathBuf) {
-    let file = object([("path", name.into()), ("length", length.into())]);
-    let files = JsFiles::new(&Array::of1(&file), read);
-    (files, Path::new(name).into())
 }

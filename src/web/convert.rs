@@ -1,12 +1,17 @@
 //! Requests, events, layers and latents on their way between Rust and JavaScript.
 
+use std::collections::BTreeMap;
+
 use js_sys::{Array, Float32Array, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::pack::one_file;
 use super::values::{copied, object, picture_from_js, picture_to_js, set};
 use crate::pack::{Lora, LoraStrength};
-use crate::pipeline::{Embedding, Event, Latent, Layer, Request, RequestFiles, RequestOptions};
+use crate::pipeline::{
+    Control, ControlNetFile, Embedding, Event, Latent, Layer, Request, RequestFiles, RequestOptions,
+};
 use crate::weights::HostTensor;
 use crate::{Error, ErrorCode, Result};
 
@@ -208,8 +213,53 @@ pub fn texts_to_js(texts: &[String]) -> JsValue {
     array.into()
 }
 
+/// ControlNets that are open, by what the page calls their files.
+#[derive(Default)]
+pub struct OpenControlNets(BTreeMap<String, ControlNetFile>);
+
+impl OpenControlNets {
+    /// The ControlNet from `{id, name, length, read}`: opened once for each `id`.
+    fn open(&mut self, value: &JsValue) -> Result<ControlNetFile> {
+        let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
+        let id = property("id").as_string().unwrap_or_default();
+        if let Some(open) = self.0.get(&id) {
+            return Ok(open.clone());
+        }
+        let name = property("name").as_string().unwrap_or_default();
+        let length = property("length").as_f64().unwrap_or_default();
+        let (files, path) = one_file(&name, length, property("read").into());
+        let opened = ControlNetFile::open_in(&files, &path)?;
+        self.0.insert(id, opened.clone());
+        Ok(opened)
+    }
+
+    /// A control from `{picture, controlnet, scale, start, end}`, of which only the picture has to be there.
+    fn control(&mut self, value: &JsValue) -> Result<Control> {
+        let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or_default();
+        let number = |name: &str| property(name).as_f64();
+        let mut control = Control::new(picture_from_js(&property("picture"))?);
+        let controlnet = property("controlnet");
+        if controlnet.is_object() {
+            control.controlnet = Some(self.open(&controlnet)?);
+        }
+        control.scale = number("scale").map_or(control.scale, |scale| scale as f32);
+        control.start = number("start").unwrap_or(control.start);
+        control.end = number("end").unwrap_or(control.end);
+        Ok(control)
+    }
+
+    /// Lets go of those that `request` does not use.
+    fn keep_those_of(&mut self, request: &Request) {
+        let is_used = |open: &ControlNetFile| {
+            let mut controls = request.controls.iter();
+            controls.any(|control| control.controlnet.as_ref() == Some(open))
+        };
+        self.0.retain(|_, open| is_used(open));
+    }
+}
+
 /// A request from the options object of `engine.generate`.
-pub fn request_from_js(value: JsValue) -> Result<Request> {
+pub fn request_from_js(value: JsValue, control_nets: &mut OpenControlNets) -> Result<Request> {
     let picture = |name: &str| {
         let value = Reflect::get(&value, &name.into()).unwrap_or_default();
         match value.is_undefined() || value.is_null() {
@@ -234,6 +284,10 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
         init: picture("init")?,
         mask: picture("mask")?,
         control: picture("control")?,
+        controls: list("controls")
+            .iter()
+            .map(|control| control_nets.control(&control))
+            .collect::<Result<_>>()?,
     };
     let options: RequestOptions = serde_wasm_bindgen::from_value(value).map_err(|error| {
         Error::new(
@@ -242,5 +296,7 @@ pub fn request_from_js(value: JsValue) -> Result<Request> {
             "see the documentation of GenerateOptions",
         )
     })?;
-    options.into_request(files)
+    let request = options.into_request(files)?;
+    control_nets.keep_those_of(&request);
+    Ok(request)
 }

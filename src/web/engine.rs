@@ -4,8 +4,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::{
-    bytes_from_js, embeddings_to_js, event_to_js, latent_from_js, latent_to_js, layers_to_js,
-    lora_from_js, loras_to_js, request_from_js, texts_to_js, with_latent,
+    OpenControlNets, bytes_from_js, embeddings_to_js, event_to_js, latent_from_js, latent_to_js,
+    layers_to_js, lora_from_js, loras_to_js, request_from_js, texts_to_js, with_latent,
 };
 use super::thrown::Thrown;
 use super::values::{JsResult, error_to_js, object, picture_from_js};
@@ -97,6 +97,7 @@ pub struct WasmEngine {
     engine: Engine<JsSource>,
     device: String,
     thrown: Thrown,
+    control_nets: OpenControlNets,
 }
 
 #[wasm_bindgen]
@@ -132,6 +133,7 @@ impl WasmEngine {
             engine,
             device,
             thrown,
+            control_nets: OpenControlNets::default(),
         };
         let mut observer = loaded.observer(report);
         let preloaded = loaded.engine.preload(&mut observer).await;
@@ -187,7 +189,7 @@ impl WasmEngine {
         #[wasm_bindgen(unchecked_param_type = "EngineRequest")] request: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
     ) -> JsResult {
-        let request = request_from_js(request).map_err(error_to_js)?;
+        let request = request_from_js(request, &mut self.control_nets).map_err(error_to_js)?;
         let mut observer = self.observer(report);
         let started = Date::now();
         if request.hires.is_some() {

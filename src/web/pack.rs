@@ -8,7 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::convert::{bytes_from_js, event_to_js};
 use super::thrown::{Thrown, message_of};
-use super::values::JsResult;
+use super::values::{JsResult, object};
 use crate::pack::{LoadEvent, PackOptions, PackSource, PackStore, Packer};
 use crate::pipeline::Event;
 use crate::weights::{Files, ReadAt};
@@ -53,6 +53,13 @@ impl JsFiles {
             read,
         }
     }
+}
+
+/// One file of that name, all by itself.
+pub(super) fn one_file(name: &str, length: f64, read: Function) -> (JsFiles, PathBuf) {
+    let file = object([("path", name.into()), ("length", length.into())]);
+    let files = JsFiles::new(&Array::of1(&file), read);
+    (files, Path::new(name).into())
 }
 
 impl Files for JsFiles {

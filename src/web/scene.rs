@@ -12,7 +12,7 @@ use crate::{Error, ErrorCode, Result};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-import type { RawOpenedScene, RawPicture, RawRaster, RawSpriteSheet } from "../internal/shared/protocol.js";
+import type { RawEdgeOptions, RawOpenedScene, RawPicture, RawRaster, RawSpriteSheet } from "../internal/shared/protocol.js";
 "#;
 
 /// A PNG of straight RGBA bytes, and the JSON of the recipe that made them. It is made here because canvases
@@ -62,6 +62,22 @@ pub fn decode_picture(bytes: &Uint8Array) -> JsResult {
     let picture = copied(bytes).and_then(|bytes| Picture::from_file(&bytes));
     picture
         .map(|picture| picture_to_js(&picture))
+        .map_err(error_to_js)
+}
+
+/// A picture's edges: white lines on black.
+#[wasm_bindgen(unchecked_return_type = "RawRaster")]
+pub fn edges(
+    #[wasm_bindgen(unchecked_param_type = "RawPicture")] picture: &JsValue,
+    #[wasm_bindgen(unchecked_param_type = "RawEdgeOptions")] options: JsValue,
+) -> JsResult {
+    let options = serde_wasm_bindgen::from_value(options).map_err(|error| {
+        let message = format!("the options cannot be used: {error}");
+        error_to_js(Error::new(ErrorCode::BadOption, message, "see EdgeOptions"))
+    })?;
+    let edges = picture_of(picture).and_then(|picture| picture.edges(options));
+    edges
+        .map(|edges| picture_to_js(&edges))
         .map_err(error_to_js)
 }
 

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use glassine::image::EdgesOf;
 use glassine::internals::transparency::OFFSET_GAIN;
 use glassine::pack::{PackOptions, Precision};
 use glassine::pipeline::{Convention, SamplerName};
@@ -28,11 +29,32 @@ pub enum Command {
     /// Turn a scene of layers into a picture, a file of layers for other programs, or a sprite sheet, and such
     /// files into a scene.
     Compose(Compose),
+    /// Find a picture's edges, white lines on black, for ControlNets that take such.
+    Edges(Edges),
     /// Say what a checkpoint, another file of a model or a pack holds, or how a picture was made.
     Inspect {
         /// A diffusers folder, a .safetensors file, a pack, or a PNG, JPEG or WebP file.
         path: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+#[command(allow_negative_numbers = true)]
+pub struct Edges {
+    /// A PNG, JPEG or WebP file.
+    pub picture: PathBuf,
+    /// color: of the picture on grey; or alpha: a layer's outline alone; color if left out.
+    #[arg(long)]
+    pub of: Option<EdgesOf>,
+    /// How strong it has to be where an edge goes on, above 0; 50 if left out.
+    #[arg(long)]
+    pub low: Option<f32>,
+    /// How strong it has to be where an edge begins: from black to white at once is about 580; 100 if left out.
+    #[arg(long)]
+    pub high: Option<f32>,
+    /// The PNG or lossless WebP to write.
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -191,18 +213,22 @@ pub struct Generate {
     /// Gain on the transparency encoder's offset for --init; 300 if left out.
     #[arg(long)]
     pub offset_gain: Option<f32>,
-    /// A picture for the pack's ControlNet: edges, depth, a pose, whatever it was trained on.
-    #[arg(long)]
-    pub control: Option<PathBuf>,
+    /// A picture for a ControlNet: edges, depth, a pose, whatever that was trained on. Several add up.
+    #[arg(long = "control", value_name = "PICTURE")]
+    pub controls: Vec<PathBuf>,
+    /// The ControlNet that sees --control, a file or a folder in diffusers' layout; the pack's own if left out, or where
+    /// it is called pack. The first of several is for the first picture, and likewise with the next three.
+    #[arg(long = "controlnet", value_name = "FILE")]
+    pub controlnets: Vec<PathBuf>,
     /// How strongly --control steers, 0 to 10; 1 if left out.
-    #[arg(long)]
-    pub control_scale: Option<f32>,
+    #[arg(long, value_name = "SCALE", allow_negative_numbers = true)]
+    pub control_scale: Vec<f64>,
     /// The part of the steps that goes by before --control steers; 0 if left out.
-    #[arg(long)]
-    pub control_start: Option<f64>,
+    #[arg(long, value_name = "PART", allow_negative_numbers = true)]
+    pub control_start: Vec<f64>,
     /// The part of the steps after which --control steers no more; 1 if left out.
-    #[arg(long)]
-    pub control_end: Option<f64>,
+    #[arg(long, value_name = "PART", allow_negative_numbers = true)]
+    pub control_end: Vec<f64>,
     /// Scale and crop given pictures to the output's size.
     #[arg(long)]
     pub fit: bool,

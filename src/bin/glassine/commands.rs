@@ -3,18 +3,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use glassine::image::{Picture, Recipe};
+use glassine::image::{EdgeOptions, Picture, Recipe};
 use glassine::pack::{
     FolderSource, LoadEvent, Lora, LoraStrength, PackOptions, inspect, pack_folder,
 };
 use glassine::pipeline::HostTensor;
 use glassine::pipeline::{
-    Control, Embedding, Engine, Generation, Hires, Init, Latent, LoadOptions, Margins, Mode,
-    Request, VaeKind, Variation, needed_by,
+    Embedding, Engine, Generation, Hires, Init, Latent, LoadOptions, Margins, Mode, Request,
+    VaeKind, Variation, needed_by,
 };
 use glassine::{Error, ErrorCode, Result};
 
-use crate::arguments::{Arguments, Command, Decode, DeviceName, Encode, Generate, Pack};
+use crate::arguments::{Arguments, Command, Decode, DeviceName, Edges, Encode, Generate, Pack};
+use crate::controls;
 use crate::files;
 use crate::from_recipe;
 use crate::outputs::Outputs;
@@ -30,6 +31,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Encode(arguments) => encode(arguments).await,
         Command::Decode(arguments) => decode(arguments).await,
         Command::Compose(arguments) => compose(&arguments),
+        Command::Edges(arguments) => edges(&arguments),
         Command::Inspect { path } => {
             let text = match from_recipe::describe(&path) {
                 Some(text) => text,
@@ -169,6 +171,19 @@ async fn generate(mut arguments: Generate) -> Result<()> {
     outputs.write(contents)
 }
 
+fn edges(arguments: &Edges) -> Result<()> {
+    let mut outputs = Outputs::default();
+    outputs.add(&arguments.out, &PICTURE)?;
+    outputs.spare(&arguments.picture)?;
+    let default = EdgeOptions::default();
+    let lines = files::read_picture(&arguments.picture)?.edges(EdgeOptions {
+        of: arguments.of.unwrap_or(default.of),
+        low: arguments.low.unwrap_or(default.low),
+        high: arguments.high.unwrap_or(default.high),
+    })?;
+    outputs.write(vec![encoded(&lines, &arguments.out, None)?])
+}
+
 /// The kinds of files that a picture is written as.
 const PICTURE: [&str; 2] = ["png", "webp"];
 
@@ -209,12 +224,7 @@ fn check_used(arguments: &Generate) -> Result<()> {
     needed_by("--mask", has_mask, &mask)?;
     let hires = [("--hires-strength", arguments.hires_strength.is_some())];
     needed_by("--hires", arguments.hires.is_some(), &hires)?;
-    let control = [
-        ("--control-scale", arguments.control_scale.is_some()),
-        ("--control-start", arguments.control_start.is_some()),
-        ("--control-end", arguments.control_end.is_some()),
-    ];
-    needed_by("--control", arguments.control.is_some(), &control)
+    controls::check(arguments)
 }
 
 /// The most pictures of one command.
@@ -266,11 +276,13 @@ fn outputs(arguments: &Generate, loras: &[(PathBuf, Option<f32>)]) -> Result<Out
     let others = [
         &arguments.init,
         &arguments.mask,
-        &arguments.control,
         &arguments.noise,
         &arguments.recipe,
     ];
     let given = pictures.into_iter().chain(others).flatten();
+    let given = given
+        .chain(&arguments.controls)
+        .chain(controls::files(arguments));
     let loras = loras.iter().map(|(file, _)| file);
     for input in given.chain(loras).chain([&arguments.model]) {
         outputs.spare(input)?;
@@ -348,15 +360,7 @@ fn request(arguments: &Generate) -> Result<Request> {
             }
             path => picture(path)?.map(Init::Picture),
         };
-        request.control = picture(&arguments.control)?.map(|picture| {
-            let default = Control::new(picture);
-            Control {
-                scale: arguments.control_scale.unwrap_or(default.scale),
-                start: arguments.control_start.unwrap_or(default.start),
-                end: arguments.control_end.unwrap_or(default.end),
-                ..default
-            }
-        });
+        request.controls = controls::read(arguments)?;
         request.fit = arguments.fit;
         request.strength = arguments.strength;
         request.mask = picture(&arguments.mask)?;

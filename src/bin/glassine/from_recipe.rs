@@ -10,6 +10,7 @@ use glassine::{Error, ErrorCode, Result};
 use serde_json::Value;
 
 use crate::arguments::Generate;
+use crate::controls;
 use crate::files::read_whole;
 
 /// How the picture at `path` was made, in lines; `None` if there is no picture.
@@ -149,12 +150,7 @@ pub fn fill(arguments: &mut Generate, recipe: &Recipe) -> Result<Vec<String>> {
         number(&mut own.mask_softness, recipe, "maskSoftness")?;
         own.keep_alpha |= recipe.get("keepAlpha") == Some(&true.into());
     }
-    let control = ["controlScale", "controlStart", "controlEnd"];
-    if with(&control, "control", own.control.is_some()) {
-        number(&mut own.control_scale, recipe, "controlScale")?;
-        number(&mut own.control_start, recipe, "controlStart")?;
-        number(&mut own.control_end, recipe, "controlEnd")?;
-    }
+    left_out.extend(controls::fill(own, recipe));
     Ok(left_out)
 }
 

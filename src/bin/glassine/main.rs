@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod controls;
 mod files;
 mod from_recipe;
 mod outputs;

@@ -3,10 +3,11 @@
 use glassine::Result;
 use glassine::image::Recipe;
 use glassine::pack::FolderSource;
-use glassine::pipeline::{Engine, Generation, Lora, LoraStrength, Request};
+use glassine::pipeline::{Control, Engine, Generation, Lora, LoraStrength, Request};
 use serde_json::{Value, json};
 
 use crate::arguments::Generate;
+use crate::controls;
 
 /// The options of a request by the names that they have in JavaScript, with the model's defaults filled in, except
 /// for pictures and given noise.
@@ -70,9 +71,20 @@ pub fn recipe(
     add("maskCrop", json!(request.mask_crop));
     add("maskSoftness", json!(arguments.mask_softness));
     add("keepAlpha", json!(request.keep_alpha));
-    add("controlScale", given(arguments.control_scale));
-    add("controlStart", json!(arguments.control_start));
-    add("controlEnd", json!(arguments.control_end));
+    match request.controls[..] {
+        [] => {}
+        // One by the model's own ControlNet has options of its own.
+        [
+            Control {
+                controlnet: None, ..
+            },
+        ] => {
+            add("controlScale", json!(arguments.control_scale.first()));
+            add("controlStart", json!(arguments.control_start.first()));
+            add("controlEnd", json!(arguments.control_end.first()));
+        }
+        _ => add("controls", controls::recorded(&request.controls)),
+    }
     add("fit", json!(request.fit));
     if let Some(variation) = &request.variation {
         add(
@@ -106,7 +118,7 @@ pub fn recipe(
 }
 
 /// As it was written, and not as the nearest f64.
-fn short(value: f32) -> Value {
+pub fn short(value: f32) -> Value {
     serde_json::from_str(&value.to_string()).unwrap_or_default()
 }
 

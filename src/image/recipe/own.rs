@@ -9,7 +9,7 @@ use super::reading::ReadRecipe;
 type IsKind = fn(&Value) -> bool;
 
 /// What fields are that have a meaning here. Others are kept as they are.
-const KINDS: [(&str, IsKind); 20] = [
+const KINDS: [(&str, IsKind); 21] = [
     ("prompt", Value::is_string),
     ("negativePrompt", Value::is_string),
     ("foregroundPrompt", Value::is_string),
@@ -30,7 +30,13 @@ const KINDS: [(&str, IsKind); 20] = [
     ("hires", Value::is_object),
     ("loras", are_files),
     ("embeddings", are_files),
+    ("controls", are_objects),
 ];
+
+fn are_objects(value: &Value) -> bool {
+    let objects = value.as_array();
+    objects.is_some_and(|objects| objects.iter().all(Value::is_object))
+}
 
 fn are_files(value: &Value) -> bool {
     let is_file = |file: &Value| file.get("name").is_some_and(Value::is_string);
