@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use glassine::ErrorCode;
 use glassine::compose::{BlendMode, MAX_DEPTH, Operator};
+use glassine::image::EdgesOf;
 use glassine::internals::sampling::{Convention, SamplerName};
 use glassine::pack::{AdapterKind, Manifest, Mode, Precision, Role};
 use glassine::pipeline::{RequestOptions, VaeKind};
@@ -82,6 +83,13 @@ fn generated() -> String {
         "vaes",
         "Vae",
         VaeKind::ALL.iter().map(|vae| vae.as_str()),
+    );
+    list(
+        &mut out,
+        "What `edges` finds the edges of: how bright a picture is on grey, or a layer's alpha.",
+        "edgesOf",
+        "EdgesOf",
+        EdgesOf::ALL.iter().map(|of| of.as_str()),
     );
     // A page packs nothing at full precision: it would not fit.
     let stored = Precision::ALL.iter().filter(|one| **one != Precision::F32);

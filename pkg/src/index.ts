@@ -1,4 +1,5 @@
 export { configure, type AssetLocation, type Configuration } from "./public/configure.js";
+export { edges, type EdgeOptions } from "./public/edges.js";
 export { createEngine } from "./public/create-engine.js";
 export type { Engine, GenerateResult } from "./public/engine.js";
 export { errorCodes, GlassineError, type GlassineErrorCode, type GlassineErrorDetails } from "./public/errors.js";
@@ -7,6 +8,7 @@ export {
   adapterKinds,
   blendModes,
   conventions,
+  edgesOf,
   modes,
   operators,
   quantizations,
@@ -14,6 +16,7 @@ export {
   samplers,
   vaes,
   type BlendMode,
+  type EdgesOf,
   type Operator,
 } from "./public/generated.js";
 export type { Hires, Margins, Variation } from "./public/option-fields.js";

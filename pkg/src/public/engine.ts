@@ -2,6 +2,7 @@
 import { type CallOptions, WorkerClient } from "../internal/page/worker-client.js";
 import { checkKind, checkKinds, checkOptions, type Kind, show } from "../internal/page/check-options.js";
 import type { StartWorker } from "../internal/page/assets.js";
+import { recordedControls } from "../internal/page/controls.js";
 import { readLoras } from "../internal/page/loras.js";
 import { defined } from "../internal/page/defined.js";
 import { toPixels } from "../internal/page/pictures.js";
@@ -342,6 +343,7 @@ export class Engine {
       ...size,
       ...(options.noise === undefined && { seed: latent.seed }),
       model: `sha256:${this.info.sha256}`,
+      ...(options.controls && options.controls.length > 0 && { controls: recordedControls(options.controls) }),
       ...(embeddings.length > 0 && { embeddings }),
       ...(loras.length > 0 && { loras }),
     };

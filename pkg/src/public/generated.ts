@@ -60,6 +60,15 @@ export const vaes = Object.freeze([
 /** One of {@link vaes}. */
 export type Vae = (typeof vaes)[number];
 
+/** What `edges` finds the edges of: how bright a picture is on grey, or a layer's alpha. */
+export const edgesOf = Object.freeze([
+  "color",
+  "alpha",
+] as const);
+
+/** One of {@link edgesOf}. */
+export type EdgesOf = (typeof edgesOf)[number];
+
 /** How a pack keeps its weights: in about 4 or 8 bits each, or as 16-bit floats. */
 export const quantizations = Object.freeze([
   "q4",

@@ -218,6 +218,35 @@ export interface LoraOption {
   textEncoderStrength?: number | undefined;
 }
 
+/** A picture that steers a request, and the ControlNet that sees it. */
+export interface ControlOption {
+  /** What the ControlNet was trained to see: edges (see {@link edges}), depth, a pose. Where it is transparent, it counts as black. */
+  picture: Picture;
+  /**
+   * The ControlNet's file, `.safetensors`, PyTorch's or where it is: a URL, or a text for its name on the shelf; the
+   * model's own if left out. The same `Blob`, `Uint8Array` or name is loaded once, and kept for the next request.
+   */
+  controlnet?: Blob | Uint8Array | URL | string | undefined;
+  /** How strongly it steers, 0 to 10; 1 if left out. */
+  scale?: number | undefined;
+  /** The part of the steps that goes by before it steers, from 0; 0 if left out. */
+  start?: number | undefined;
+  /** The part of the steps after which it steers no more, above `start` and at most 1; 1 if left out. */
+  end?: number | undefined;
+}
+
+/** A control of a {@link Recipe}, which holds neither its picture nor its ControlNet's file. */
+export interface RecipeControl {
+  /** What its ControlNet's file was called, if it was not the model's own. */
+  readonly controlnet?: string | undefined;
+  /** How strongly it steered. */
+  readonly scale: number;
+  /** The part of the steps that went by before it steered. */
+  readonly start: number;
+  /** The part of the steps after which it steered no more. */
+  readonly end: number;
+}
+
 /** A LoRA that a picture was made with. */
 export interface UsedLora {
   /** What prompts call it. */
@@ -289,6 +318,8 @@ export interface GenerateOptions extends RequestOptions, EngineOptions {
    * whatever the ControlNet was trained on.
    */
   control?: Picture | undefined;
+  /** Pictures for several ControlNets, or for ones that the model does not have. They add up, with `control` too. */
+  controls?: readonly ControlOption[] | undefined;
   /**
    * Where `init` is repainted, of the same size: grey times alpha. White repaints, black keeps, bit for bit, and between
    * is each place's own strength. In modes `"single"` and `"opaque"`.
@@ -417,7 +448,8 @@ export interface Recipe {
   model?: string | undefined;
   /**
    * The other options of the request by their names, and fields of one's own. `loras` and `embeddings` are lists of
-   * {@link RecipeFile}, of which a request wants the files.
+   * {@link RecipeFile}, of which a request wants the files; `controls` is one of {@link RecipeControl}, of which it wants
+   * the pictures, too.
    */
   [field: string]: unknown;
 }

@@ -6,6 +6,7 @@ import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from ".
 import type { EngineRequest } from "../shared/protocol.js";
 import { pictureOptions } from "../shared/beside.js";
 import { checkKinds, checkOptions, type Kind } from "./check-options.js";
+import { checkControls, readControls } from "./controls.js";
 import { readEmbeddings } from "./embeddings.js";
 import { readLoras } from "./loras.js";
 import { toPixels } from "./pictures.js";
@@ -20,10 +21,11 @@ export function checkRequest(
 ): void {
   const known = [...Object.keys(own), ...generateOptions.filter((name) => !decided.includes(name))];
   checkKinds(checkOptions(call, options, known), { ...optionKinds, ...own });
-  const { variation, hires, extend, count = 1, noise } = options as Partial<GenerateOptions>;
+  const { variation, hires, extend, controls, count = 1, noise } = options as Partial<GenerateOptions>;
   if (variation) checkKinds(checkOptions("variation", variation, ["seed", "amount"]), { seed: "whole", amount: "number" });
   if (hires) checkKinds(checkOptions("hires", hires, ["scale", "strength"]), { scale: "number", strength: "number" });
   if (extend) checkKinds(checkOptions("extend", extend, Object.keys(sides)), sides);
+  if (controls) checkControls(controls);
   if (count > maxCount) {
     throw new GlassineError("bad_option", `a count of ${count} pictures is not possible`, { hint: `Use 1 to ${maxCount}.` });
   }
@@ -46,10 +48,18 @@ export const sides = { left: "whole", top: "whole", right: "whole", bottom: "who
 
 const callbacks = ["signal", "onProgress", "onPreview"] as const;
 
-const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, ...fileOptions, "count", ...callbacks];
+const generateOptions: readonly string[] = [...engineOptions, ...pictureOptions, ...fileOptions, "controls", "count", ...callbacks];
 
 /** What a recipe does not hold: it would not change the picture, or takes more room than a recipe has. */
-export const unrecorded: ReadonlySet<string> = new Set([...pictureOptions, ...fileOptions, "count", ...callbacks, "previewEvery", "noise"]);
+export const unrecorded: ReadonlySet<string> = new Set([
+  ...pictureOptions,
+  ...fileOptions,
+  "controls",
+  "count",
+  ...callbacks,
+  "previewEvery",
+  "noise",
+]);
 
 /** How many passes there are: the paper's one, or all turned and mirrored ones. */
 export const decodePasses = [1, 8] as const;
@@ -101,14 +111,15 @@ export async function toRequest(
   options: GenerateOptions,
   own: Pick<AtHand, "loras" | "embeddingWidth">,
 ): Promise<PreparedRequest> {
-  const { signal, onProgress, onPreview, foreground, background, init, mask, control, embeddings, loras, count, ...request } = options;
+  const { signal, onProgress, onPreview, foreground, background, init, mask, control, controls, embeddings, loras, count, ...request } = options;
   const pictures = Promise.all(
     Object.entries({ foreground, background, init, mask, control }).flatMap(([name, picture]) =>
       picture !== undefined && picture !== null ? [toPixels(picture, { name, signal }).then((raw) => [name, raw] as const)] : [],
     ),
   );
-  // It is waited for once the files are read.
-  pictures.catch(() => {});
+  const steering = readControls(controls ?? [], signal);
+  // They are waited for once the files are read.
+  for (const waiting of [pictures, steering]) waiting.catch(() => {});
   if (onPreview) request.previewEvery ??= 1;
   const given = { loras: await readLoras(loras, signal), embeddings: await readEmbeddings(embeddings, signal) };
   const named = await readNamed(options, { ...own, ...given, loras: [...own.loras, ...given.loras] });
@@ -116,6 +127,7 @@ export async function toRequest(
     request: {
       ...request,
       ...Object.fromEntries(await pictures),
+      controls: await steering,
       embeddings: [...given.embeddings, ...named.embeddings],
       loras: [...given.loras, ...named.loras],
     },

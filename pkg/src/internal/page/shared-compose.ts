@@ -11,7 +11,7 @@ let client: WorkerClient | undefined;
 let idle: ReturnType<typeof setTimeout> | undefined;
 
 /** Makes a call that belongs to no scene, in a worker that the whole page shares. */
-export function sharedCompose<Type extends "picture" | "recipe" | "png" | "webp" | "sprites">(
+export function sharedCompose<Type extends "picture" | "edges" | "recipe" | "png" | "webp" | "sprites">(
   type: Type,
   request: Calls[Type]["request"],
   signal?: AbortSignal,

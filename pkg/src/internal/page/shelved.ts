@@ -26,6 +26,15 @@ export async function readShelved(kind: ShelfKind, name: string, hash?: string):
   throw notFound(kind, name, files);
 }
 
+/** A file that is as large as a model, to be read as it is used; of that kind and name. */
+export async function openShelved(kind: ShelfKind, name: string): Promise<{ record: ShelfRecord; file: File }> {
+  const files = await onShelf();
+  const record = called(files.filter((file) => file.kind === kind), name);
+  const file = record && (await (await Shelf.find())?.open(record));
+  if (record && file) return { record, file };
+  throw notFound(kind, name, files.filter((other) => other !== record));
+}
+
 /** Whether a file's hash, as recipes have it, or that of all of it begins so. */
 function hasHash({ hash, sha256 }: ShelfRecord, digits: string): boolean {
   const start = digits.toLowerCase();

@@ -4,6 +4,7 @@
 
 import type { pictureOptions } from "./beside.js";
 import type { GlassineErrorCode } from "../../public/errors.js";
+import type { EdgesOf } from "../../public/generated.js";
 import type {
   Device,
   EngineInfo,
@@ -74,6 +75,29 @@ export interface RawEmbedding {
   name: string | undefined;
 }
 
+/** A ControlNet's file: what the engine knows it by, so that it is loaded once, and what it is called. */
+export interface RawControlNet {
+  id: string;
+  name: string;
+  file: Blob;
+}
+
+/** A picture for a ControlNet, the model's own if there is none. */
+export interface RawControl {
+  picture: RawRaster;
+  controlnet: RawControlNet | undefined;
+  scale: number | undefined;
+  start: number | undefined;
+  end: number | undefined;
+}
+
+/** How edges are found. */
+export interface RawEdgeOptions {
+  of?: EdgesOf;
+  low?: number;
+  high?: number;
+}
+
 /** What the engine finds out about a file for the shelf. */
 export type RawAddition = Pick<ShelfFile, "kind" | "description" | "sha256" | "hash" | "triggerWords" | "baseModel" | "width">;
 
@@ -109,9 +133,9 @@ type RawEncoding = RawRaster & { recipe?: string };
 
 type PictureOptions = (typeof pictureOptions)[number];
 
-export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings" | "loras"> & {
+export type EngineRequest = Omit<GenerateOptions, keyof RequestOptions | "onPreview" | PictureOptions | "embeddings" | "loras" | "controls"> & {
   [Option in PictureOptions]?: RawRaster;
-} & { embeddings?: RawEmbedding[]; loras?: RawLora[] };
+} & { embeddings?: RawEmbedding[]; loras?: RawLora[]; controls?: RawControl[] };
 
 export type EngineEvent =
   | { phase: "loading"; loadedBytes: number; totalBytes: number }
@@ -185,6 +209,8 @@ export interface Calls {
   flatten: { request: RawScene; answer: RawRaster };
   /** Reads a picture's file. */
   picture: { request: { file: Uint8Array<ArrayBuffer> }; answer: RawRaster };
+  /** Finds a picture's edges. */
+  edges: { request: { picture: RawPicture; options: RawEdgeOptions }; answer: RawRaster };
   /** Reads how a picture was made: JSON, if its file says it. */
   recipe: { request: { file: Uint8Array<ArrayBuffer> }; answer: string | undefined };
   /** Encodes a picture. */
@@ -231,7 +257,7 @@ export type EngineCall = Extract<Call, { type: "load" | "generate" | "encode" | 
 export type StorageCall = Extract<Call, { type: "import" | "pack" | "estimate" | "verify" | "shelve" | "misfits" }>;
 
 /** Calls for the worker that needs no model. */
-export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "picture" | "recipe" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
+export type ComposeCall = Extract<Call, { type: "flatten" | "export" | "picture" | "edges" | "recipe" | "png" | "webp" | "open" | "sprites" | "sceneSprites" }>;
 
 /** The answer to `read`. */
 export type ReadAnswer =

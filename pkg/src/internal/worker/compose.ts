@@ -1,7 +1,7 @@
 // The worker for what needs no model: it flattens, opens and exports scenes and encodes pictures, one call at a
 // time. Its module is a small part of the engine's.
 
-import init, { decode_picture, encode_png, encode_webp, open_file, read_recipe, sprite_sheet, WasmScene } from "../../wasm/compose.js";
+import init, { decode_picture, edges, encode_png, encode_webp, open_file, read_recipe, sprite_sheet, WasmScene } from "../../wasm/compose.js";
 import { assetUrl, setAssets } from "./assets.js";
 import { startingOnce } from "./compile-module.js";
 import { toRawError } from "./raw-error.js";
@@ -45,6 +45,8 @@ function answerTo(call: ComposeCall): Calls[ComposeCall["type"]]["answer"] {
       return withScene(call, (scene) => scene.sprites(call.image, call.trim, call.padding, call.maxSide));
     case "picture":
       return decode_picture(call.file);
+    case "edges":
+      return edges(call.picture, call.options);
     case "recipe":
       return read_recipe(call.file);
     case "png":

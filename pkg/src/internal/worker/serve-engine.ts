@@ -5,11 +5,12 @@ import { GlassineError } from "../../public/errors.js";
 import { WasmEngine } from "../../wasm/glassine.js";
 import { destroyUnreferencedBuffers, patchWebGpu } from "./webgpu-patches.js";
 import { findAdapter, recommend } from "../shared/gpu.js";
-import type { Calls, EngineCall, EngineEvent, FromWorker, RawError, StorageTask, ToWorker } from "../shared/protocol.js";
+import type { Calls, EngineCall, EngineEvent, EngineRequest, FromWorker, RawControlNet, RawError, StorageTask, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { setAssets } from "./assets.js";
 import { PageReads } from "./page-reads.js";
 import { toRawError } from "./raw-error.js";
+import { readSlice } from "./read-slice.js";
 import { openSource, retrying, type PackSource } from "./sources.js";
 import { startModule } from "./start-module.js";
 import { listenForTraps } from "./traps.js";
@@ -127,7 +128,7 @@ async function run(call: EngineCall): Promise<void> {
   if (call.type === "load") return post({ type: "done", answer: await load(call) });
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
-    const answer = await engine.generate(call.options, report);
+    const answer = await engine.generate(withReaders(call.options), report);
     const layers = answer.layers.map((layer) => layer.rgba.buffer);
     return post({ type: "done", answer }, [...layers, answer.latent.data.buffer as ArrayBuffer]);
   }
@@ -136,6 +137,28 @@ async function run(call: EngineCall): Promise<void> {
   }
   const answer = await engine.decode(call.latent, call.vae, call.passes, report);
   post({ type: "done", answer }, answer.map((layer) => layer.rgba.buffer));
+}
+
+/** The request, with ControlNets' files as the engine reads them: by pieces, and at once. */
+function withReaders(options: EngineRequest): EngineRequest {
+  const controls = options.controls?.map(({ controlnet, ...control }) => ({
+    ...control,
+    controlnet: controlnet && {
+      ...controlnet,
+      length: controlnet.file.size,
+      read: (_: number, start: number, end: number) => readPiece(controlnet, start, end),
+    },
+  }));
+  return { ...options, controls };
+}
+
+/** A file that is gone, or cannot be read, is no fault of the engine. */
+function readPiece({ name, file }: RawControlNet, start: number, end: number): Uint8Array {
+  try {
+    return readSlice(file, start, end);
+  } catch (cause) {
+    throw new GlassineError("io", `${name} could not be read`, { hint: "Choose the file again, or put it on the shelf again.", cause });
+  }
 }
 
 /**
