@@ -6,7 +6,7 @@ import { recordedControls } from "../internal/page/controls.js";
 import { readLoras } from "../internal/page/loras.js";
 import { defined } from "../internal/page/defined.js";
 import { toPixels } from "../internal/page/pictures.js";
-import type { Calls, EngineRequest, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
+import type { Calls, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { checkRequest, decodePasses, heard, sides, toRequest, unrecorded } from "../internal/page/request.js";
 import { abortError } from "../internal/shared/abort-error.js";

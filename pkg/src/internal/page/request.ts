@@ -2,7 +2,7 @@
 
 import { GlassineError } from "../../public/errors.js";
 import { conventions, engineOptions, modes, samplers, vaes } from "../../public/generated.js";
-import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from "../../public/types.js";
+import type { EngineOptions, GenerateOptions, RequestOptions } from "../../public/types.js";
 import type { EngineRequest } from "../shared/protocol.js";
 import { pictureOptions } from "../shared/beside.js";
 import { checkKinds, checkOptions, type Kind } from "./check-options.js";
