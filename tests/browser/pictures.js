@@ -30,6 +30,8 @@ try {
   const site = await serveFolder(`${root}www/dist/`);
   for (const [name, index] of Object.entries(shown)) {
     const page = await browser.newPage();
+    // A machine may be slow: nothing here is a test.
+    page.setDefaultTimeout(0);
     const pictures = await runExample(page, `${site.url}examples/${name}/index.html`);
     await save(`www/guide/pictures/${name}.png`, pictures[index].png);
   }
