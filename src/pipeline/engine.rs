@@ -383,7 +383,8 @@ impl<S: PackSource> Engine<S> {
             .set_guidance(plan.guidance, &device);
         let steering = request.controls.iter().map(|control| {
             let network = self.networks.control_net(control.controlnet.as_ref());
-            ControlNetRun::new(network, control, &plan, &device)
+            let picture = plan.fitted(&control.picture)?;
+            Ok(ControlNetRun::new(network, control, &picture, &device))
         });
         let steering = steering.collect::<Result<Vec<_>>>()?;
         let mut sampled = sampling
