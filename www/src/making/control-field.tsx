@@ -247,7 +247,6 @@ function Seen({ control, name }: { control: Steering; name: string }) {
       const image = await fitted(await seen(control, signal), { width, height });
       const { current } = canvas;
       if (!current || signal.aborted) return;
-      Object.assign(current, { width, height });
       current.getContext("2d")?.putImageData(image, 0, 0);
       current.dataset["drawn"] = control.look;
       setFailure("");
@@ -257,7 +256,14 @@ function Seen({ control, name }: { control: Steering; name: string }) {
   }, [originOf(control), control.look, width, height, isShown]);
   return (
     <div class="seen">
-      <canvas ref={canvas} role="img" aria-label={`What the ControlNet sees of ${name}`} hidden={failure !== ""} />
+      <canvas
+        ref={canvas}
+        width={width}
+        height={height}
+        role="img"
+        aria-label={`What the ControlNet sees of ${name}`}
+        hidden={failure !== ""}
+      />
       {failure && <small>{failure}</small>}
     </div>
   );
