@@ -13,7 +13,7 @@ use glassine::internals::weights::{Dtype, HostTensor, StoredType, TensorEntry, w
 use glassine::pack::{FolderSource, Lora, Manifest, Pack, PackOptions, Precision};
 use glassine::pipeline::{
     Control, ControlNetFile, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress,
-    Observer, Request, VaeKind, estimate_memory,
+    Observer, Request, VaeKind, Variation, estimate_memory,
 };
 use support::{Case, Tolerance, assert_close, golden, model, values_of, whole_golden};
 
@@ -579,6 +579,99 @@ impl Observer for Loads {
         self.count += usize::from(matches!(event, Event::Loading { .. }));
         true
     }
+}
+
+#[test]
+fn pictures_of_one_batch_are_those_of_single_requests() {
+    pollster::block_on(async {
+        let source = model::pack().clone();
+        let options = LoadOptions::default();
+        let mut engine = Engine::open(source, Device::flex(), options).await.unwrap();
+        let mut varied = short(Mode::Opaque, 2);
+        varied.variation = Some(Variation {
+            seed: 99,
+            amount: 0.3,
+        });
+        varied.sampler = Some(SamplerName::EulerAncestral);
+        let mut steered = short(Mode::Single, 2);
+        steered.controls = vec![Control::new(ramps(64))];
+        let mut shared = short(Mode::Joint, 2);
+        shared.foreground_prompt = "a dog".into();
+        shared.guidance_rescale = 0.7;
+        let mut conditioned = short(Mode::BackgroundToForeground, 1);
+        conditioned.background = Some(ramps(64));
+        let mut started = short(Mode::Single, 4);
+        started.init = Some(Init::Picture(ramps(64)));
+        started.mask = Some(ramps(64));
+        started.prompt = "a cat AND a house".into();
+        for mut request in [varied, steered, shared, conditioned, started] {
+            request.negative_prompt = "blurred".into();
+            request.guidance = Some(3.0);
+            request.dump = false;
+            let batch = engine
+                .sample_batch(&request, 3, &mut NoProgress)
+                .await
+                .unwrap();
+            assert_eq!(batch.len(), 3);
+            for sampled in batch {
+                let mode = sampled.latent.mode;
+                let alone = engine.sample(&request, &mut NoProgress).await.unwrap();
+                assert_eq!(sampled.latent.seed, alone.latent.seed, "{mode}");
+                let (one, other) = (&sampled.latent.values, &alone.latent.values);
+                assert_eq!(one.shape, other.shape, "{mode}");
+                assert_close(
+                    mode.as_str(),
+                    &one.data,
+                    &other.data,
+                    Tolerance::max_abs(2e-4),
+                );
+                request.seed += mode.roles().len() as u64;
+            }
+        }
+        let mut noise = short(Mode::Opaque, 1);
+        noise.noise = Some(HostTensor::new([1, 4, 8, 8], vec![0.5; 256]));
+        let error = engine
+            .sample_batch(&noise, 2, &mut NoProgress)
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::BadOption, "{error}");
+    });
+}
+
+/// The steps and the passes that were told, each of how many.
+#[derive(Default)]
+struct Heard {
+    steps: Vec<(usize, usize)>,
+    passes: Vec<(usize, usize)>,
+}
+
+impl Observer for Heard {
+    async fn report(&mut self, event: Event) -> bool {
+        match event {
+            Event::Denoising { step, steps, .. } => self.steps.push((step, steps)),
+            Event::Decoding { pass, passes } => self.passes.push((pass, passes)),
+            _ => {}
+        }
+        true
+    }
+}
+
+#[test]
+fn pictures_of_one_request_are_counted_as_one_piece_of_work() {
+    pollster::block_on(async {
+        let source = model::pack().clone();
+        let options = LoadOptions::default();
+        let mut engine = Engine::open(source, Device::flex(), options).await.unwrap();
+        let mut heard = Heard::default();
+        let request = short(Mode::Opaque, 2);
+        let made = engine.generate_all(&request, 2, &mut heard).await.unwrap();
+        let seeds: Vec<u64> = made.iter().map(|one| one.latent.seed).collect();
+        assert_eq!(seeds, [request.seed, request.seed + 1]);
+        let of_four = |step| (step, 4);
+        assert_eq!(heard.steps, [0, 1, 2, 2, 3, 4].map(of_four));
+        assert!(heard.passes.is_sorted(), "{:?}", heard.passes);
+        assert!(heard.passes.iter().all(|(pass, passes)| pass <= passes));
+    });
 }
 
 #[test]

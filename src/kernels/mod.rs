@@ -52,8 +52,9 @@ pub use shaders::shaders;
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
 pub use warm_up::warm_up;
 
+/// Whether a GPU computes for the device.
 #[cfg(feature = "gpu")]
-fn is_gpu(device: &burn::tensor::Device) -> bool {
+pub fn is_gpu(device: &burn::tensor::Device) -> bool {
     use burn::backend::DispatchDevice;
     matches!(device.as_dispatch(), DispatchDevice::Cube(_))
 }

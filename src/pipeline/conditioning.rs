@@ -350,23 +350,23 @@ impl StepFeatures {
         &self.plan.weights
     }
 
-    /// What the UNet is to see at `step`: one batch of all rows, or several that follow each other
-    /// where lengths do not go together.
-    pub fn contexts(&self, step: usize, device: &Device) -> Vec<TextContext> {
-        let rows = &self.plan.rows[step];
-        let groups: Vec<_> = rows.chunks(self.plan.frames).collect();
+    /// What the UNet is to see at `step` of so many `pictures`: one batch of all rows, or several that
+    /// follow each other where lengths do not go together.
+    pub fn contexts(&self, step: usize, pictures: usize, device: &Device) -> Vec<TextContext> {
+        let groups = self.plan.rows[step].chunks(self.plan.frames);
+        let groups: Vec<_> = groups.map(|group| group.repeat(pictures)).collect();
         let lengths: Vec<_> = groups.iter().map(|group| self.common(group)).collect();
         let context = |rows: &[usize], chunks: usize| {
             TextContext::from(to_device(&self.tensor(rows, chunks), device))
         };
         if let Some(common) = common_chunks(&lengths) {
-            return vec![context(rows, common)];
+            return vec![context(&groups.concat(), common)];
         }
         let mut batches: Vec<(Vec<usize>, usize)> = Vec::new();
         for (group, length) in groups.into_iter().zip(lengths) {
             match batches.last_mut().filter(|(_, last)| *last == length) {
                 Some((rows, _)) => rows.extend(group),
-                None => batches.push((group.to_vec(), length)),
+                None => batches.push((group, length)),
             }
         }
         let contexts = batches.iter().map(|(rows, length)| context(rows, *length));

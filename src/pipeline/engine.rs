@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use burn::tensor::Device;
 
+use super::batch::check_count;
 use super::conditioning::Conditioning;
 use super::control::{ControlNetRun, control_net_bytes};
 use super::decode::{Decoded, Layer, decode};
@@ -17,7 +18,7 @@ use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, multiple_in};
 use super::sample::{Dump, Latent, Sampled, Sampling, Start, sampler_for};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
-#[cfg(all(feature = "gpu", target_arch = "wasm32"))]
+#[cfg(feature = "gpu")]
 use crate::kernels;
 use crate::pack::{Lora, Manifest, Mode, Pack, PackSource, check_decode_passes};
 use crate::text::Tokenizer;
@@ -236,7 +237,17 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Generation> {
-        let sampled = self.sample_prepared(request, observer).await?;
+        let mut sampled = self.sample_prepared(request, 1, observer).await?;
+        self.finish(request, sampled.remove(0), observer).await
+    }
+
+    /// The second half of [`Engine::generate`], for one picture of the first.
+    pub(super) async fn finish(
+        &mut self,
+        request: &Request,
+        sampled: Sampled,
+        observer: &mut impl Observer,
+    ) -> Result<Generation> {
         let mut decoded = self
             .decode(
                 &sampled.latent,
@@ -265,25 +276,80 @@ impl<S: PackSource> Engine<S> {
         request: &Request,
         observer: &mut impl Observer,
     ) -> Result<Sampled> {
+        let mut sampled = self.sample_batch(request, 1, observer).await?;
+        Ok(sampled.remove(0))
+    }
+
+    /// As [`Engine::sample`], so many pictures, each from the seed after those of the one before. The UNet sees all
+    /// of them at once.
+    ///
+    /// # Errors
+    /// `bad_option` for noise that all would have; as [`Engine::generate`].
+    pub async fn sample_batch(
+        &mut self,
+        request: &Request,
+        pictures: usize,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Sampled>> {
+        check_count(request, pictures)?;
         let request = self.prepared(request)?;
-        self.sample_prepared(&request, observer).await
+        self.sample_prepared(&request, pictures, observer).await
+    }
+
+    /// Whether pictures in one batch take less time than one after the other.
+    pub(super) fn shares_batches(&self) -> bool {
+        #[cfg(feature = "gpu")]
+        let is_gpu = kernels::is_gpu(&self.networks.device);
+        #[cfg(not(feature = "gpu"))]
+        let is_gpu = false;
+        is_gpu
+    }
+
+    /// Whether the networks and so many pictures of `request` go into the memory together.
+    pub(super) fn has_room(&self, request: &Request, pictures: usize) -> Result<bool> {
+        let Some(limit) = self.memory_limit else {
+            return Ok(true);
+        };
+        let request = self.prepared(request)?;
+        let manifest = self.pack.manifest();
+        let plan = ResolvedRequest::new(&request, manifest, self.size_multiple())?;
+        let rows = Conditioning::read(&request, &plan, manifest)?
+            .rows()
+            .max(GUIDED);
+        let chosen = RequestLoras::new(&self.loras, &request, plan.mode.roles());
+        let added = self.added_bytes(&request, &chosen)?;
+        let estimate = estimate(
+            manifest,
+            plan.mode,
+            plan.width,
+            plan.height,
+            pictures * rows,
+        )?;
+        Ok(estimate.all_loaded.saturating_add(added) <= limit)
+    }
+
+    /// What `request` has on the device beside the pack's networks, in bytes.
+    fn added_bytes(&self, request: &Request, chosen: &RequestLoras) -> Result<u64> {
+        let loras = chosen.loras.iter().map(|lora| self.pack.lora_bytes(lora));
+        let control_nets = control_net_bytes(&request.controls, self.pack.manifest());
+        Ok(loras.sum::<Result<u64>>()? + control_nets)
     }
 
     async fn sample_prepared(
         &mut self,
         request: &Request,
+        pictures: usize,
         observer: &mut impl Observer,
-    ) -> Result<Sampled> {
+    ) -> Result<Vec<Sampled>> {
         let plan = ResolvedRequest::new(request, self.pack.manifest(), self.size_multiple())?;
         let manifest = self.pack.manifest();
         let conditioning = Conditioning::read(request, &plan, manifest)?;
         let chosen = RequestLoras::new(&self.loras, request, plan.mode.roles());
-        let added = chosen.loras.iter().map(|lora| self.pack.lora_bytes(lora));
-        let added = added.sum::<Result<u64>>()? + control_net_bytes(&request.controls, manifest);
-        let rows = conditioning.rows().max(GUIDED);
+        let added = self.added_bytes(request, &chosen)?;
+        let rows = pictures * conditioning.rows().max(GUIDED);
         self.limit_memory(plan.mode, (plan.width, plan.height), rows, added)?;
         let start = self.start(request, &plan, observer).await?;
-        let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), start)?;
+        let mut sampling = Sampling::new(request, &plan, self.pack.manifest(), start, pictures)?;
         let prompts = sampling.prompts(conditioning, &self.tokenizer)?;
         let pack = &self.pack;
         self.networks
@@ -324,8 +390,10 @@ impl<S: PackSource> Engine<S> {
         let mut sampled = sampling
             .run(&self.networks, features, &steering, observer)
             .await?;
-        sampled.warnings.splice(0..0, chosen.warnings);
-        sampled.loras = chosen.loras;
+        for one in &mut sampled {
+            one.warnings.splice(0..0, chosen.warnings.clone());
+            one.loras = chosen.loras.clone();
+        }
         Ok(sampled)
     }
 

@@ -1,5 +1,6 @@
 //! From a request to transparent layers: text, diffusion, VAE and transparency decoder in turn.
 
+mod batch;
 mod conditioning;
 mod control;
 mod decode;
@@ -21,6 +22,8 @@ mod sample;
 mod tone;
 mod vae_kind;
 
+#[cfg(target_arch = "wasm32")]
+pub(crate) use batch::Counted;
 pub use control::Control;
 pub use decode::{Decoded, Layer};
 pub use encode::Encoded;

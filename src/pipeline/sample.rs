@@ -56,6 +56,7 @@ pub(super) struct Sampling<'a> {
     manifest: &'a Manifest,
     sampler: Box<dyn Sampler>,
     start: Start,
+    pictures: usize,
     dump: Dump,
 }
 
@@ -93,6 +94,7 @@ impl<'a> Sampling<'a> {
         plan: &'a ResolvedRequest,
         manifest: &'a Manifest,
         start: Start,
+        pictures: usize,
     ) -> Result<Self> {
         Ok(Self {
             request,
@@ -100,6 +102,7 @@ impl<'a> Sampling<'a> {
             manifest,
             sampler: sampler_for(request, plan, manifest, request.resolved_strength())?,
             start,
+            pictures,
             dump: Dump::new(),
         })
     }
@@ -130,22 +133,25 @@ impl<'a> Sampling<'a> {
         Ok(features)
     }
 
-    /// The second half: runs the UNet, step by step. `steering` are the ControlNets at work.
+    /// The second half: runs the UNet, step by step, on all pictures at once. `steering` are the ControlNets at work.
     pub async fn run(
         mut self,
         networks: &Networks,
         prompts: StepFeatures,
         steering: &[ControlNetRun<'_>],
         observer: &mut impl Observer,
-    ) -> Result<Sampled> {
+    ) -> Result<Vec<Sampled>> {
         let (request, plan) = (self.request, self.plan);
         let mut contexts = Vec::new();
-        let frames = plan.mode.roles().len();
+        let own_frames = plan.mode.roles().len();
+        let frames = self.pictures * own_frames;
         let shape = vec![frames, 4, plan.height / 8, plan.width / 8];
         let mut draw = frame_noise(request.seed, &shape);
         let drawn = match request.variation {
             Some(Variation { seed, amount }) => {
-                let other = frame_noise(seed, &shape)();
+                let mut one = shape.clone();
+                one[0] = own_frames;
+                let other = frame_noise(seed, &one)().repeat(self.pictures);
                 let frame = shape[1..].iter().product();
                 let frames = draw();
                 let frames = frames.chunks(frame).zip(other.chunks(frame));
@@ -186,7 +192,7 @@ impl<'a> Sampling<'a> {
                 break;
             }
             if prompts.changes_at(step) {
-                contexts = prompts.contexts(step, &networks.device);
+                contexts = prompts.contexts(step, self.pictures, &networks.device);
             }
             let input = self.sampler.model_input(step);
             let mut predicted = Vec::new();
@@ -224,22 +230,26 @@ impl<'a> Sampling<'a> {
             keep(format!("latent.step.{step}"), &latent);
         }
         keep("latent.final".into(), &latent);
+        let mut own_shape = shape.clone();
+        own_shape[0] = own_frames;
         let values = HostTensor::new(shape, latent);
         values.check_finite("the final latent")?;
-        let latent = Latent {
-            values,
-            mode: plan.mode,
-            seed: request.seed,
-        };
+        let each = values.data.chunks_exact(own_shape.iter().product());
+        let seed_of = |picture: usize| request.seed.wrapping_add((picture * own_frames) as u64);
         let (embeddings, warnings) = prompts.notes();
-        Ok(Sampled {
-            latent,
-            repaint: self.start.repaint,
-            dump: self.dump,
-            embeddings,
+        let sampled = each.enumerate().map(|(picture, values)| Sampled {
+            latent: Latent {
+                values: HostTensor::new(own_shape.clone(), values.to_vec()),
+                mode: plan.mode,
+                seed: seed_of(picture),
+            },
+            repaint: self.start.repaint.clone(),
+            dump: std::mem::take(&mut self.dump),
+            embeddings: embeddings.clone(),
             loras: Vec::new(),
-            warnings,
-        })
+            warnings: warnings.clone(),
+        });
+        Ok(sampled.collect())
     }
 }
 

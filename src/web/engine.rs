@@ -12,7 +12,7 @@ use super::values::{JsResult, error_to_js, object, picture_from_js};
 use crate::Result;
 use crate::pack::{Manifest, PackSource};
 use crate::pipeline::{
-    Engine, Event, Latent, LoadOptions, Mode, Observer, VaeKind, estimate_memory,
+    Counted, Engine, Event, Latent, LoadOptions, Mode, Observer, Request, VaeKind, estimate_memory,
 };
 use crate::transparency::OFFSET_GAIN;
 
@@ -182,70 +182,37 @@ impl WasmEngine {
         ])
     }
 
-    /// Generates layers. A rejection carries the latent if only decoding failed.
-    #[wasm_bindgen(unchecked_return_type = "RawGenerated")]
+    /// Generates `count` pictures, each from the seed after those of the one before. A rejection carries the latent if
+    /// only decoding failed.
+    #[wasm_bindgen(unchecked_return_type = "RawGenerated[]")]
     pub async fn generate(
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "EngineRequest")] request: JsValue,
+        count: usize,
         #[wasm_bindgen(unchecked_param_type = "Report")] report: Function,
-    ) -> JsResult {
-        let request = request_from_js(request, &mut self.control_nets).map_err(error_to_js)?;
+    ) -> JsResult<Array> {
+        let mut request = request_from_js(request, &mut self.control_nets).map_err(error_to_js)?;
         let mut observer = self.observer(report);
-        let started = Date::now();
-        if request.hires.is_some() {
-            let generated = self.engine.generate(&request, &mut observer).await;
-            let generated = generated.map_err(|error| self.thrown.or(error))?;
-            // The passes' denoising and decoding take turns.
-            let timings = object([("denoising", (Date::now() - started).into())]);
-            return Ok(object([
-                ("layers", layers_to_js(&generated.layers)),
-                ("latent", latent_to_js(&generated.latent)),
-                (
-                    "embeddings",
-                    embeddings_to_js(&generated.embeddings, &request.embeddings),
-                ),
-                ("loras", loras_to_js(&generated.loras).map_err(error_to_js)?),
-                ("warnings", texts_to_js(&generated.warnings)),
-                ("timings", timings),
-            ]));
+        let made = Array::new();
+        while (made.length() as usize) < count {
+            let left = count - made.length() as usize;
+            let size = self
+                .engine
+                .batch_size(&request, left)
+                .map_err(error_to_js)?;
+            let mut counted = Counted {
+                inner: &mut observer,
+                count,
+                made: made.length() as usize,
+                size,
+            };
+            let frames = match request.hires {
+                Some(_) => self.generate_twice(&request, &mut counted, &made).await?,
+                None => self.generate_batch(&request, &mut counted, &made).await?,
+            };
+            request.seed = request.seed.wrapping_add(frames);
         }
-        let sampled = self.engine.sample(&request, &mut observer).await;
-        let sampled = sampled.map_err(|error| self.thrown.or(error))?;
-        let latent = sampled.latent;
-        let sampled_at = Date::now();
-        let repaint = sampled.repaint.as_ref();
-        let decoded = self
-            .engine
-            .decode(
-                &latent,
-                request.vae,
-                request.decode_passes,
-                false,
-                &mut observer,
-            )
-            .await
-            .and_then(|mut decoded| {
-                decoded.repainted(repaint)?;
-                Ok(layers_to_js(&decoded.layers))
-            });
-        let layers = decoded.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
-        Ok(object([
-            ("layers", layers),
-            ("latent", latent_to_js(&latent)),
-            (
-                "embeddings",
-                embeddings_to_js(&sampled.embeddings, &request.embeddings),
-            ),
-            ("loras", loras_to_js(&sampled.loras).map_err(error_to_js)?),
-            ("warnings", texts_to_js(&sampled.warnings)),
-            (
-                "timings",
-                object([
-                    ("denoising", (sampled_at - started).into()),
-                    ("decoding", (Date::now() - sampled_at).into()),
-                ]),
-            ),
-        ]))
+        Ok(made)
     }
 
     /// Encodes a picture into a latent, with its alpha where the model has a transparency encoder.
@@ -297,6 +264,83 @@ impl WasmEngine {
 }
 
 impl WasmEngine {
+    /// Adds a picture in two passes to `made`; gives how many seeds it has.
+    async fn generate_twice(
+        &mut self,
+        request: &Request,
+        observer: &mut Counted<'_, JsObserver>,
+        made: &Array,
+    ) -> JsResult<u64> {
+        let started = Date::now();
+        let generated = self.engine.generate(request, observer).await;
+        let generated = generated.map_err(|error| self.thrown.or(error))?;
+        made.push(&object([
+            ("layers", layers_to_js(&generated.layers)),
+            ("latent", latent_to_js(&generated.latent)),
+            (
+                "embeddings",
+                embeddings_to_js(&generated.embeddings, &request.embeddings),
+            ),
+            ("loras", loras_to_js(&generated.loras).map_err(error_to_js)?),
+            ("warnings", texts_to_js(&generated.warnings)),
+            // The passes' denoising and decoding take turns.
+            (
+                "timings",
+                object([("denoising", (Date::now() - started).into())]),
+            ),
+        ]));
+        Ok(generated.layers.len() as u64)
+    }
+
+    /// Adds the pictures of a batch to `made`; gives how many seeds they have.
+    async fn generate_batch(
+        &mut self,
+        request: &Request,
+        observer: &mut Counted<'_, JsObserver>,
+        made: &Array,
+    ) -> JsResult<u64> {
+        let (started, size) = (Date::now(), observer.size);
+        let batch = self.engine.sample_batch(request, size, observer).await;
+        let batch = batch.map_err(|error| self.thrown.or(error))?;
+        let denoising = (Date::now() - started) / size as f64;
+        let mut frames = 0;
+        for sampled in batch {
+            let (started, latent) = (Date::now(), sampled.latent);
+            let (vae, passes) = (request.vae, request.decode_passes);
+            let decoded = self.engine.decode(&latent, vae, passes, false, observer);
+            let layers = decoded.await.and_then(|mut decoded| {
+                decoded.repainted(sampled.repaint.as_ref())?;
+                Ok(layers_to_js(&decoded.layers))
+            });
+            let layers = layers.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
+            frames += latent
+                .values
+                .shape
+                .first()
+                .map_or(0, |frames| *frames as u64);
+            made.push(&object([
+                ("layers", layers),
+                ("latent", latent_to_js(&latent)),
+                (
+                    "embeddings",
+                    embeddings_to_js(&sampled.embeddings, &request.embeddings),
+                ),
+                ("loras", loras_to_js(&sampled.loras).map_err(error_to_js)?),
+                ("warnings", texts_to_js(&sampled.warnings)),
+                (
+                    "timings",
+                    object([
+                        ("denoising", denoising.into()),
+                        ("decoding", (Date::now() - started).into()),
+                    ]),
+                ),
+            ]));
+            observer.size -= 1;
+            observer.made += 1;
+        }
+        Ok(frames)
+    }
+
     fn observer(&self, report: Function) -> JsObserver {
         let thrown = self.thrown.clone();
         JsObserver { report, thrown }

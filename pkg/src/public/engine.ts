@@ -6,7 +6,7 @@ import { recordedControls } from "../internal/page/controls.js";
 import { readLoras } from "../internal/page/loras.js";
 import { defined } from "../internal/page/defined.js";
 import { toPixels } from "../internal/page/pictures.js";
-import type { Calls, EngineRequest, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
+import type { Calls, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { checkRequest, decodePasses, heard, sides, toRequest, unrecorded } from "../internal/page/request.js";
 import { abortError } from "../internal/shared/abort-error.js";
@@ -157,9 +157,9 @@ export class Engine {
     return this.#queue.add(async () => {
       const generate = await this.#fitting(scene, where, settings);
       const { request } = await toRequest(generate, this.#own);
-      const answer = await this.#send("generate", { options: request }, heard(options));
-      const [raw] = answer.layers;
-      if (!raw) throw new GlassineError("internal", "the engine gave no layer");
+      const [answer] = await this.#send("generate", { options: request, count: 1 }, heard(options));
+      const raw = answer?.layers[0];
+      if (!answer || !raw) throw new GlassineError("internal", "the engine gave no layer");
       if (options.signal?.aborted) throw abortError(options.signal.reason);
       const layer = new Layer(raw, this.#recipe(generate, answer));
       return scene.add(layer, { name: generate.prompt }, where === "front" ? "top" : "bottom");
@@ -215,7 +215,12 @@ export class Engine {
     // A request that never comes to its turn must not count as an unhandled rejection.
     prepared.catch(() => {});
     if (this.#disposed) throw disposed();
-    const answers = await this.#queue.add(async () => this.#sendEach((await prepared).request, options), options.signal);
+    const { count = 1, signal } = options;
+    const answers = await this.#queue.add(
+      async () => this.#send("generate", { options: (await prepared).request, count }, heard(options)),
+      signal,
+    );
+    if (signal?.aborted) throw abortError(signal.reason);
     const layers = answers.flatMap((answer) => {
       const recipe = this.#recipe(options, answer);
       return answer.layers.map((raw) => new Layer(raw, recipe));
@@ -233,19 +238,6 @@ export class Engine {
       warnings: [...(await prepared).warnings, ...warnings],
       timings: sum(answers.map(({ timings }) => timings)),
     };
-  }
-
-  /** Makes as many pictures as are asked for, each from the seed after those of the one before. */
-  async #sendEach(request: EngineRequest, options: GenerateOptions): Promise<RawGenerated[]> {
-    const { count = 1 } = options;
-    const answers: RawGenerated[] = [];
-    for (let index = 0, seed = request.seed; index < count; index++) {
-      const answer = await this.#send("generate", { options: { ...request, seed } }, heard(options, index));
-      if (options.signal?.aborted) throw abortError(options.signal.reason);
-      answers.push(answer);
-      seed = answer.latent.seed + answer.latent.frames;
-    }
-    return answers;
   }
 
   /** A picture that is made larger; where a request has made it, by the prompts of that unless there are others. */

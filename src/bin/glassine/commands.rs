@@ -154,8 +154,9 @@ async fn generate(mut arguments: Generate) -> Result<()> {
         eprintln!("warning: {note}");
     }
     let mut contents = Vec::new();
-    for index in 0..arguments.count.unwrap_or(1) {
-        let mut generation = engine.generate(&request, &mut progress).await?;
+    let count = arguments.count.unwrap_or(1);
+    let made = engine.generate_all(&request, count, &mut progress).await?;
+    for (index, mut generation) in made.into_iter().enumerate() {
         if index == 0 {
             tell(&generation);
         }
@@ -166,7 +167,6 @@ async fn generate(mut arguments: Generate) -> Result<()> {
         if arguments.dump.is_some() {
             contents.push(files::tensors_file(&std::mem::take(&mut generation.dump)));
         }
-        request.seed = request.seed.wrapping_add(generation.layers.len() as u64);
     }
     outputs.write(contents)
 }

@@ -65,7 +65,7 @@ pub fn recipe(
     add("width", json!(width));
     add("height", json!(height));
     if request.noise.is_none() {
-        add("seed", json!(request.seed));
+        add("seed", json!(generation.latent.seed));
     }
     add("strength", json!(request.strength));
     add("maskCrop", json!(request.mask_crop));

@@ -2,7 +2,7 @@
 
 import { GlassineError } from "../../public/errors.js";
 import { conventions, engineOptions, modes, samplers, vaes } from "../../public/generated.js";
-import type { EngineOptions, GenerateOptions, Progress, RequestOptions } from "../../public/types.js";
+import type { EngineOptions, GenerateOptions, RequestOptions } from "../../public/types.js";
 import type { EngineRequest } from "../shared/protocol.js";
 import { pictureOptions } from "../shared/beside.js";
 import { checkKinds, checkOptions, type Kind } from "./check-options.js";
@@ -135,19 +135,11 @@ export async function toRequest(
   };
 }
 
-/** The numbers of an event as they are in the `index`-th of `count` pictures, which are counted as one. */
-function counted(event: Progress, index: number, count: number): Progress {
-  if (event.phase === "denoising") return { ...event, step: index * event.steps + event.step, steps: count * event.steps };
-  if (event.phase === "decoding") return { ...event, pass: index * event.passes + event.pass, passes: count * event.passes };
-  return event;
-}
-
-/** What the `index`-th of a request's pictures tells the page. */
-export function heard({ signal, onProgress, onPreview, count = 1 }: Omit<GenerateOptions, "prompt">, index = 0): RequestOptions {
+/** What a request tells the page. */
+export function heard({ signal, onProgress, onPreview }: Omit<GenerateOptions, "prompt">): RequestOptions {
   return {
     signal,
-    onProgress(given) {
-      const event = counted(given, index, count);
+    onProgress(event) {
       onProgress?.(event);
       if (event.phase !== "denoising" || !event.preview) return;
       const { preview, step, steps } = event;

@@ -203,7 +203,7 @@ export interface Calls {
     request: { model: ModelLocation; device: Device | "auto"; loras: RawLora[]; memoryLimit: number | undefined };
     answer: EngineInfo;
   };
-  generate: { request: { options: EngineRequest }; answer: RawGenerated };
+  generate: { request: { options: EngineRequest; count: number }; answer: RawGenerated[] };
   encode: { request: { picture: RawRaster }; answer: RawLatent };
   decode: { request: { latent: RawLatent; vae: Vae; passes: number | undefined }; answer: RawLayer[] };
   flatten: { request: RawScene; answer: RawRaster };

@@ -128,9 +128,9 @@ async function run(call: EngineCall): Promise<void> {
   if (call.type === "load") return post({ type: "done", answer: await load(call) });
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
-    const answer = await engine.generate(withReaders(call.options), report);
-    const layers = answer.layers.map((layer) => layer.rgba.buffer);
-    return post({ type: "done", answer }, [...layers, answer.latent.data.buffer as ArrayBuffer]);
+    const answer = await engine.generate(withReaders(call.options), call.count, report);
+    const buffers = answer.flatMap(({ layers, latent }) => [...layers.map(({ rgba }) => rgba.buffer), latent.data.buffer as ArrayBuffer]);
+    return post({ type: "done", answer }, buffers);
   }
   if (call.type === "encode") {
     return post({ type: "done", answer: await engine.encode(call.picture, report) });
