@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { findings } from "../lib/axe.js";
 import { openDemo, textIs } from "../lib/demo.js";
 import { controlNet, packTinyModel, packWithoutControlNet } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
@@ -24,12 +25,14 @@ import { pngWithTexts } from "../lib/texts.js";
 
 const file = join(controlNet, "diffusion_pytorch_model.safetensors");
 
-/** A red square on nothing. */
-const square = (x, y) => [200, 30, 30, Math.max(Math.abs(x - 32), Math.abs(y - 32)) < 18 ? 255 : 0];
+/** A yellow square on nothing. */
+const square = (x, y) => [255, 230, 60, Math.max(Math.abs(x - 32), Math.abs(y - 32)) < 18 ? 255 : 0];
 
 /** Opens the studio with a pack of the tiny model and its settings, and a layer that is called square. */
 async function openTiny(t, pack, folder) {
   const page = await openDemo(t, "?model=/pack/&device=cpu&steps=2&prompt=a red apple&seed=3", pack);
+  // However long a picture takes: the test's own time ends it.
+  page.setDefaultTimeout(0);
   await openSettings(page);
   await choose(page, "mode", "opaque");
   await addFiles(page, [writePng(folder, "square.png", 64, 64, square)]);
@@ -113,8 +116,6 @@ test("a ControlNet that is dropped is there for layers: their edges steer, by st
 
   await set(page, "First step of square, in percent", "0");
   await set(page, "Last step of square, in percent", "100");
-  await page.click("[type=radio][value=picture]");
-  assert.notDeepEqual(await makeLayer(page), stronger, "its colours are not its edges");
   await page.click("[type=radio][value=outline]");
   assert.ok((await lines(page, "square", "outline")) > 50);
   await page.click("[aria-label='Remove square from what steers']");
@@ -142,15 +143,13 @@ test("what is seen of a layer follows it, and what steers is the layer as it is 
   assert.ok(first > 0);
 
   // The first one takes a while; the second finds no layer to be steered by.
-  await choose(page, "count", "8");
-  await choose(page, "steps", "20");
+  await choose(page, "count", "4");
   await page.click("#generate");
   await page.click("#generate");
   await page.focus("#stage");
   await page.keyboard.press("Delete");
-  await textIs(page, "#error:not([hidden])", "a layer that was to steer is not there any more.*Choose another");
   assert.equal(await page.$(".steering"), null);
-  await holding(page, "Control", () => page.keyboard.press("z"));
+  await textIs(page, "#error:not([hidden])", "a layer that was to steer is not there any more.*Choose another");
 });
 
 test("a drawing steers beside a layer, each by a ControlNet, and can be changed", async (t) => {
@@ -163,9 +162,10 @@ test("a drawing steers beside a layer, each by a ControlNet, and can be changed"
   assert.equal(await page.$eval("#settings", ({ hidden }) => hidden), true, "the canvas is free");
   assert.equal(await page.evaluate(() => document.activeElement.id), "stage");
   assert.deepEqual(await chips(page), ["square"], "nothing is drawn yet");
-  await textIs(page, "#drawing-share", "64 × 64");
+  await textIs(page, "#drawing-share", "128 × 128");
+  assert.deepEqual(await findings(page), [], "nothing serious while one draws");
   await dragInScene(page, [10, 20], [54, 20]);
-  await textIs(page, "#drawing-share", "^\\d+ % of 64 × 64 is drawn");
+  await textIs(page, "#drawing-share", "^\\d+ % of 128 × 128 is drawn");
   await dragInScene(page, [10, 50], [54, 50]);
   const share = () => page.$eval("#drawing-share", ({ textContent }) => parseInt(textContent, 10));
   const two = await share();
@@ -185,6 +185,7 @@ test("a drawing steers beside a layer, each by a ControlNet, and can be changed"
   assert.equal(await page.$eval("#settings", ({ hidden }) => hidden), false, "where drawing began");
   assert.ok((await lines(page, "Drawing", "picture")) > 50);
   assert.deepEqual(await chips(page), ["square", "Drawing"]);
+  assert.deepEqual(await findings(page), [], "nothing serious in the settings");
   await set(page, "Strength of Drawing", "0.6");
 
   const byBoth = await makeLayer(page);

@@ -65,13 +65,16 @@ function offerWord({ name }: ShelfFile): void {
 }
 
 function offerSteering({ name }: ShelfFile): void {
+  const title = `The ControlNet ${name} is on the shelf`;
+  const misfit = onShelf(name)?.misfit;
+  if (misfit) return note({ kind: "warning", title, text: `It does not fit this model: ${misfit}.` });
   const run = (): void => {
     settingsOpen.value = true;
     keepFocus("#control");
   };
   note({
     kind: "offer",
-    title: `The ControlNet ${name} is on the shelf`,
+    title,
     text: "It steers by a picture, with every model that it fits.",
     action: { label: "Choose a picture for it", run },
   });
