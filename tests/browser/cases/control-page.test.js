@@ -153,7 +153,7 @@ test("what is seen of a layer follows it, and what steers is the layer as it is 
 });
 
 test("a drawing steers beside a layer, each by a ControlNet, and can be changed", async (t) => {
-  const { page, folder } = await openWithDropped(t, "scribble");
+  const { page } = await openWithDropped(t, "scribble");
   await steerBy(page, "square");
   const byLayer = await makeLayer(page);
 
@@ -190,7 +190,7 @@ test("a drawing steers beside a layer, each by a ControlNet, and can be changed"
 
   const byBoth = await makeLayer(page);
   assert.notDeepEqual(byBoth, byLayer);
-  const download = await downloadsTo(page, folder);
+  const download = await downloadsTo(page, scratch(t));
   await page.click("#export summary");
   const scene = JSON.parse(readFileSync(await download("#scene-json", "untitled.json"), "utf8"));
   await page.click("#export summary");
@@ -248,6 +248,10 @@ test("with a model's own ControlNet, a file steers as the layer of it does, and 
   await (await page.$("#control-file")).uploadFile(join(folder, "note.png"));
   await textIs(page, "#error:not([hidden])", "note\\.png could not be read");
   assert.deepEqual(await chips(page), ["slope.png"]);
+  // A file that is another one by then.
+  writeFileSync(slope, "no picture");
+  await page.click("#generate");
+  await textIs(page, "#error:not([hidden])", "picture slope\\.png that was to steer could not be read.*Choose another");
 });
 
 test("where no ControlNet fits, that is said, and how to get one", async (t) => {
