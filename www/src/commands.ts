@@ -20,6 +20,7 @@ import {
 } from "./state/document.ts";
 import { about, alignment, centreOf, type Edge, scaling, translation } from "./state/geometry.ts";
 import { copyPicture, exportScene, pickFiles, takeFiles } from "./files.ts";
+import { drawing, redoDrawing, undoDrawing } from "./making/drawing.ts";
 import { keepFocus } from "./panels/focus.ts";
 import { attempt, note } from "./panels/notices.tsx";
 import { pictureOf } from "./state/pictures.ts";
@@ -60,11 +61,25 @@ export interface Command {
 
 const some = (): boolean => selection.value.length > 0;
 const free = (): boolean => movable.value.length > 0;
-const paints = (): boolean => tool.value === "mask" && freePicture.value !== undefined;
+const masks = (): boolean => tool.value === "mask" && freePicture.value !== undefined;
+const paints = (): boolean => masks() || tool.value === "draw";
 
 export const commands = {
-  undo: { title: "Undo", keys: ["Mod+Z"], section: "Edit", enabled: () => canUndo.value, run: undoStep },
-  redo: { title: "Redo", keys: ["Mod+Shift+Z", "Mod+Y"], section: "Edit", enabled: () => canRedo.value, run: redoStep },
+  // While one draws, strokes are undone, and else what was done to the scene.
+  undo: {
+    title: "Undo",
+    keys: ["Mod+Z"],
+    section: "Edit",
+    enabled: () => (drawing.value ? drawing.value.history.past.length > 0 : canUndo.value),
+    run: () => (drawing.value ? undoDrawing() : undoStep()),
+  },
+  redo: {
+    title: "Redo",
+    keys: ["Mod+Shift+Z", "Mod+Y"],
+    section: "Edit",
+    enabled: () => (drawing.value ? drawing.value.history.future.length > 0 : canRedo.value),
+    run: () => (drawing.value ? redoDrawing() : redoStep()),
+  },
   selectAll: {
     title: "Select all",
     keys: ["Mod+A"],
@@ -152,7 +167,7 @@ export const commands = {
     enabled: paints,
     run: () => (erases.value = !erases.value),
   },
-  invertMask: { title: "Invert the mask", keys: ["I"], section: "Make", enabled: paints, run: invertMask },
+  invertMask: { title: "Invert the mask", keys: ["I"], section: "Make", enabled: masks, run: invertMask },
   shortcuts: { title: "All shortcuts", keys: ["?"], section: "View", run: () => (dialog.value = "shortcuts") },
 
   boxTool: { title: "Draw a box to make something in", keys: ["B"], section: "Make", run: () => (tool.value = "box") },

@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { ExtendBar } from "./canvas/extend.tsx";
-import { MaskBar } from "./canvas/mask.tsx";
+import { DrawingBar, MaskBar } from "./canvas/mask.tsx";
 import { CompareDialog } from "./compare/compare.tsx";
 import { Stage } from "./canvas/stage.tsx";
 import { followKeys } from "./commands.ts";
@@ -59,6 +59,7 @@ function Studio() {
         <Stage />
         <Bar />
         <MaskBar />
+        <DrawingBar />
         <ExtendBar />
         <Notices />
       </div>

@@ -1,31 +1,16 @@
 // axe-core looks at the demo page: light, dark and as wide as a phone, empty, at work, and with what opens over it.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { findings } from "../lib/axe.js";
 import { openDemo, textIs } from "../lib/demo.js";
 import { miniLora } from "../lib/lora.js";
 import { scratch } from "../lib/native.js";
 import { PackServer } from "../lib/pack.js";
 import { disc, slopes, writePng } from "../lib/pictures.js";
 import { addFiles, drawn, setPrompt } from "../lib/studio.js";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
-
-/** What axe finds that is serious or worse. */
-async function findings(page) {
-  const violations = await page.evaluate(
-    async () => (await window.axe.run(document, { resultTypes: ["violations"] })).violations,
-  );
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(
-      ({ id, nodes }) =>
-        `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`).join("; ")}`,
-    );
-}
 
 const looks = {
   light: { width: 1440, height: 900, scheme: "light" },
@@ -44,7 +29,6 @@ for (const [name, { width, height, scheme }] of Object.entries(looks)) {
       { name: "prefers-reduced-motion", value: "reduce" },
     ]);
     await page.waitForSelector("#generate:not(:disabled)");
-    await page.evaluate(axe);
     assert.deepEqual(await findings(page), [], "empty");
 
     await page.click("#generate");

@@ -1,19 +1,16 @@
-// The prompt bar's help: what a model was taught, LoRAs, and pictures that steer.
+// The prompt bar's help: what a model was taught, and LoRAs.
 
 import assert from "node:assert/strict";
-import { cpSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openDemo, textIs } from "../lib/demo.js";
-import { packTinyModel } from "../lib/golden.js";
 import { miniLora } from "../lib/lora.js";
 import { scratch } from "../lib/native.js";
 import { PackServer } from "../lib/pack.js";
-import { slopes, writePng } from "../lib/pictures.js";
 import { writeSafetensors } from "../lib/safetensors.js";
-import { addFiles, choose, dropOn, ownPixels, setPrompt } from "../lib/studio.js";
+import { addFiles, choose, dropOn, makeLayer as make, openSettings, ready, setPrompt } from "../lib/studio.js";
 
-const ready = (page) => page.waitForSelector("#generate:not(:disabled)");
 const prompt = (page) => page.$eval("[name=prompt]", ({ value }) => value);
 
 const phrases = ["a red apple", "a red fox", "a blue cup", "on a table", "a café"];
@@ -113,22 +110,6 @@ test("a model that says nothing of what it was taught offers nothing", async (t)
   assert.equal(await page.$eval("[name=prompt]", (field) => field.hasAttribute("aria-autocomplete")), false);
 });
 
-/** Makes one more picture, and gives its pixels. */
-async function make(page) {
-  const count = await page.$$eval("#layers li", ({ length }) => length);
-  await page.click("#generate");
-  await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, {}, count);
-  return ownPixels(page);
-}
-
-/** Opens the settings, with one seed for all that is made. */
-async function openSettings(page) {
-  await page.setViewport({ width: 1280, height: 1000 });
-  await ready(page);
-  await page.click("#more");
-  await page.click("[name=newSeed]");
-}
-
 test("LoRAs are chosen or dropped at the prompt, act by their strength, and leave the settings as they are", async (t) => {
   const folder = scratch(t);
   const [lora, note] = [join(folder, "style.safetensors"), join(folder, "note.safetensors")];
@@ -169,47 +150,15 @@ test("LoRAs are chosen or dropped at the prompt, act by their strength, and leav
   assert.deepEqual(await make(page), plain);
 });
 
-test("what belongs into a model's pack is taken to the models when it is dropped", async (t) => {
+test("a checkpoint is taken to the models when it is dropped", async (t) => {
   const folder = scratch(t);
-  const file = join(folder, "canny.safetensors");
+  const file = join(folder, "model.safetensors");
   const tensor = { dtype: "F32", shape: [1], bytes: Buffer.alloc(4) };
-  writeFileSync(file, writeSafetensors(new Map([["control_model.zero_convs.0.0.bias", tensor]])));
+  writeFileSync(file, writeSafetensors(new Map([["model.diffusion_model.out.2.bias", tensor]])));
   const page = await openDemo(t, "?device=cpu&steps=1");
   await ready(page);
   await dropOn(page, ".bar-prompt", file);
   await page.waitForSelector("#models[open] #choices li");
-  assert.equal(await page.$eval("#choices select", ({ value }) => value), "controlnet");
+  assert.equal(await page.$eval("#choices select", ({ value }) => value), "checkpoint");
   assert.equal(await page.$(".steering"), null);
-});
-
-test("with a ControlNet, a layer or a file steers", async (t) => {
-  const folder = scratch(t);
-  const pack = packTinyModel(folder);
-  const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", pack);
-  await openSettings(page);
-  const edges = writePng(folder, "edges.png", 64, 64, slopes(64, 64));
-  await addFiles(page, [edges]);
-  await page.waitForSelector("#control");
-  await choose(page, "mode", "opaque");
-  const plain = await make(page);
-  const edgesLayer = await page.$$eval("#control option", (options) =>
-    options.find(({ textContent }) => textContent === "Layer edges").value,
-  );
-  await page.select("#control", edgesLayer);
-  const byLayer = await make(page);
-  assert.notDeepEqual(byLayer, plain);
-  cpSync(edges, join(folder, "same.png"));
-  await (await page.$("#control-file")).uploadFile(join(folder, "same.png"));
-  await textIs(page, ".steering", "same.png");
-  assert.deepEqual(await make(page), byLayer);
-  await page.click("[aria-label='Without Picture same.png']");
-  assert.deepEqual(await make(page), plain);
-});
-
-test("without one, what is needed for it is said", async (t) => {
-  const page = await openDemo(t, "?device=cpu&steps=1");
-  await ready(page);
-  await page.click("#more");
-  await textIs(page, "#no-control", "pack holds a ControlNet");
-  assert.equal(await page.$("#control"), null);
 });

@@ -33,6 +33,11 @@ export const controlNet = join(root, "controlnet/model");
 
 /** Packs the tiny model with all transparency files and a ControlNet, and with these options, into `folder`/pack. */
 export function packTinyModel(folder, ...options) {
+  return packWithoutControlNet(folder, "--controlnet", controlNet, ...options);
+}
+
+/** The same with these options alone. */
+export function packWithoutControlNet(folder, ...options) {
   const adapters = { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" };
   const pack = join(folder, "pack");
   glassine(
@@ -40,7 +45,6 @@ export function packTinyModel(folder, ...options) {
     ...["--model", checkpoint(folder), "--quantize", "f32", "--out", pack],
     ...["--transparency-decoder", companion("vae_transparent_decoder")],
     ...["--transparency-encoder", companion("vae_transparent_encoder")],
-    ...["--controlnet", controlNet],
     ...Object.entries(adapters).flatMap(([kind, name]) => ["--layers", `${kind}=${companion(name)}`]),
     ...options,
   );

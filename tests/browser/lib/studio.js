@@ -78,6 +78,22 @@ export async function setPrompt(page, prompt) {
   await page.type("[name=prompt]", prompt);
 }
 
+/** Opens the settings, with one seed for all that is made. */
+export async function openSettings(page) {
+  await page.setViewport({ width: 1280, height: 1000 });
+  await ready(page);
+  await page.click("#more");
+  await page.click("[name=newSeed]");
+}
+
+/** Makes one more layer, and gives its pixels. */
+export async function makeLayer(page) {
+  const before = await page.$$eval("#layers li", ({ length }) => length);
+  await page.click("#generate");
+  await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, {}, before);
+  return ownPixels(page);
+}
+
 /** The pixels of the selected layer's own picture. */
 export const ownPixels = (page) =>
   page.$eval("#download", async ({ href }) => {

@@ -126,6 +126,7 @@ function begin(target: Element, at: Point, event: PointerEvent): Drag | undefine
   if (event.buttons === 4 || holding.space || tool.value === "hand") return panning;
   if (tool.value === "loupe") return undefined;
   if (tool.value === "box") return drawBox(at);
+  if (tool.value === "draw") return paint(at, event);
   if (tool.value === "mask") return freePicture.value ? paint(at, event) : takePicture(at);
   if (tool.value === "extend") {
     const side = target.closest<HTMLElement>("[data-side]")?.dataset["side"];
@@ -155,7 +156,7 @@ let lastClick = 0;
 
 function click(target: Element, at: Point, event: PointerEvent): void {
   const { shiftKey, timeStamp } = event;
-  if ((tool.value === "mask" || tool.value === "extend") && !holding.space) return begin(target, at, event)?.end?.();
+  if (["mask", "draw", "extend"].includes(tool.value) && !holding.space) return begin(target, at, event)?.end?.();
   if (tool.value !== "move" || holding.space || target.closest("[data-handle]")) return;
   const isDouble = timeStamp - lastClick < doubleTime;
   lastClick = timeStamp;

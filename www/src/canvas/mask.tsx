@@ -1,19 +1,30 @@
-// The mask of the selected layer, as a tint over it, and what the brush is set to.
+// What the brush paints on, over the scene, and what it is set to: the mask of the selected layer as a tint, or a drawing.
 
 import { computed, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { Mask } from "../state/brush.ts";
+import { type Mask, measure } from "../state/brush.ts";
 import { find, worldMatrix } from "../state/document.ts";
-import { multiply, type Rect } from "../state/geometry.ts";
+import { type Matrix, multiply, type Rect } from "../state/geometry.ts";
 import { maskedOf, maskOf } from "../state/masks.ts";
 import { camera, comparing, doc, freePicture, selectedPicture, tool } from "../state/studio.ts";
+import { clearDrawing, drawing } from "../making/drawing.ts";
 import { CommandButton } from "../panels/button.tsx";
 import { HoldBefore } from "../panels/hold-before.tsx";
 import { usePointer } from "./pointer.ts";
-import { clearMask, erases, fillMask, hardness, invertMask, live, maskFromAlpha, size, sizeRange } from "./brush.ts";
+import { clearMask, erases, fillMask, hardness, invertMask, live, maskFromAlpha, sizeRange, sizes, surface } from "./brush.ts";
 
-/** The tint, blue first and red last, and how much of it there is where all is made anew. */
-const [tint, most] = [0x8c3cf0, 0.55] as const;
+/** What is seen where so much is painted, 0 to 255: alpha, blue, green, red. */
+type Look = (value: number) => number;
+
+/** A tint, of which there is most where all is made anew. */
+const tint: Look = (value) => (Math.round(0.55 * value) << 24) | 0x8c3cf0;
+
+/** White lines on black, through which the scene is seen a little. */
+const lines: Look = (value) => {
+  const share = value / 255;
+  const alpha = share + (1 - share) * 0.7;
+  return (Math.round(255 * alpha) << 24) | (Math.round((255 * share) / alpha) * 0x010101);
+};
 
 /** The layer whose mask is seen. */
 const layer = computed(() => (tool.value === "mask" ? selectedPicture.value : undefined));
@@ -22,19 +33,44 @@ export function MaskOverlay() {
   const node = layer.value;
   const found = node && find(doc.value, node.id);
   if (!found || comparing.value || (node.mask === undefined && live.value?.id !== node.id)) return null;
-  const { x, y, zoom } = camera.value;
-  const matrix = multiply([zoom, 0, 0, zoom, x, y], worldMatrix(doc.value, found));
-  return <Tint key={node.id} id={node.id} width={node.width} height={node.height} transform={`matrix(${matrix.join()})`} />;
+  const { id, width, height } = node;
+  return (
+    <Painted
+      key={id}
+      {...{ id, name: "mask", look: tint, width, height }}
+      matrix={worldMatrix(doc.value, found)}
+      read={() => maskOf(layer.value?.mask)}
+    />
+  );
 }
 
-function Tint({ id, width, height, transform }: { id: string; width: number; height: number; transform: string }) {
+export function DrawingOverlay() {
+  const { id } = drawing.value ?? {};
+  const { mask, matrix } = surface.value ?? {};
+  if (id === undefined || !mask || !matrix) return null;
+  const { width, height } = mask;
+  const read = () => drawing.value?.history.present;
+  return <Painted key={id} {...{ id, name: "drawing", look: lines, width, height, matrix, read }} />;
+}
+
+interface PaintedProps {
+  readonly id: string;
+  readonly name: string;
+  readonly look: Look;
+  readonly width: number;
+  readonly height: number;
+  readonly matrix: Matrix;
+  /** What is painted, apart from what is being painted now. */
+  readonly read: () => Mask | undefined;
+}
+
+function Painted({ id, name, look, width, height, matrix, read }: PaintedProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   /** What the canvas has. */
   const drawn = useRef<Mask | undefined>(undefined);
   useSignalEffect(() => {
-    const node = layer.value;
     const painted = live.value?.id === id ? live.value : undefined;
-    const mask = painted?.mask ?? maskOf(node?.mask);
+    const mask = painted?.mask ?? read();
     const context = canvas.current?.getContext("2d");
     if (!context || !mask) return;
     const isSame = painted !== undefined && drawn.current === mask;
@@ -43,26 +79,29 @@ function Tint({ id, width, height, transform }: { id: string; width: number; hei
       context.canvas.height = mask.height;
     }
     const area = isSame ? painted.area : { x: 0, y: 0, width: mask.width, height: mask.height };
-    if (area) context.putImageData(tinted(mask, area), area.x, area.y);
+    if (area) context.putImageData(shown(mask, area, look), area.x, area.y);
     drawn.current = mask;
   });
+  const { x, y, zoom } = camera.value;
+  const transform = `matrix(${multiply([zoom, 0, 0, zoom, x, y], matrix).join()})`;
   return (
     <canvas
       ref={canvas}
-      class="mask"
+      class={`painted ${name}`}
       aria-hidden="true"
       style={{ width: `${width}px`, height: `${height}px`, transform }}
     />
   );
 }
 
-function tinted({ width, data }: Mask, area: Rect): ImageData {
+function shown({ width, data }: Mask, area: Rect, look: Look): ImageData {
+  const colours = Uint32Array.from({ length: 256 }, (_, value) => look(value));
   const image = new ImageData(area.width, area.height);
   const pixels = new Uint32Array(image.data.buffer);
   let index = 0;
   for (let y = area.y; y < area.y + area.height; y++) {
     for (let x = area.x; x < area.x + area.width; x++) {
-      pixels[index++] = (Math.round(most * data[y * width + x]!) << 24) | tint;
+      pixels[index++] = colours[data[y * width + x]!]!;
     }
   }
   return image;
@@ -70,9 +109,9 @@ function tinted({ width, data }: Mask, area: Rect): ImageData {
 
 /** The brush's edge around the pointer. */
 export function BrushCursor() {
-  const at = usePointer(tool.value === "mask");
-  if (!at || !freePicture.value) return null;
-  const side = Math.max(2, size.value * camera.value.zoom);
+  const at = usePointer(tool.value === "mask" || tool.value === "draw");
+  if (!at || !surface.value) return null;
+  const side = Math.max(2, surface.value.size.value * camera.value.zoom);
   const place = `translate(${at.x - side / 2}px, ${at.y - side / 2}px)`;
   return <div class="brush-cursor" style={{ width: `${side}px`, height: `${side}px`, transform: place }} />;
 }
@@ -89,32 +128,7 @@ export function MaskBar() {
   const share = maskedOf(node?.id)?.share ?? 0;
   return (
     <div class="tool-bar" id="mask-bar" role="toolbar" aria-label="Mask">
-      <div class="segments">
-        {([false, true] as const).map((value) => (
-          <label key={String(value)}>
-            <input
-              type="radio"
-              name="brush"
-              value={value ? "erase" : "paint"}
-              checked={erases.value === value}
-              onChange={() => (erases.value = value)}
-            />
-            <span>{value ? "Erase" : "Paint"}</span>
-          </label>
-        ))}
-      </div>
-      <label class="slider">
-        <span>Size</span>
-        <input
-          type="range"
-          name="brushSize"
-          min={sizeRange[0]}
-          max={sizeRange[1]}
-          value={size.value}
-          onInput={({ currentTarget }) => (size.value = currentTarget.valueAsNumber)}
-        />
-        <output>{size.value}</output>
-      </label>
+      <Brush of="mask" paint="Paint" />
       <label class="slider">
         <span>Hardness</span>
         <input
@@ -146,6 +160,69 @@ export function MaskBar() {
       </div>
       <p id="mask-share" class="hint" role="status">
         {node ? (share > 0 ? `${inWords(share)} of it is made anew` : "Paint over what is to be made anew") : missing()}
+      </p>
+    </div>
+  );
+}
+
+/** What the brush is set to. */
+function Brush({ of, paint }: { of: keyof typeof sizes; paint: string }) {
+  const size = sizes[of];
+  return (
+    <>
+      <div class="segments">
+        {([false, true] as const).map((value) => (
+          <label key={String(value)}>
+            <input
+              type="radio"
+              name="brush"
+              value={value ? "erase" : "paint"}
+              checked={erases.value === value}
+              onChange={() => (erases.value = value)}
+            />
+            <span>{value ? "Erase" : paint}</span>
+          </label>
+        ))}
+      </div>
+      <label class="slider">
+        <span>Size</span>
+        <input
+          type="range"
+          name="brushSize"
+          min={sizeRange[0]}
+          max={sizeRange[1]}
+          value={size.value}
+          onInput={({ currentTarget }) => (size.value = currentTarget.valueAsNumber)}
+        />
+        <output>{size.value}</output>
+      </label>
+    </>
+  );
+}
+
+export function DrawingBar() {
+  const { history } = drawing.value ?? {};
+  if (!history) return null;
+  const { width, height } = history.present;
+  const { share } = measure(history.present);
+  return (
+    <div class="tool-bar" id="drawing-bar" role="toolbar" aria-label="Drawing">
+      <Brush of="draw" paint="Draw" />
+      <div class="tools">
+        <button
+          type="button"
+          id="drawing-clear"
+          class="quiet-button"
+          title="Begin anew"
+          aria-disabled={share === 0}
+          onClick={clearDrawing}
+        >
+          Clear
+        </button>
+        <CommandButton command="moveTool" icon="check" />
+      </div>
+      <p id="drawing-share" class="hint" role="status">
+        {share > 0 ? `${inWords(share)} of ${width} × ${height} is drawn` : `Draw lines for a ControlNet to see, ${width} × ${height}`}
       </p>
     </div>
   );

@@ -11,7 +11,7 @@ import { Flat } from "./flat.tsx";
 import { follow } from "./gestures.ts";
 import { Overlay } from "./overlay.tsx";
 import { Loupe } from "./loupe.tsx";
-import { BrushCursor, MaskOverlay } from "./mask.tsx";
+import { BrushCursor, DrawingOverlay, MaskOverlay } from "./mask.tsx";
 import { Welcome } from "./welcome.tsx";
 
 export function Stage() {
@@ -46,6 +46,7 @@ export function Stage() {
       <World />
       <Previews />
       <MaskOverlay />
+      <DrawingOverlay />
       <Overlay />
       <BrushCursor />
       <Loupe />

@@ -1,12 +1,12 @@
 // What an empty canvas says.
 
 import { jobs } from "../making/queue.ts";
-import { camera, doc, isEmpty } from "../state/studio.ts";
+import { camera, doc, isEmpty, tool } from "../state/studio.ts";
 import { pickFiles } from "../files.ts";
 import { Icon } from "../panels/icons.tsx";
 
 export function Welcome() {
-  if (!isEmpty.value || jobs.value.length > 0) return null;
+  if (!isEmpty.value || jobs.value.length > 0 || tool.value === "draw") return null;
   const { x, y, zoom } = camera.value;
   const style = {
     width: `${doc.value.width * zoom}px`,

@@ -4,6 +4,7 @@ import { effect, signal, untracked } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type EngineInfo, type Mode, modes } from "glassine";
 import { Icon } from "../panels/icons.tsx";
+import { settingsOpen } from "../panels/dialogs.ts";
 import { attempt } from "../panels/notices.tsx";
 import { showModels } from "../models/show.ts";
 import { covered, selection, tool } from "../state/studio.ts";
@@ -31,7 +32,6 @@ import { Steering, SteeringFields } from "./steering.tsx";
 import { type Change, changeOf, isReady, Target } from "./target.tsx";
 
 const parameters = new URLSearchParams(location.search);
-const open = signal(false);
 /** Whether something was asked for before there was a model: it is made once there is one. */
 const isAwaited = signal(false);
 
@@ -116,9 +116,9 @@ export function Bar() {
             id="more"
             aria-label="Settings"
             title="Settings"
-            aria-expanded={open.value}
+            aria-expanded={settingsOpen.value}
             aria-controls="settings"
-            onClick={() => (open.value = !open.value)}
+            onClick={() => (settingsOpen.value = !settingsOpen.value)}
           >
             <Icon name="sliders" />
           </button>
@@ -242,7 +242,7 @@ function More() {
     );
   };
   return (
-    <div id="settings" class="more" hidden={!open.value}>
+    <div id="settings" class="more" hidden={!settingsOpen.value}>
       <label class="field wide">
         <span>Keep away from</span>
         <input type="text" name="negativePrompt" maxLength={500} placeholder="blurry, text" />

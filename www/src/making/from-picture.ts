@@ -7,6 +7,7 @@ import { linkable } from "./link.ts";
 import { addLora, changeLoras, isCalled, loras } from "./loras.ts";
 import { info } from "./model.ts";
 import { linked } from "./settings.ts";
+import { lacksPictures, steeredOf } from "./steered.ts";
 
 /** Says that the picture of that name brings a recipe along, and what it needs that is not here. */
 export async function offerRecipe(name: string, { recipe, others, warnings }: ReadRecipe): Promise<void> {
@@ -39,10 +40,13 @@ function files(recipe: Recipe, list: "loras" | "embeddings"): readonly RecipeFil
 function missing(recipe: Recipe, others: Readonly<Record<string, string>>, shelf: readonly ShelfFile[]): string[] {
   const isChosen = ({ name }: RecipeFile): boolean => loras.value.some((lora) => isCalled(lora, name));
   const model = others["Model"] ?? others["Model hash"];
+  const steered = steeredOf(recipe);
   const isOther = recipe.model !== undefined && info.value && !`sha256:${info.value.sha256}`.startsWith(recipe.model);
   return [
     ...files(recipe, "loras").flatMap((lora) => (isChosen(lora) ? [] : lacks("LoRA", lora, find(shelf, "lora", lora)))),
     ...files(recipe, "embeddings").flatMap((each) => lacks("embedding", each, find(shelf, "embedding", each))),
+    ...steered.flatMap(({ controlnet: name }) => (name ? lacks("ControlNet", { name }, find(shelf, "controlnet", { name })) : [])),
+    ...lacksPictures(steered),
     ...(model ? [`It was made with the model ${model}.`] : isOther ? ["It was made with another model than the one that is loaded."] : []),
   ];
 }

@@ -1,6 +1,7 @@
 // A link to how a picture is made: in the address's fragment, which no server is sent.
 
 import { conventions, type Mode, modes, type Recipe, samplers } from "glassine";
+import { fromText, steeredOf, toText } from "./steered.ts";
 
 /** What a link can say of a picture. */
 export interface LinkedRecipe {
@@ -20,6 +21,8 @@ export interface LinkedRecipe {
   readonly seed?: number;
   readonly clipSkip?: number;
   readonly decodePasses?: number;
+  /** The ControlNets, each with what `steered.ts` writes of it. */
+  readonly steeredBy?: string;
 }
 
 /** Where a link says that the model is. */
@@ -80,6 +83,7 @@ const readers: Record<keyof LinkedRecipe, Reader> = {
   seed: number(0, 2 ** 32 - 1),
   clipSkip: number(1, 48),
   decodePasses: (text) => (text === "1" || text === "8" ? Number(text) : refuse("1 or 8")),
+  steeredBy: (text) => (fromText(text) ? text : refuse("ControlNets with their strengths and steps")),
 };
 
 const modelReaders: Record<keyof LinkedModel, Reader> = {
@@ -100,8 +104,9 @@ export function publicUrl(url: string): string | undefined {
 
 /** What of a recipe a link carries: nothing that it does not know. */
 export function linkable(recipe: Recipe): LinkedRecipe {
+  const said: Recipe = { ...recipe, steeredBy: toText(steeredOf(recipe)) };
   const known = Object.entries(readers).flatMap(([name, read]) => {
-    const value = recipe[name];
+    const value = said[name];
     if (value === undefined || value === "") return [];
     try {
       return [[name, read(String(value))] as const];

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { GenerateOptions, Layer, Mode, Picture, Progress } from "glassine";
 import { flatten } from "../compose.ts";
 import { clearErrors, fail, isAbort, note } from "../panels/notices.tsx";
+import type { Steering } from "../state/controls.ts";
 import {
   choose,
   type Doc,
@@ -26,10 +27,11 @@ import {
 import { clip, fit, type Rect, type Size } from "../state/geometry.ts";
 import { addPicture, allCome, blobOf } from "../state/pictures.ts";
 import { doc, edit, sceneId, select } from "../state/studio.ts";
-import { type Control, control } from "./control.ts";
-import { hasControlNet, learn } from "./foretell.ts";
+import { active } from "./control.ts";
+import { learn } from "./foretell.ts";
 import { type Lora, loras } from "./loras.ts";
 import { describe, engineNow, info, type Status, status } from "./model.ts";
+import { toOption } from "./seen.ts";
 
 /** What is asked for. */
 export interface Wish {
@@ -53,7 +55,7 @@ export interface Wish {
 /** A wish with what steers it, as that was when it was made. */
 interface Ordered extends Wish {
   readonly loras: readonly Lora[];
-  readonly control: Control | undefined;
+  readonly controls: readonly Steering[];
 }
 
 export interface Job {
@@ -82,7 +84,7 @@ let running = false;
 /** Queues a wish. */
 export function enqueue(wish: Wish): void {
   clearErrors();
-  const ordered = { ...wish, loras: loras.value, control: hasControlNet.value ? control.value : undefined };
+  const ordered = { ...wish, loras: loras.value, controls: active.value };
   jobs.value = [
     ...jobs.value,
     { id: newId(), wish: ordered, state: "waiting", status: { text: "Waiting", share: 0 } },
@@ -194,12 +196,26 @@ async function toVariant(layer: Layer, { init }: Wish): Promise<Variant> {
   return { ...(await addPicture(await layer.toBlob())), recipe, from: init };
 }
 
-/** What the model is asked, with what it is to see of the scene. */
+/** What the model is asked, with what ControlNets are to see. */
 async function toRequest(wish: Ordered, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
-  const { mode, prompt, options, seed, count, size, box, instead, init, loras, control } = wish;
-  const steered = control && { control: control.picture, controlScale: control.scale };
+  const request = await toUnsteered(wish, now, signal);
+  if (wish.controls.length === 0) return request;
+  const size = request.fit ? undefined : frameOf(wish);
+  return { ...request, controls: await Promise.all(wish.controls.map((control) => toOption(control, size, signal))) };
+}
+
+/** The size of what the engine makes: pictures grow by whole cells of the latent. */
+function frameOf({ size: { width, height } }: Wish): Size {
+  const { sizeMultiple } = info.value!;
+  const side = (length: number): number => Math.ceil(length / sizeMultiple) * sizeMultiple;
+  return { width: side(width), height: side(height) };
+}
+
+/** What the model is asked, with what it is to see of the scene. */
+async function toUnsteered(wish: Ordered, now: Doc, signal: AbortSignal): Promise<GenerateOptions> {
+  const { mode, prompt, options, seed, count, size, box, instead, init, loras } = wish;
   const added = loras.length > 0 && { loras: loras.map(({ file, name, strength, hash }) => ({ file, name, strength, hash })) };
-  const plain = { ...options, ...steered, ...added, prompt, seed, count };
+  const plain = { ...options, ...added, prompt, seed, count };
   if (init) return { ...plain, mode, ...(await fromPicture(init, wish)) };
   const request = { ...plain, ...size, fit: true };
   if (mode !== "bg2fg" && mode !== "fg2bg") return { ...request, mode };

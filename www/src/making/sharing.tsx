@@ -7,12 +7,13 @@ import { megabytes } from "../megabytes.ts";
 import { Dialog } from "../panels/dialog.tsx";
 import { dialog } from "../panels/dialogs.ts";
 import { note } from "../panels/notices.tsx";
-import { control } from "./control.ts";
+import { active } from "./control.ts";
 import { loras } from "./loras.ts";
 import { fromFragment, type Link, linkable, type LinkedModel, publicUrl, toFragment } from "./link.ts";
 import { chooseModel, info, loadModel, modeNames, modelName } from "./model.ts";
 import { cancelAll } from "./queue.ts";
 import { linked, next } from "./settings.ts";
+import { fromText, inWords, lacksPictures } from "./steered.ts";
 
 // Out
 
@@ -26,17 +27,19 @@ export async function copyLink(): Promise<void> {
   const { value: wish } = next;
   if (!wish) return;
   const { mode, prompt, seed, size, options } = wish;
-  const steering = { ...(loras.value.length > 0 && { loras: loras.value }), controlScale: control.value?.scale };
+  const controls = active.value.map(({ by, scale, start, end }) => ({ ...(by.file && { controlnet: by.name }), scale, start, end }));
+  const steering = { ...(loras.value.length > 0 && { loras: loras.value }), controls };
   await copy({ ...options, ...steering, prompt, mode, seed, ...size }, true);
 }
 
 async function copy(recipe: Recipe, isOfThisModel: boolean): Promise<void> {
   const page = location.origin + location.pathname;
   const found = isOfThisModel ? findModel() : Promise.resolve(undefined);
-  const link = found.then((from) => page + toFragment({ recipe: linkable(recipe), from }));
+  const said = linkable(recipe);
+  const link = found.then((from) => page + toFragment({ recipe: said, from }));
   await writeText(link);
   const from = await found;
-  const isSteered = recipe["loras"] !== undefined || recipe["controlScale"] !== undefined;
+  const isSteered = recipe["loras"] !== undefined || said.steeredBy !== undefined;
   const lacks = isSteered ? " LoRAs and pictures that steer are files of yours, and are not in it." : "";
   note({ kind: "done", title: "The link is on the clipboard", text: whatItSays(from, isOfThisModel) + lacks });
 }
@@ -123,6 +126,8 @@ async function ask(link: Link): Promise<boolean> {
   return answered.promise;
 }
 
+const steeredIn = ({ recipe }: Link) => fromText(recipe.steeredBy ?? "") ?? [];
+
 /** Opens the link: with a model that is to be fetched once its size is what was said. */
 async function agree(asked: Offer): Promise<void> {
   const { link, storedAs, bytes } = asked;
@@ -139,6 +144,8 @@ async function agree(asked: Offer): Promise<void> {
   answered.resolve(isOther);
   linked.value = link.recipe;
   dialog.value = undefined;
+  const lacks = lacksPictures(steeredIn(link));
+  if (lacks.length > 0) note({ kind: "warning", title: "The link has brought no pictures", text: lacks.join(" ") });
 }
 
 /** How much more a model may be than its link says. */
@@ -163,7 +170,8 @@ export function LinkDialog() {
 
 function Question({ asked }: { asked: Offer }) {
   const { link, storedAs, bytes, remark } = asked;
-  const { prompt, mode, ...others } = link.recipe;
+  const { prompt, mode, steeredBy: _, ...others } = link.recipe;
+  const steered = steeredIn(link);
   const { from } = link;
   const isFetched = from !== undefined && storedAs === undefined;
   const size = bytes === undefined ? "" : `${megabytes(bytes)} MB`;
@@ -177,6 +185,7 @@ function Question({ asked }: { asked: Offer }) {
         {Object.entries(others).map(([name, value]) => (
           <Said key={name} name={name} value={value} />
         ))}
+        {steered.length > 0 && <Said name="Steered by" value={steered.map(inWords).join("; ")} />}
       </dl>
       <p id="link-model">
         {!from && "With the model that you have: the link names none."}

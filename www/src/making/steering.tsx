@@ -1,4 +1,4 @@
-// What steers the next pictures beside their prompt: LoRAs, and a picture for the model's ControlNet.
+// What steers the next pictures beside their prompt: LoRAs, and pictures for ControlNets.
 
 import type { ComponentChildren } from "preact";
 import { GlassineError } from "glassine";
@@ -6,50 +6,47 @@ import type { ShelfFile } from "glassine/models";
 import { addFiles } from "../models/checkpoint.tsx";
 import { keep, shelf } from "../models/shelf.ts";
 import { showModels } from "../models/show.ts";
-import { partOfPack } from "../models/weights.ts";
+import { kindOf } from "../models/weights.ts";
+import { settingsOpen } from "../panels/dialogs.ts";
 import { keepFocus } from "../panels/focus.ts";
 import { Icon } from "../panels/icons.tsx";
 import { attempt, fail, note } from "../panels/notices.tsx";
-import { walk } from "../state/document.ts";
-import { doc, titleOf } from "../state/studio.ts";
-import { control, scale, source } from "./control.ts";
-import { hasControlNet } from "./foretell.ts";
+import { active, addVisiting, changeControl, nameOf, removeControl } from "./control.ts";
+import { ControlField } from "./control-field.tsx";
 import { addFile, addLora, chosenOf, type Lora, loras, onShelf, removeLora, setStrength } from "./loras.ts";
 import { writeIntoPrompt } from "./prompt.tsx";
 import { settings } from "./settings.ts";
 
-/** Takes in files of weights: LoRAs and embeddings for the shelf, and parts of a pack to be packed under Models. */
+/** Takes in files of weights: for the shelf, and checkpoints to be packed under Models. */
 export async function takeWeights(files: readonly File[]): Promise<void> {
   for (const file of files) {
-    const part = await partOfPack(file);
-    if (part) takePart(file, part);
-    else await attempt(`Putting ${file.name} on the shelf`, (signal) => shelve(file, signal));
+    const kind = await kindOf(file);
+    if (kind === "checkpoint") takeCheckpoint(file);
+    else await attempt(`Putting ${file.name} on the shelf`, (signal) => shelve(file, kind, signal));
   }
 }
 
-function takePart(file: File, part: "controlnet" | "checkpoint"): void {
-  addFiles({ files: [file], handles: new Map() }, part);
+function takeCheckpoint(file: File): void {
+  addFiles({ files: [file], handles: new Map() }, "checkpoint");
   showModels();
-  const text = "It becomes part of a model's pack, under Models.";
-  if (part === "checkpoint") return note({ kind: "done", title: `${file.name} is a checkpoint`, text });
-  const run = (): void =>
-    void attempt(`Putting ${file.name} on the shelf`, async (signal) => void (await keep(file, signal)));
-  note({ kind: "offer", title: `${file.name} is a ControlNet`, text, action: { label: "Keep it on the shelf", run } });
+  note({ kind: "done", title: `${file.name} is a checkpoint`, text: "It becomes part of a model's pack, under Models." });
 }
 
 /** Puts a file on the shelf, and has it used. */
-async function shelve(file: File, signal: AbortSignal): Promise<void> {
+async function shelve(file: File, kind: "controlnet" | undefined, signal: AbortSignal): Promise<void> {
   try {
     const kept = await keep(file, signal);
     if (kept.kind === "lora" && !chosenOf(kept.name)) use(kept);
     if (kept.kind === "embedding") offerWord(kept);
+    if (kept.kind === "controlnet") offerSteering(kept);
   } catch (error) {
     const { code } = error instanceof GlassineError ? error : {};
     const isFull = code === "quota_exceeded" || code === "storage_unavailable";
     // Files of PyTorch's may be checkpoints, which only a look into them tells.
-    if (code === "model_unsupported" && !/\.safetensors$/i.test(file.name)) return takePart(file, "checkpoint");
+    if (code === "model_unsupported" && !/\.safetensors$/i.test(file.name)) return takeCheckpoint(file);
     if (!isFull || !/\.safetensors$/i.test(file.name)) throw error;
-    addFile(file);
+    if (kind === "controlnet") addVisiting(file);
+    else addFile(file);
     note({ kind: "warning", title: `${file.name} is here for this visit only`, text: `${(error as GlassineError).message}.` });
   }
 }
@@ -67,25 +64,41 @@ function offerWord({ name }: ShelfFile): void {
   });
 }
 
+function offerSteering({ name }: ShelfFile): void {
+  const title = `The ControlNet ${name} is on the shelf`;
+  const misfit = onShelf(name)?.misfit;
+  if (misfit) return note({ kind: "warning", title, text: `It does not fit this model: ${misfit}.` });
+  const run = (): void => {
+    settingsOpen.value = true;
+    keepFocus("#control");
+  };
+  note({
+    kind: "offer",
+    title,
+    text: "It steers by a picture, with every model that it fits.",
+    action: { label: "Choose a picture for it", run },
+  });
+}
+
 /** What is chosen, beside the prompt. */
 export function Steering() {
-  const steer = hasControlNet.value ? control.value : undefined;
-  if (loras.value.length === 0 && !steer) return null;
+  if (loras.value.length === 0 && active.value.length === 0) return null;
   return (
     <ul class="steering" aria-label="LoRAs and pictures that steer">
       {loras.value.map((lora) => (
         <LoraEntry key={lora.id} lora={lora} />
       ))}
-      {steer && (
+      {active.value.map((control) => (
         <Entry
-          name={sourceName()}
-          what={`Picture ${sourceName()}`}
-          value={steer.scale}
+          key={control.id}
+          name={nameOf(control)}
+          what={`Picture ${nameOf(control)}`}
+          value={control.scale}
           range={[0, 2]}
-          onValue={(value) => (scale.value = value)}
-          onRemove={() => (source.value = undefined)}
+          onValue={(scale) => changeControl(control.id, (now) => ({ ...now, scale }))}
+          onRemove={() => removeControl(control.id)}
         />
-      )}
+      ))}
     </ul>
   );
 }
@@ -164,14 +177,6 @@ function Entry({ name, what, value, range: [min, max], onValue, onRemove, childr
   );
 }
 
-function sourceName(): string {
-  const { value } = source;
-  if (!value) return "";
-  if ("file" in value) return value.file.name;
-  const node = [...walk(doc.value.layers)].find(({ id }) => id === value.layer);
-  return node ? titleOf(node) : "";
-}
-
 /** How they are chosen. */
 export function SteeringFields() {
   return (
@@ -196,7 +201,7 @@ export function SteeringFields() {
         <small id="loras-hint">Or drop them here. They act on what is made from then on, and stay on the shelf.</small>
         <ShelfOffers />
       </div>
-      <ControlField />
+      <ControlField onFiles={(files) => void takeWeights(files).catch(fail)} />
     </>
   );
 }
@@ -231,59 +236,5 @@ function Offer({ file }: { file: ShelfFile }) {
       </button>
       {notes && <small class={misfit ? "misfit" : ""}>{notes}</small>}
     </li>
-  );
-}
-
-function ControlField() {
-  if (!hasControlNet.value) {
-    return (
-      <div class="field">
-        <span>Steered by a picture</span>
-        <small id="no-control">
-          With a model whose pack holds a ControlNet: add one beside the checkpoint{" "}
-          <button type="button" class="link" onClick={showModels}>
-            under Models
-          </button>
-          .
-        </small>
-      </div>
-    );
-  }
-  const { value } = source;
-  const file = value && "file" in value ? value.file : undefined;
-  const layers = [...walk(doc.value.layers)].filter(({ kind }) => kind === "picture").toReversed();
-  return (
-    <div class="field">
-      <label for="control">Steered by a picture</label>
-      <span class="with-button">
-        <select
-          id="control"
-          value={!value ? "" : "file" in value ? "file" : value.layer}
-          onChange={({ currentTarget: { value } }) => (source.value = value === "" ? undefined : { layer: value })}
-        >
-          <option value="">None</option>
-          {file && <option value="file">{file.name}</option>}
-          {layers.map((node) => (
-            <option key={node.id} value={node.id}>
-              Layer {titleOf(node)}
-            </option>
-          ))}
-        </select>
-        <label class="pick button">
-          <input
-            type="file"
-            id="control-file"
-            accept="image/png,image/jpeg,image/webp"
-            aria-label="A picture that steers, from a file"
-            onChange={({ currentTarget }) => {
-              const [file] = currentTarget.files ?? [];
-              if (file) source.value = { file };
-              currentTarget.value = "";
-            }}
-          />
-          <span>File</span>
-        </label>
-      </span>
-    </div>
   );
 }

@@ -11,10 +11,10 @@ export function divide(files: readonly File[]): { weights: File[]; others: File[
 }
 
 /**
- * Whether a file belongs into a model's pack, and as what: a ControlNet, or a checkpoint. By the names of its tensors;
- * anything else is for the shelf, which says what is wrong with it if it is not.
+ * Whether a file is a ControlNet, or a checkpoint, which is no file for the shelf. By the names of its tensors; of anything
+ * else the shelf says what it is.
  */
-export async function partOfPack(file: File): Promise<"controlnet" | "checkpoint" | undefined> {
+export async function kindOf(file: File): Promise<"controlnet" | "checkpoint" | undefined> {
   if (/\.ckpt$/i.test(file.name)) return "checkpoint";
   const names = await tensorNames(file);
   const has = (...starts: string[]): boolean => names.some((name) => starts.some((start) => name.startsWith(start)));

@@ -62,13 +62,17 @@ async function readChannel(file: Blob, channel: 0 | 3, background = "#0000"): Pr
   return mask;
 }
 
-/** The PNG of a mask: opaque grey, as the engine takes it. */
-async function toPng({ width, height, data }: Mask): Promise<Blob> {
+/** A mask as pixels: opaque grey, as the engine takes it. */
+export function toImage({ width, height, data }: Mask): ImageData {
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   for (let index = 0; index < data.length; index++) pixels[index] = 0xff000000 | (data[index]! * 0x010101);
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  return image;
+}
+
+async function toPng(mask: Mask): Promise<Blob> {
+  const canvas = new OffscreenCanvas(mask.width, mask.height);
+  canvas.getContext("2d")?.putImageData(toImage(mask), 0, 0);
   return canvas.convertToBlob();
 }
 

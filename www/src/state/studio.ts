@@ -100,7 +100,7 @@ export function openDoc(id: string, name: string, next: History<Doc>): void {
 
 // How it is looked at
 
-export type Tool = "move" | "hand" | "box" | "loupe" | "mask" | "extend";
+export type Tool = "move" | "hand" | "box" | "loupe" | "mask" | "draw" | "extend";
 export type Channels = "rgba" | "rgb" | "alpha";
 
 export const tool = signal<Tool>("move");
