@@ -49,7 +49,9 @@ async function openWithDropped(t, name) {
   const plain = await makeLayer(page);
   await textIs(page, "#no-control", "drop its file here");
   await dropOn(page, ".bar-prompt", path);
-  await page.waitForSelector("#control");
+  await textIs(page, ".notices", `The ControlNet ${name} is on the shelf`);
+  await page.click(".notice.offer button:not(.ghost)");
+  await page.waitForFunction(() => document.activeElement.id === "control");
   return { page, plain, folder };
 }
 
@@ -91,9 +93,6 @@ const chips = (page) => page.$$eval(".steering .chip > span", (names) => names.m
 
 test("a ControlNet that is dropped is there for layers: their edges steer, by strength and in their steps", async (t) => {
   const { page, plain } = await openWithDropped(t, "canny");
-  await textIs(page, ".notices", "The ControlNet canny is on the shelf");
-  await page.click(".notice.offer button:not(.ghost)");
-  await page.waitForFunction(() => document.activeElement.id === "control");
   await steerBy(page, "square");
   assert.deepEqual(await chips(page), ["square"]);
   assert.ok(await page.$("[type=radio][value=edges]:checked"), "it is one for edges");
