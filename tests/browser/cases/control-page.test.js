@@ -280,7 +280,7 @@ test("a layer that is repainted or extended is steered by pictures of any size",
   await page.keyboard.press("x");
   await choose(page, "extend-right", "5");
   await changed(() => page.click("#generate"));
-  await textIs(page, "#pixels", "^69 × 64");
+  await textIs(page, "#pixels", "^133 × 128");
 });
 
 test("what steered is said by links and recipes, and what of it is not here", async (t) => {
