@@ -237,7 +237,7 @@ test("with a model's own ControlNet, a file steers as the layer of it does, and 
   }
   writeFileSync(join(folder, "other.safetensors"), writeSafetensors(tensors));
   await dropOn(page, ".bar-prompt", join(folder, "other.safetensors"));
-  await textIs(page, ".misfit", "The ControlNet other does not fit this model: .*\\w");
+  await textIs(page, "#settings .misfit", "The ControlNet other does not fit this model: .*\\w");
   const nets = await page.$$eval("[aria-label='ControlNet for slope.png'] option", (all) => all.map(({ text, disabled }) => [text, disabled]));
   assert.deepEqual(nets, [
     ["The model's own", false],
@@ -257,7 +257,7 @@ test("where no ControlNet fits, that is said, and how to get one", async (t) => 
   const page = await openDemo(t, "?device=cpu&steps=1");
   await openSettings(page);
   await (await page.$("#controlnets")).uploadFile(file);
-  await textIs(page, ".misfit", "The ControlNet diffusion_pytorch_model does not fit this model: ");
+  await textIs(page, "#settings .misfit", "The ControlNet diffusion_pytorch_model does not fit this model: ");
   await textIs(page, "#no-control", "drop its file here");
   assert.equal(await page.$("#control"), null);
 });
@@ -280,7 +280,7 @@ test("a layer that is repainted or extended is steered by pictures of any size",
   await page.keyboard.press("x");
   await choose(page, "extend-right", "5");
   await changed(() => page.click("#generate"));
-  await textIs(page, "#pixels", "^69 × 64");
+  await textIs(page, "#pixels", "^133 × 128");
 });
 
 test("what steered is said by links and recipes, and what of it is not here", async (t) => {

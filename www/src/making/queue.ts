@@ -204,10 +204,10 @@ async function toRequest(wish: Ordered, now: Doc, signal: AbortSignal): Promise<
   return { ...request, controls: await Promise.all(wish.controls.map((control) => toOption(control, size, signal))) };
 }
 
-/** The size of what the engine makes: pictures grow by whole cells of the latent. */
-function frameOf({ size: { width, height } }: Wish): Size {
-  const { sizeMultiple } = info.value!;
-  const side = (length: number): number => Math.ceil(length / sizeMultiple) * sizeMultiple;
+/** The size of what the engine makes of a picture: whole cells of the latent, or what reading alpha takes. */
+function frameOf({ mode, size: { width, height } }: Wish): Size {
+  const multiple = mode === "opaque" ? 8 : info.value!.sizeMultiple;
+  const side = (length: number): number => Math.ceil(length / multiple) * multiple;
   return { width: side(width), height: side(height) };
 }
 
