@@ -86,7 +86,7 @@ fn generated() -> String {
     );
     list(
         &mut out,
-        "What `edges` finds the edges of: how bright a picture is on grey, or a layer's alpha.",
+        "What `edges` finds the edges of: a picture's colours on grey, or a layer's alpha.",
         "edgesOf",
         "EdgesOf",
         EdgesOf::ALL.iter().map(|of| of.as_str()),

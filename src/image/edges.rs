@@ -9,7 +9,8 @@ use crate::{Error, ErrorCode, Result, memory};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum EdgesOf {
-    /// How bright the picture is on grey, so that a layer's outline is among its edges.
+    /// The picture on grey, so that a layer's outline is among its edges: each of red, green and blue, since
+    /// colours may be as bright as each other.
     #[default]
     Color,
     /// Alpha: a layer's outline alone.
@@ -66,16 +67,18 @@ impl Picture {
         const WHAT: &str = "the picture's edges";
         // The finder has planes of 4 bytes, and a stack of places.
         memory::check_room(40 * self.width * self.height, WHAT)?;
-        let grey = self.rgba.chunks_exact(4).map(|pixel| match options.of {
-            EdgesOf::Color => luma_on_grey(pixel),
-            EdgesOf::Alpha => pixel[3],
-        });
-        let mut plane = GrayImage::new(self.width as u32, self.height as u32);
-        for (Luma([value]), grey) in plane.pixels_mut().zip(grey) {
-            *value = grey;
-        }
-        let lines = imageproc::edges::canny(&plane, options.low, options.high);
-        let rgba = lines.into_raw().into_iter();
+        let lines = match options.of {
+            EdgesOf::Color => {
+                let [mut red, green, blue] =
+                    [0, 1, 2].map(|channel| self.lines(options, |pixel| on_grey(pixel, channel)));
+                for (value, others) in red.iter_mut().zip(green.into_iter().zip(blue)) {
+                    *value |= others.0 | others.1;
+                }
+                red
+            }
+            EdgesOf::Alpha => self.lines(options, |pixel| pixel[3]),
+        };
+        let rgba = lines.into_iter();
         let rgba = rgba.flat_map(|value| [value, value, value, 255]);
         Ok(Self {
             width: self.width,
@@ -83,13 +86,21 @@ impl Picture {
             rgba: memory::collected(self.rgba.len(), rgba, WHAT)?,
         })
     }
+
+    /// The edges of one value of each pixel: 255 on lines, 0 elsewhere.
+    fn lines(&self, options: EdgeOptions, value_of: impl Fn(&[u8]) -> u8) -> Vec<u8> {
+        let mut plane = GrayImage::new(self.width as u32, self.height as u32);
+        for (Luma([value]), pixel) in plane.pixels_mut().zip(self.rgba.chunks_exact(4)) {
+            *value = value_of(pixel);
+        }
+        imageproc::edges::canny(&plane, options.low, options.high).into_raw()
+    }
 }
 
-/// How bright a pixel is on mid-grey (ITU-R BT.601).
-fn luma_on_grey(pixel: &[u8]) -> u8 {
-    let color = |channel: usize| f32::from(pixel[channel]) - 127.5;
-    let luma = 0.299 * color(0) + 0.587 * color(1) + 0.114 * color(2);
-    (luma * f32::from(pixel[3]) / 255.0 + 127.5).round() as u8
+/// What a pixel has of a channel on mid-grey.
+fn on_grey(pixel: &[u8], channel: usize) -> u8 {
+    let color = f32::from(pixel[channel]) - 127.5;
+    (color * f32::from(pixel[3]) / 255.0 + 127.5).round() as u8
 }
 
 #[cfg(test)]
@@ -151,6 +162,23 @@ mod tests {
         assert!(near(&color, &[7.5, 13.5, 17.5, 23.5]), "{color:?}");
         let alpha = row(&lines(EdgesOf::Alpha));
         assert!(near(&alpha, &[7.5, 23.5]), "{alpha:?}");
+    }
+
+    #[test]
+    fn colours_that_are_as_bright_as_each_other_have_an_edge() {
+        let pixel = |index: usize| match index % 16 < 8 {
+            true => [176, 118, 59, 255],
+            false => [60, 140, 190, 255],
+        };
+        let picture = Picture {
+            width: 16,
+            height: 16,
+            rgba: (0..256).flat_map(pixel).collect(),
+        };
+        let edges = picture.edges(EdgeOptions::default()).unwrap();
+        let row = &edges.rgba[4 * 16 * 8..4 * 16 * 9];
+        let lines: Vec<usize> = (0..16).filter(|column| row[4 * column] == 255).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|column| (6..=9).contains(column)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ import type { Picture } from "./types.js";
 
 /** The options of `edges`. */
 export interface EdgeOptions {
-  /** `"color"`, if left out: how bright the picture is on grey. `"alpha"`: a layer's outline alone. */
+  /** `"color"`, if left out: the picture's colours on grey. `"alpha"`: a layer's outline alone. */
   of?: EdgesOf | undefined;
   /** How strong it has to be where an edge goes on, above 0; 50 if left out. */
   low?: number | undefined;

@@ -60,7 +60,7 @@ export const vaes = Object.freeze([
 /** One of {@link vaes}. */
 export type Vae = (typeof vaes)[number];
 
-/** What `edges` finds the edges of: how bright a picture is on grey, or a layer's alpha. */
+/** What `edges` finds the edges of: a picture's colours on grey, or a layer's alpha. */
 export const edgesOf = Object.freeze([
   "color",
   "alpha",

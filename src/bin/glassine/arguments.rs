@@ -43,7 +43,7 @@ pub enum Command {
 pub struct Edges {
     /// A PNG, JPEG or WebP file.
     pub picture: PathBuf,
-    /// color: of the picture on grey; or alpha: a layer's outline alone; color if left out.
+    /// color: of the picture's colours, on grey; or alpha: a layer's outline alone; color if left out.
     #[arg(long)]
     pub of: Option<EdgesOf>,
     /// How strong it has to be where an edge goes on, above 0; 50 if left out.
