@@ -1,14 +1,12 @@
 //! Files that are kept beside models: what each is, and which model it fits.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::lora::LoraFile;
+use crate::support::{golden, golden_bytes, model, single_file};
 use glassine::ErrorCode;
 use glassine::pack::{Addition, AdditionKind, Disk, InMemory, Manifest, Pack};
 use sha2::{Digest, Sha256};
-use support::lora::LoraFile;
-use support::{golden, golden_bytes, model, single_file};
 
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
@@ -17,7 +15,7 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// The manifest of the tiny model's pack.
 fn manifest() -> Manifest {
-    let pack = pollster::block_on(Pack::open(model::pack().clone())).unwrap();
+    let pack = pollster::block_on(Pack::open(model::pack())).unwrap();
     pack.manifest().clone()
 }
 

@@ -1,16 +1,14 @@
 //! A model that cannot be run is refused by name before anything of it is packed or loaded.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::support::model;
 use glassine::internals::weights::SafetensorsFile;
 use glassine::pack::{Checkpoint, Files, InMemory, MANIFEST_FILE, Manifest, ReadAt};
 use glassine::{Error, ErrorCode};
 use serde_json::{Value, json};
-use support::model;
 
 /// Names and shapes of the tensors of a file, whose values are all zero.
 type Header = BTreeMap<String, Vec<usize>>;
@@ -368,9 +366,8 @@ fn a_vae_without_an_encoder_is_one_that_decodes() {
 
 /// The manifest of the tiny model's pack with all its companions.
 fn manifest() -> Value {
-    let pack = model::scratch().join("sd-tiny-pack");
-    model::pack();
-    serde_json::from_slice(&std::fs::read(pack.join(MANIFEST_FILE)).unwrap()).unwrap()
+    let json = std::fs::read(model::packed().join(MANIFEST_FILE)).unwrap();
+    serde_json::from_slice(&json).unwrap()
 }
 
 fn parse(manifest: &Value) -> Result<Manifest, Error> {

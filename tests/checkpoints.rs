@@ -1,11 +1,11 @@
 //! Checkpoints as people have them: under all their names, in parts, in other types, and what is
 //! refused by name.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::support::single_file::{self, Entry, mark, read, renamed, write};
+use crate::support::{golden, model, torch};
 use glassine::ErrorCode;
 use glassine::image::Picture;
 use glassine::internals::text::clip_vocabulary;
@@ -15,8 +15,6 @@ use glassine::pack::{
 };
 use glassine::pipeline::{Engine, Init, LoadOptions, Mode, NoProgress, Request};
 use serde_json::{Value, json};
-use support::single_file::{self, Entry, mark, read, renamed, write};
-use support::{golden, model, torch};
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
@@ -178,8 +176,10 @@ fn parts_are_read_under_all_their_names_alone() {
             clip
         },
     ];
-    let old_names: Value =
-        serde_json::from_slice(&support::golden_bytes("sd-tiny/vae-legacy-names.json")).unwrap();
+    let old_names: Value = serde_json::from_slice(&crate::support::golden_bytes(
+        "sd-tiny/vae-legacy-names.json",
+    ))
+    .unwrap();
     let old = |name: &str| {
         old_names["names"][name]
             .as_str()

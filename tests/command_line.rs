@@ -1,18 +1,16 @@
 //! The command line as users run it: files in, files out, one line and an exit code on failure.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use crate::support::command_line::{assert_fails, glassine, packed, pixels, text};
+use crate::support::lora::LoraFile;
+use crate::support::{Tensors, companions, golden, model};
 use glassine::image::Picture;
 use glassine::pack::{AdapterKind, Lora};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::command_line::{assert_fails, glassine, packed, pixels, text};
-use support::lora::LoraFile;
-use support::{Tensors, companions, golden, model};
 
 #[test]
 fn a_checkpoint_is_packed_and_generates() {
@@ -568,7 +566,7 @@ fn what_says_nothing_is_no_recipe() {
 /// A PNG whose prompt has a terminal's commands in it.
 fn rude() -> Vec<u8> {
     let text = "a cat \u{1b}[2J \u{9b}2J\nSteps: 4, Seed: 1, No\u{1b}te: \u{9b}x";
-    support::texts::png(&[(
+    crate::support::texts::png(&[(
         b"iTXt",
         "parameters",
         &[b"\0\0\0\0", text.as_bytes()].concat(),
@@ -1153,7 +1151,7 @@ fn a_second_pass_enlarges_the_first() {
     );
     let picture = Picture::from_file(&std::fs::read(&out).unwrap()).unwrap();
     assert_eq!((picture.width, picture.height), (120, 120));
-    let tensors = support::Tensors::load(&dump);
+    let tensors = crate::support::Tensors::load(&dump);
     assert_eq!(tensors.get("latent.final").shape, [1, 4, 8, 8]);
     assert_eq!(tensors.get("hires.latent.final").shape, [1, 4, 15, 15]);
     // Half of two steps.

@@ -1,17 +1,15 @@
 //! `glassine compose`: scenes to files, files to scenes.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use crate::support::command_line::{assert_fails, glassine, text};
+use crate::support::model;
+use crate::support::psd::{Psd, PsdLayer};
+use crate::support::scenes::{assert_alike, example, resolve};
+use crate::support::zips::{Entry, zip};
 use glassine::compose::{Scene, flatten};
 use glassine::image::Picture;
-use support::command_line::{assert_fails, glassine, text};
-use support::model;
-use support::psd::{Psd, PsdLayer};
-use support::scenes::{assert_alike, example, resolve};
-use support::zips::{Entry, zip};
 
 /// A new folder for one test.
 fn folder(name: &str) -> PathBuf {

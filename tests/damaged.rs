@@ -1,10 +1,9 @@
 //! Models that are cut short, inconsistent or made to do harm end in an error, and not in a panic.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::support::{companions, golden, model};
 use burn::tensor::Device;
 use glassine::internals::nn::GroupNorm;
 use glassine::internals::weights::{
@@ -17,7 +16,6 @@ use glassine::pack::{
 use glassine::{Error, ErrorCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{companions, golden, model};
 
 /// Tensors of a single-file checkpoint: one of each part, and of the VAE no encoder's.
 const SINGLE_FILE: [&str; 3] = [

@@ -1,9 +1,8 @@
 //! Scenes written as OpenRaster and PSD files, read back by other means, and as sprite sheets.
 
-mod support;
-
 use std::io::{Cursor, Read};
 
+use crate::support::scenes::{assert_alike, example, picture, resolve, scene};
 use glassine::ErrorCode;
 use glassine::compose::{
     BlendMode, Color, ColorSpace, Layer, Operator, Scene, Sprite, SpriteSheet, SpriteSheetOptions,
@@ -11,7 +10,6 @@ use glassine::compose::{
 };
 use glassine::image::Picture;
 use rawpsd::LayerInfo;
-use support::scenes::{assert_alike, example, picture, resolve, scene};
 use zip::{CompressionMethod, ZipArchive};
 
 /// The file `path` in an OpenRaster file.

@@ -1,17 +1,15 @@
 //! Pictures that grow: on their sides, or as a whole.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::model;
 use burn::tensor::Device;
 use glassine::image::Picture;
 use glassine::pack::FolderSource;
 use glassine::pipeline::{Engine, Init, Margins, Mode, NoProgress, Request};
-use support::model;
 
 fn generate(request: &Request) -> glassine::Result<Picture> {
-    generate_by(model::pack().clone(), request)
+    generate_by(model::pack(), request)
 }
 
 fn generate_by(source: FolderSource, request: &Request) -> glassine::Result<Picture> {

@@ -1,10 +1,10 @@
 //! LoRA files change the base model as the reference merges them.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support::lora::{LoraFile, base};
+use crate::support::{Case, Tolerance, golden, model, values_of};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::internals::text::{TextEncoder, Token};
@@ -17,8 +17,6 @@ use glassine::pack::{
 use glassine::pipeline::{Engine, Generation, LoadOptions, Mode, NoProgress, Request, VaeKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::lora::{LoraFile, base};
-use support::{Case, Tolerance, golden, model, values_of};
 
 /// The strengths of the cases, and how their tensors spell them.
 const STRENGTHS: [(f32, &str); 2] = [(1.0, "1_0"), (0.6, "0_6")];
@@ -112,7 +110,7 @@ fn over_quantized_weights_the_effect_is_that_in_f32() {
         (Precision::F16, "lora-f16", 0.99999),
     ] {
         let effect: Vec<f32> = effect(precision, out);
-        let cosine = support::cosine(&effect, &expected);
+        let cosine = crate::support::cosine(&effect, &expected);
         assert!(cosine > least, "{precision:?}: {cosine}");
     }
 }
@@ -177,11 +175,11 @@ fn every_kind_is_the_same_merged_and_applied() {
     ];
     let plain = outputs(&whole, &case, &[]);
     for (part, what) in ["features", "epsilon"].into_iter().enumerate() {
-        let cosine = support::cosine(&plain[part], &expected[part]);
+        let cosine = crate::support::cosine(&plain[part], &expected[part]);
         assert!(cosine < 0.99999, "{what} {cosine}: the LoRA does something");
         for outputs in &applied {
             let tolerance = Tolerance::max_abs(1e-4);
-            support::assert_close(what, &outputs[part], &expected[part], tolerance);
+            crate::support::assert_close(what, &outputs[part], &expected[part], tolerance);
         }
     }
 }
@@ -321,7 +319,7 @@ struct Loaded(Engine<FolderSource>);
 
 impl Loaded {
     fn new(options: LoadOptions) -> Self {
-        let engine = Engine::open(model::pack().clone(), Device::flex(), options);
+        let engine = Engine::open(model::pack(), Device::flex(), options);
         Self(pollster::block_on(engine).unwrap())
     }
 
@@ -347,12 +345,12 @@ impl Loaded {
 
     fn check_same(&mut self, prompts: [&str; 2], loras: [&[Lora]; 2]) {
         let [one, other] = [0, 1].map(|index| self.latent(prompts[index], loras[index]));
-        support::assert_close(prompts[0], &one, &other, ROUNDING);
+        crate::support::assert_close(prompts[0], &one, &other, ROUNDING);
     }
 }
 
 fn differ(one: &[f32], other: &[f32]) {
-    assert!(support::cosine(one, other) < 0.9999);
+    assert!(crate::support::cosine(one, other) < 0.9999);
 }
 
 #[test]
@@ -473,7 +471,7 @@ fn a_frames_prompt_names_loras_for_the_whole_picture() {
     let expected = latent("a cat", "a forest", 0.4);
     differ(&latent("a cat", "a forest", 0.0), &expected);
     let named = latent("a cat", "a forest<lora:kohya:0.4>", 1.0);
-    support::assert_close("joint", &named, &expected, ROUNDING);
+    crate::support::assert_close("joint", &named, &expected, ROUNDING);
 }
 
 #[test]

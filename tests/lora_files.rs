@@ -1,16 +1,16 @@
 //! LoRA files as people have them: their namings, their kinds, and what is wrong with some.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::lora::{
+    LoraFile, assert_same, base, merged, merged_from, noise, original_layers,
+};
+use crate::support::{golden, model, single_file, torch};
 use glassine::ErrorCode;
 use glassine::internals::weights::{Dtype, HostTensor};
 use glassine::pack::Lora;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use support::lora::{LoraFile, assert_same, base, merged, merged_from, noise, original_layers};
-use support::{golden, model, single_file, torch};
 
 /// The layers of the tiny model: diffusers' names by the same with underscores.
 fn dotted_layers() -> BTreeMap<String, String> {
@@ -381,8 +381,8 @@ fn at(tensor: &HostTensor, index: &[usize]) -> f64 {
 fn check(what: &str, file: &LoraFile, strength: f32, name: &str, expected: &[f64]) {
     let merged = file.merged(strength).unwrap();
     assert_eq!(merged.keys().collect::<Vec<_>>(), [name], "{what}");
-    let tolerance = support::Tolerance::max_abs(1e-5);
-    support::assert_close(what, &merged[name].data, expected, tolerance);
+    let tolerance = crate::support::Tolerance::max_abs(1e-5);
+    crate::support::assert_close(what, &merged[name].data, expected, tolerance);
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! Text encoder, UNet and VAE against the reference implementations.
 
-mod support;
-
+use crate::support::{Case, golden_bytes, model, values_of};
 use burn::tensor::{Device, Tensor, TensorData};
 use glassine::image::Picture;
 use glassine::internals::text::{TextEncoder, Token};
 use glassine::internals::unet::{ControlNet, Unet};
 use glassine::internals::vae::{Posterior, TinyDecoder, TinyEncoder, VaeDecoder, VaeEncoder};
-use support::{Case, golden_bytes, model, values_of};
 
 #[test]
 fn text_encoder_turns_ids_into_features() {

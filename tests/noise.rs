@@ -1,9 +1,7 @@
 //! Seeded noise equals PyTorch's.
 
-mod support;
-
+use crate::support::Case;
 use glassine::internals::sampling::NoiseGenerator;
-use support::Case;
 
 /// A golden key, such as `seed_7__1x4x8x8` or `seed_7__seq2_3`, split into seed, place in a
 /// sequence of draws, shape and part.

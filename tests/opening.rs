@@ -1,18 +1,16 @@
 //! Files of layers as scenes: those that glassine writes, those of other programs, and those that nobody should.
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::psd::{Psd, PsdLayer, packed, raw, resource, sized, zipped};
+use crate::support::scenes::{assert_alike, example, picture, resolve, scene};
+use crate::support::zips::{Entry, zip};
 use glassine::ErrorCode;
 use glassine::compose::{
     BlendMode, Layer, OpenedScene, Operator, Scene, SceneImage, flatten, open_scene, to_ora,
     to_psd, to_zip,
 };
 use glassine::image::Picture;
-use support::psd::{Psd, PsdLayer, packed, raw, resource, sized, zipped};
-use support::scenes::{assert_alike, example, picture, resolve, scene};
-use support::zips::{Entry, zip};
 
 fn open(bytes: &[u8]) -> OpenedScene {
     open_scene(bytes, "file").unwrap_or_else(|error| panic!("{error}"))

@@ -1,13 +1,11 @@
 //! What the command line writes, and what it refuses before it works.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::command_line::{assert_fails, glassine, packed, pixels, text};
+use crate::support::model;
 use glassine::internals::weights::{Dtype, write_safetensors};
-use support::command_line::{assert_fails, glassine, packed, pixels, text};
-use support::model;
 
 /// A new folder for one test.
 fn folder(name: &str) -> PathBuf {
@@ -490,7 +488,7 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 #[test]
 fn the_strength_of_a_lora_is_told_from_its_name() {
     let folder = folder("loras");
-    let lora = support::golden("lora/kohya.safetensors");
+    let lora = crate::support::golden("lora/kohya.safetensors");
     let (out, lora) = (folder.join("o.png"), text(&lora).to_owned());
     let with = |lora: &str| generate(&["--out", text(&out), "--mode", "opaque", "--lora", lora]);
     for strength in ["abc", "0,8", "", "nan", "1e9", "-1e9"] {

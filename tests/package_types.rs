@@ -46,7 +46,7 @@ fn list<'a>(
 fn generated() -> String {
     let mut out = String::from(
         "// Generated from the Rust crate by tests/package_types.rs: change it there, and run\n\
-         // GLASSINE_UPDATE=1 cargo test --test package_types\n\n\
+         // GLASSINE_UPDATE=1 cargo test --test all package_types\n\n\
          import type { Hires, Margins, Variation } from \"./option-fields.js\";\n",
     );
     list(
@@ -180,6 +180,6 @@ fn the_package_has_the_crates_names_options_and_limits() {
     let found = std::fs::read_to_string(file()).unwrap_or_default();
     assert!(
         found == expected,
-        "pkg/src/public/generated.ts is not what the crate says: run GLASSINE_UPDATE=1 cargo test --test package_types"
+        "pkg/src/public/generated.ts is not what the crate says: run GLASSINE_UPDATE=1 cargo test --test all package_types"
     );
 }

@@ -1,17 +1,15 @@
 //! Checkpoints become packs, and packs are not trusted.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::support::{golden, model, single_file};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::internals::weights::{Dtype, InMemory, SafetensorsFile, Weights, write_safetensors};
 use glassine::pack::{
     AdapterKind, FolderSource, MANIFEST_FILE, Manifest, Pack, PackOptions, PackSource, Precision,
 };
-use support::{golden, model, single_file};
 
 /// Packs into the scratch folder `out`.
 fn pack(options: &PackOptions, out: &str) -> glassine::Result<Manifest> {

@@ -1,9 +1,7 @@
 //! The padded RGB equals the released LayerDiffuse code.
 
-mod support;
-
+use crate::support::{Case, Tolerance, assert_close};
 use glassine::image::{Picture, padded_rgb};
-use support::{Case, Tolerance, assert_close};
 
 /// Planes as interleaved pixels.
 fn interleaved(planes: &[f32]) -> Vec<f32> {

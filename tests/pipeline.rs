@@ -1,9 +1,8 @@
 //! Whole generations against the reference implementations, step by step.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{Case, Tolerance, assert_close, golden, model, values_of, whole_golden};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::image::Picture;
@@ -15,10 +14,9 @@ use glassine::pipeline::{
     Control, ControlNetFile, Engine, Event, Generation, Init, LoadOptions, Mode, NoProgress,
     Observer, Request, VaeKind, Variation, estimate_memory,
 };
-use support::{Case, Tolerance, assert_close, golden, model, values_of, whole_golden};
 
 fn try_generate(request: &Request) -> glassine::Result<Generation> {
-    let source = model::pack().clone();
+    let source = &model::pack();
     pollster::block_on(async {
         let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
         engine.generate(request, &mut NoProgress).await
@@ -107,7 +105,7 @@ fn few_steps_become_the_picture_that_diffusers_makes(name: &str) {
     let mut options = LoadOptions::default();
     let lora = Lora::open(&golden("lora/kohya.safetensors"), 1.0).unwrap();
     options.loras = vec![lora];
-    let source = model::pack().clone();
+    let source = &model::pack();
     let generation = pollster::block_on(async {
         let device = Device::flex();
         let mut engine = Engine::open(source, device, options).await?;
@@ -500,7 +498,7 @@ fn a_control_net_of_a_request_is_as_if_it_were_packed() {
 
 #[test]
 fn several_controls_add_up() {
-    let source = model::pack();
+    let source = &model::pack();
     let file = ControlNetFile::open(&golden("controlnet/model")).unwrap();
     let at = |scale, controlnet: Option<&ControlNetFile>| Control {
         scale,
@@ -534,7 +532,7 @@ fn several_controls_add_up() {
 #[test]
 fn an_engine_holds_the_control_nets_of_its_last_request() {
     pollster::block_on(async {
-        let source = model::pack().clone();
+        let source = model::pack();
         let options = LoadOptions::default();
         let mut engine = Engine::open(source, Device::flex(), options).await.unwrap();
         let file = ControlNetFile::open(&golden("controlnet/model")).unwrap();
@@ -584,7 +582,7 @@ impl Observer for Loads {
 #[test]
 fn pictures_of_one_batch_are_those_of_single_requests() {
     pollster::block_on(async {
-        let source = model::pack().clone();
+        let source = model::pack();
         let options = LoadOptions::default();
         let mut engine = Engine::open(source, Device::flex(), options).await.unwrap();
         let mut varied = short(Mode::Opaque, 2);
@@ -659,7 +657,7 @@ impl Observer for Heard {
 #[test]
 fn pictures_of_one_request_are_counted_as_one_piece_of_work() {
     pollster::block_on(async {
-        let source = model::pack().clone();
+        let source = model::pack();
         let options = LoadOptions::default();
         let mut engine = Engine::open(source, Device::flex(), options).await.unwrap();
         let mut heard = Heard::default();
@@ -774,7 +772,7 @@ fn previews_are_whole_pictures_with_taesd_and_small_ones_without() {
     let folder = model::scratch().join("without-taesd");
     model::pack_as(&without, &folder).unwrap();
     for (source, size) in [
-        (model::pack().clone(), (64, 64)),
+        (model::pack(), (64, 64)),
         (FolderSource::new(folder), (8, 8)),
     ] {
         let mut request = short(Mode::Joint, 4);
@@ -804,7 +802,7 @@ fn one_network_at_a_time_makes_the_same_pictures() {
     let request = short(Mode::Joint, 2);
     let mut options = LoadOptions::default();
     options.memory_limit = Some(0);
-    let source = model::pack().clone();
+    let source = &model::pack();
     let frugal = pollster::block_on(async {
         let mut engine = Engine::open(source, Device::flex(), options).await?;
         engine.preload(&mut NoProgress).await?;
@@ -821,7 +819,7 @@ fn one_network_at_a_time_makes_the_same_pictures() {
 /// A manifest with the tensors of Stable Diffusion 1.5 that decide what a picture takes of memory, and
 /// as many bytes of weights in each network as at 4 bits.
 fn full_size() -> Manifest {
-    let pack = pollster::block_on(Pack::open(model::pack().clone())).unwrap();
+    let pack = pollster::block_on(Pack::open(model::pack())).unwrap();
     let mut manifest = pack.manifest().clone();
     let level = |index, outputs, inputs| {
         let name = format!("vae.decoder.up_blocks.{index}.resnets.0.conv1.weight");
@@ -898,11 +896,7 @@ fn memory_is_estimated_closely_and_never_too_low() {
 
 #[test]
 fn memory_is_estimated_by_what_is_asked_for() {
-    let engine = Engine::open(
-        model::pack().clone(),
-        Device::flex(),
-        LoadOptions::default(),
-    );
+    let engine = Engine::open(model::pack(), Device::flex(), LoadOptions::default());
     let engine = pollster::block_on(engine).unwrap();
     let estimate = |mode, side| {
         estimate_memory(engine.manifest(), Some(mode), Some(side), Some(side)).unwrap()

@@ -1,7 +1,6 @@
 //! Prompts are read as the web UIs read them: their grammar, long and weighted texts, embeddings.
 
-mod support;
-
+use crate::support::{Case, Tolerance, assert_close, golden, golden_bytes, model, values_of};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::internals::text::{
@@ -14,7 +13,6 @@ use glassine::pipeline::{
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use support::{Case, Tolerance, assert_close, golden, golden_bytes, model, values_of};
 
 /// Tokens that the encoder sees at a time.
 const LENGTH: usize = 77;
@@ -249,7 +247,7 @@ fn generate(change: impl FnOnce(&mut Request)) -> glassine::Result<Generation> {
     request.dump = true;
     change(&mut request);
     pollster::block_on(async {
-        let source = model::pack().clone();
+        let source = model::pack();
         let mut engine = Engine::load(source, Device::flex(), &mut NoProgress).await?;
         engine.generate(&request, &mut NoProgress).await
     })

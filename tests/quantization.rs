@@ -1,12 +1,10 @@
 //! Quantized packs come near what they were made from.
 
-mod support;
-
+use crate::support::{Case, model, values_of};
 use burn::tensor::Device;
 use glassine::internals::unet::Unet;
 use glassine::internals::weights::{Quantization, StoredType, Weights};
 use glassine::pack::{FolderSource, Pack, Precision};
-use support::{Case, model, values_of};
 
 fn packed(out: &str, precision: Precision) -> Pack<FolderSource> {
     let mut options = model::options();
@@ -33,7 +31,7 @@ fn epsilon_cosine(pack: &Pack<FolderSource>) -> f64 {
         &timesteps,
         &context.clone().into(),
     );
-    support::cosine(&values_of(epsilon), &case.f32("eps_t500"))
+    crate::support::cosine(&values_of(epsilon), &case.f32("eps_t500"))
 }
 
 #[test]

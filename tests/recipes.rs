@@ -1,11 +1,9 @@
 //! How pictures were made, read from what glassine, the web UIs and ComfyUI write, and from what nobody should.
 
-mod support;
-
+use crate::support::texts::{exif, jpeg, png, webp, zlib};
 use glassine::ErrorCode;
 use glassine::image::{Picture, ReadRecipe, Recipe, parameters, read_recipe};
 use serde_json::{Value, json};
-use support::texts::{exif, jpeg, png, webp, zlib};
 
 /// A text as A1111's web UI writes it.
 const TEXT: &str = "a castle, (stone:1.2)\nat \"dusk\": wide <lora:ink:0.8> <lora:Glow:0.5:0.25>\n\
@@ -399,7 +397,10 @@ fn common_graphs_of_comfy_are_read() {
     let text = graph().to_string();
     let named = [b"prompt:", text.as_bytes()].concat();
     for file in [
-        webp(&[(b"EXIF", &support::texts::exif_field(0x0110, 2, &named))]),
+        webp(&[(
+            b"EXIF",
+            &crate::support::texts::exif_field(0x0110, 2, &named),
+        )]),
         text.clone().into_bytes(),
     ] {
         assert_eq!(read(&file).recipe, object(graphs()));
@@ -638,7 +639,7 @@ fn what_strangers_send_stays_within_bounds() {
         }
     }
     // A directory whose fields all stand for one long text.
-    let many = support::texts::exif_fields(&vec![(0x010e, 2); 500], &vec![b'x'; 1 << 20]);
+    let many = crate::support::texts::exif_fields(&vec![(0x010e, 2); 500], &vec![b'x'; 1 << 20]);
     let _ = read_recipe(&webp(&[(b"EXIF", &many)]));
     // Nothing but tags, names or lines.
     for piece in [

@@ -1,16 +1,14 @@
 //! A part of a picture is made anew, and the rest of it stays as it is.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{Case, golden, golden_bytes, model};
 use burn::tensor::Device;
 use glassine::ErrorCode;
 use glassine::image::Picture;
 use glassine::internals::sampling::{Convention, SamplerName};
 use glassine::pack::{FolderSource, PackOptions, Precision};
 use glassine::pipeline::{Engine, Generation, Init, Mode, NoProgress, Request};
-use support::{Case, golden, golden_bytes, model};
 
 fn try_generate(request: &Request, source: FolderSource) -> glassine::Result<Generation> {
     pollster::block_on(async {
@@ -112,7 +110,7 @@ fn pack_alone(folder: &Path, name: &str) -> FolderSource {
 
 #[test]
 fn kept_cells_are_held_while_the_others_are_made() {
-    follows("soft_ddim", model::pack().clone());
+    follows("soft_ddim", model::pack());
 }
 
 #[test]
@@ -125,7 +123,7 @@ fn kept_cells_are_held_by_every_sampler() {
         "hold_euler_kdiff",
         "soft_dpmpp_2m_karras_kdiff",
     ] {
-        follows(name, model::pack().clone());
+        follows(name, model::pack());
     }
 }
 
@@ -195,9 +193,7 @@ fn pixels_that_no_mask_touched_stay_bit_for_bit() {
     for seed in 0..3 {
         let mut request = transparent(made.clone(), stroke(64, 64));
         request.seed = seed;
-        made = try_generate(&request, model::pack().clone())
-            .unwrap()
-            .layers[0]
+        made = try_generate(&request, model::pack()).unwrap().layers[0]
             .picture
             .clone();
     }
@@ -226,9 +222,7 @@ fn alpha_can_be_kept_where_colour_changes() {
     };
     let mut request = transparent(before.clone(), white);
     request.keep_alpha = true;
-    let made = try_generate(&request, model::pack().clone())
-        .unwrap()
-        .layers[0]
+    let made = try_generate(&request, model::pack()).unwrap().layers[0]
         .picture
         .clone();
     let alpha = |picture: &Picture| {
@@ -258,7 +252,7 @@ fn a_crop_of_a_large_picture_is_made_at_the_outputs_size() {
     request.width = Some(64);
     request.height = Some(64);
     request.dump = true;
-    let generation = try_generate(&request, model::pack().clone()).unwrap();
+    let generation = try_generate(&request, model::pack()).unwrap();
     assert_eq!(generation.dump["latent.final"].shape, [1, 4, 8, 8]);
     let made = &generation.layers[0].picture;
     assert_eq!((made.width, made.height), (403, 301));
@@ -279,7 +273,7 @@ fn masks_that_cannot_be_used_are_refused_in_words() {
     let refused = |change: &dyn Fn(&mut Request), words: &str| {
         let mut request = transparent(picture.clone(), mask.clone());
         change(&mut request);
-        let error = try_generate(&request, model::pack().clone()).unwrap_err();
+        let error = try_generate(&request, model::pack()).unwrap_err();
         assert!(error.code.is_bad_input(), "{error}");
         assert_ne!(error.code, ErrorCode::ModelDamaged, "{error}");
         assert!(

@@ -1,12 +1,10 @@
 //! Every sampler follows the trajectories of k-diffusion, diffusers and the LayerDiffuse demo.
 
-mod support;
-
+use crate::support::{Case, Tolerance};
 use glassine::internals::sampling::{
     Convention, NoiseSchedule, NoiseScheduleConfig, Sampler, SamplerName, sampler,
 };
 use glassine::{Error, ErrorCode};
-use support::{Case, Tolerance};
 
 fn stable_diffusion() -> NoiseSchedule {
     NoiseSchedule::new(&NoiseScheduleConfig::default()).expect("the default schedule")
@@ -271,7 +269,7 @@ fn the_clean_latent_can_be_seen_at_every_step() {
             let latent = sampler.start(&noise, Some(&clean));
             let found = sampler.denoised(0, &latent, &noise);
             let tolerance = Tolerance::max_abs(1e-4);
-            support::assert_close(
+            crate::support::assert_close(
                 &format!("{name} in {convention}"),
                 &found,
                 &clean,
@@ -411,7 +409,7 @@ fn all_kinds_of_prediction_say_the_same() {
             latent
         });
         for run in &runs[1..] {
-            support::assert_close(name.as_str(), run, &runs[0], Tolerance::max_abs(1e-3));
+            crate::support::assert_close(name.as_str(), run, &runs[0], Tolerance::max_abs(1e-3));
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Prompts become the ids that transformers' fast CLIP tokenizer gives them.
 
-mod support;
-
+use crate::support::golden_bytes;
 use glassine::ErrorCode;
 use glassine::internals::text::{Tokenizer, clip_vocabulary};
 use serde::Deserialize;
-use support::golden_bytes;
 
 #[derive(Deserialize)]
 struct Prompt {

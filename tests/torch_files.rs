@@ -1,14 +1,12 @@
 //! Files of PyTorch's are read without running what is in them.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::golden;
+use crate::support::torch::*;
 use glassine::ErrorCode;
 use glassine::internals::weights::{Disk, InMemory, SafetensorsFile, TorchFile};
 use glassine::pipeline::Embedding;
-use support::golden;
-use support::torch::*;
 
 fn open(bytes: &[u8]) -> glassine::Result<TorchFile> {
     TorchFile::open_in(&InMemory(bytes.to_vec()), Path::new("style.pt"))

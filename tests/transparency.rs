@@ -1,7 +1,6 @@
 //! The transparency decoder and the single-picture adapter against the reference implementation.
 
-mod support;
-
+use crate::support::{Case, Tolerance, model, values_of, whole_golden};
 use burn::tensor::Tensor;
 use glassine::image::{Picture, padded_rgb};
 use glassine::internals::transparency::{
@@ -10,7 +9,6 @@ use glassine::internals::transparency::{
 };
 use glassine::internals::unet::Unet;
 use glassine::internals::vae::VaeEncoder;
-use support::{Case, Tolerance, model, values_of, whole_golden};
 
 #[test]
 fn decoder_reads_alpha_in_one_pass_and_in_eight() {

@@ -56,6 +56,12 @@ def start(size):
     text = networks.text()
     if size == 64:
         return text, networks.unet(64)
+    begun = f"base-{size}-start"
+    if os.path.exists(data.path("ckpt", begun + ".pt")):
+        s, unet = ema_of(begun), networks.unet(size)
+        text.load_state_dict(s["text"])
+        unet.load_state_dict(s["unet"])
+        return text, unet
     s = ema_of(f"base-{size // 2}")
     text.load_state_dict(s["text"])
     return text, networks.grown(s["unet"], size)

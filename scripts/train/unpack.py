@@ -1,6 +1,7 @@
-"""Start from a pack: dequantize the weights of a small `mini` into checkpoints, so that nothing is trained from random values.
+"""Start from a pack: dequantize its weights into checkpoints, so that nothing is trained from random values.
 
-usage: unpack.py PACK. Writes ckpt/vae-final.pt, ckpt/codec.pt, ckpt/base-64.pt and tokenizer/.
+usage: unpack.py PACK. Writes ckpt/vae-final.pt, ckpt/codec.pt, ckpt/base-64.pt and tokenizer/; of a pack of a larger size, which an
+unfinished training has left, ckpt/base-SIZE-start.pt in place of base-64.pt.
 """
 import json, os, sys
 import numpy as np
@@ -47,14 +48,16 @@ def fill(module, found, prefix):
 
 
 def main(pack):
-    if os.path.exists(data.path("ckpt", "base-64.pt")):
+    size = json.load(open(os.path.join(pack, "manifest.json")))["defaults"]["width"]
+    base = data.path("ckpt", "base-64.pt" if size == 64 else f"base-{size}-start.pt")
+    if os.path.exists(base):
         return
     found = tensors(pack)
     tokenizer.write(bytes(found["tokenizer.merges"].numpy().astype(np.uint8)).decode())
     checkpoint = lambda **models: dict(models=models, ema=models, used=0.0, step=0, images=0)
     torch.save(fill(networks.vae(), found, "vae."), data.path("ckpt", "vae-final.pt"))
     torch.save(checkpoint(enc=fill(networks.OffsetEncoder(), found, "transparency_encoder."), dec=fill(networks.Decoder(), found, "transparency_decoder.")), data.path("ckpt", "codec.pt"))
-    torch.save(checkpoint(text=fill(networks.text(), found, "text_encoder."), unet=fill(networks.unet(64), found, "unet.")), data.path("ckpt", "base-64.pt"))
+    torch.save(checkpoint(text=fill(networks.text(), found, "text_encoder."), unet=fill(networks.unet(size), found, "unet.")), base)
     print("unpacked", pack)
 
 

@@ -2,9 +2,9 @@
 
 use super::engine::{Engine, Generation};
 use super::observer::{Event, Observer};
-use super::request::Request;
+use super::request::{Request, check_count};
+use crate::Result;
 use crate::pack::PackSource;
-use crate::{Error, ErrorCode, Result};
 
 /// The most pictures of which the UNet sees the rows at once: what more would save is little.
 const LARGEST: usize = 8;
@@ -74,18 +74,6 @@ impl<S: PackSource> Engine<S> {
         }
         Ok(1)
     }
-}
-
-/// Refuses what several pictures cannot be made of.
-pub(crate) fn check_count(request: &Request, count: usize) -> Result<()> {
-    if count > 1 && request.noise.is_some() {
-        return Err(Error::new(
-            ErrorCode::BadOption,
-            "several pictures of the same noise would be the same",
-            "leave the noise out, or make one",
-        ));
-    }
-    Ok(())
 }
 
 /// Hears of the pictures of a request one batch after the other, and counts them as one piece of work.

@@ -1,6 +1,5 @@
 use burn::tensor::{Device, Tensor};
 
-use super::request::ResolvedRequest;
 use crate::image::Picture;
 use crate::pack::{CONTROL_NET, ControlNetFile, Manifest};
 use crate::unet::{ControlNet, Residuals, TextContext};
@@ -95,22 +94,20 @@ pub(super) struct ControlNetRun<'a> {
 }
 
 impl<'a> ControlNetRun<'a> {
-    /// # Errors
-    /// As fitting the control's picture to the output's size.
+    /// `picture` is the control's in the output's size.
     pub fn new(
         network: &'a ControlNet,
         control: &'a Control,
-        plan: &ResolvedRequest,
+        picture: &Picture,
         device: &Device,
-    ) -> Result<Self> {
-        let picture = plan.fitted(&control.picture)?;
+    ) -> Self {
         let shape = [1, 3, picture.height, picture.width];
         let picture = HostTensor::new(shape, picture.on_black());
-        Ok(Self {
+        Self {
             network,
             control,
             embedding: network.embed(to_device(&picture, device)),
-        })
+        }
     }
 
     /// What to add inside of the UNet at this step, for rows that it is about to see; nothing at

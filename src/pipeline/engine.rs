@@ -2,7 +2,6 @@ use std::borrow::Cow;
 
 use burn::tensor::Device;
 
-use super::batch::check_count;
 use super::conditioning::Conditioning;
 use super::control::{ControlNetRun, control_net_bytes};
 use super::decode::{Decoded, Layer, decode};
@@ -14,7 +13,7 @@ use super::memory::{GUIDED, estimate};
 use super::networks::{Networks, Stage};
 use super::observer::Observer;
 use super::repaint::Repaint;
-use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, multiple_in};
+use super::request::{Init, MAX_SIDE, Request, ResolvedRequest, check_count, multiple_in};
 use super::sample::{Dump, Latent, Sampled, Sampling, Start, sampler_for};
 use super::vae_kind::VaeKind;
 use crate::image::Picture;
@@ -384,7 +383,8 @@ impl<S: PackSource> Engine<S> {
             .set_guidance(plan.guidance, &device);
         let steering = request.controls.iter().map(|control| {
             let network = self.networks.control_net(control.controlnet.as_ref());
-            ControlNetRun::new(network, control, &plan, &device)
+            let picture = plan.fitted(&control.picture)?;
+            Ok(ControlNetRun::new(network, control, &picture, &device))
         });
         let steering = steering.collect::<Result<Vec<_>>>()?;
         let mut sampled = sampling

@@ -225,6 +225,18 @@ pub(super) fn multiple_in(mode: Mode, transparent: usize) -> usize {
     }
 }
 
+/// Refuses what several pictures cannot be made of.
+pub(super) fn check_count(request: &Request, count: usize) -> Result<()> {
+    if count > 1 && request.noise.is_some() {
+        return Err(Error::new(
+            ErrorCode::BadOption,
+            "several pictures of the same noise would be the same",
+            "leave the noise out, or make one",
+        ));
+    }
+    Ok(())
+}
+
 /// The longest side that is accepted, in pixels.
 pub(super) const MAX_SIDE: usize = 4096;
 

@@ -2,7 +2,7 @@ use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::convert::texts_to_js;
-use super::pack::one_file;
+use super::files::one_file;
 use super::values::{JsResult, error_to_js, object, set};
 use crate::pack::{Addition, Manifest};
 

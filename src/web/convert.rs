@@ -6,7 +6,7 @@ use js_sys::{Array, Float32Array, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::pack::one_file;
+use super::files::one_file;
 use super::values::{copied, object, picture_from_js, picture_to_js, set};
 use crate::pack::{Lora, LoraStrength};
 use crate::pipeline::{

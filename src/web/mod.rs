@@ -17,6 +17,8 @@ mod convert;
 #[cfg(feature = "diffusion")]
 mod engine;
 #[cfg(feature = "diffusion")]
+mod files;
+#[cfg(feature = "diffusion")]
 mod pack;
 #[cfg(not(feature = "diffusion"))]
 mod scene;

@@ -117,7 +117,7 @@ async function bite() {
   const apple = await single({ prompt: "a red apple", seed: 1 });
   const { width } = apple;
   const inBite = (x, y) => Math.hypot(x - 0.78 * width, y - 0.45 * width) < 0.24 * width;
-  const repainted = await single({ prompt: "a green apple", seed: 5, init: apple, mask: mask(width, width, inBite) });
+  const repainted = await single({ prompt: "a green apple", seed: 5, init: apple, mask: mask(width, width, inBite), maskSoftness: 6 });
   const outside = (index) => !inBite((index >> 2) % width, Math.floor((index >> 2) / width));
   return {
     pictures: await row([apple, repainted]),
@@ -134,7 +134,7 @@ async function ghost() {
   const scene = new glassine.Scene(2 * small.width, 2 * small.height);
   scene.add(small, { scale: 2, x: small.width / 2, y: small.height / 2 });
   const plain = await scene.flatten();
-  const large = await engine.enlarge(small, { scale: 2, strength: 0.4, seed: 24 });
+  const large = await engine.enlarge(small, { scale: 2, strength: 0.2, seed: 24 });
   const measure = (picture) => `${reducedPsnr(picture, small)} when reduced again, edge ${edgeWidth(picture)} pixels wide`;
   return {
     pictures: await row([small, plain, large]),

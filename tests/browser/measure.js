@@ -28,7 +28,7 @@ async function measure(pack, { expected, json, ...choices }) {
       memoryLimit: limit && Number(limit),
     });
     report.adapter = await page.evaluate(describeAdapter);
-    const picture = await page.evaluate(generate, {
+    const request = {
       prompt: choices.prompt,
       seed: 0,
       width: Number(choices.size),
@@ -38,7 +38,9 @@ async function measure(pack, { expected, json, ...choices }) {
       vae: choices.vae,
       // Transparent pictures are always decoded by the full VAE.
       mode: choices.mode ?? (choices.vae === "tiny" ? "opaque" : undefined),
-    });
+    };
+    const picture = await page.evaluate(generate, request);
+    if (choices.count) report.several = await page.evaluate(generateSeveral, { ...request, count: Number(choices.count) });
     Object.assign(report, { timings: picture.timings, memory: await memoryUse(page) });
     if (expected) report.likeness = compare(picture, readSafetensors(expected));
     return report;
@@ -81,6 +83,22 @@ async function generate(options) {
   return { latent: Array.from(latent.data), rgba: Array.from(layers[0].imageData.data), timings };
 }
 
+/** Several pictures at once and one after the other, by seconds, and how far their latents are from each other. */
+async function generateSeveral({ count, ...options }) {
+  const timed = async (work) => {
+    const start = performance.now();
+    return [await work(), (performance.now() - start) / 1000];
+  };
+  const [{ latents }, together] = await timed(() => engine.generate({ ...options, count }));
+  const [alone, inTurn] = await timed(async () => {
+    const made = [];
+    for (const { seed } of latents) made.push((await engine.generate({ ...options, seed })).latent);
+    return made;
+  });
+  const errors = latents.flatMap(({ data }, index) => Array.from(data, (value, at) => Math.abs(value - alone[index].data[at])));
+  return { count, together, inTurn, largestDifference: Math.max(...errors) };
+}
+
 async function describeAdapter() {
   const adapter = await navigator.gpu?.requestAdapter();
   const { vendor, architecture, description } = adapter?.info ?? {};
@@ -117,6 +135,7 @@ try {
       passes: { type: "string", default: "1" },
       vae: { type: "string", default: "full" },
       mode: { type: "string" },
+      count: { type: "string" },
       "memory-limit": { type: "string" },
       "default-limits": { type: "boolean", default: false },
       idle: { type: "boolean", default: false },

@@ -1,5 +1,6 @@
-// Makes the guide's pictures: what the examples of the built pages make, and the sheet of its first page. It takes the
-// model in the package; run it again when that changes: `node pictures.js`, after scripts/build, and build once more.
+// Makes the README's picture and the guide's: what the examples of the built pages make, and the sheet of prompts. It
+// takes the model in the package; run it again when that changes: `node pictures.js`, after scripts/build, and build
+// once more.
 
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -23,22 +24,27 @@ const shown = { sprites: 1, sticker: 0, "product-shot": 0, repaint: 1, hires: 0 
 
 const { browser, close } = await launch("none");
 try {
-  await save("sheet", await makeSheet());
+  const { sheet, onCheckerboard } = await makeSheet();
+  await save("www/guide/pictures/sheet.png", sheet);
+  await save("docs/contact-sheet.png", onCheckerboard);
   const site = await serveFolder(`${root}www/dist/`);
   for (const [name, index] of Object.entries(shown)) {
     const page = await browser.newPage();
+    // A machine may be slow: nothing here is a test.
+    page.setDefaultTimeout(0);
     const pictures = await runExample(page, `${site.url}examples/${name}/index.html`);
-    await save(name, pictures[index].png);
+    await save(`www/guide/pictures/${name}.png`, pictures[index].png);
   }
   await site.close();
 } finally {
   await close();
 }
 
+/** The sheet, and the same twice as large on a checkerboard. */
 async function makeSheet() {
   const site = await serveTests();
   const page = await openTestPage(browser, site.url, console.error);
-  const url = await page.evaluate(async (prompts) => {
+  const urls = await page.evaluate(async (prompts) => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
     const size = engine.info.defaults.width;
     const sheet = new glassine.Scene(6 * size, 4 * size);
@@ -46,13 +52,27 @@ async function makeSheet() {
       const { layers } = await engine.generate({ prompt, seed: index + 1 });
       sheet.add(layers[0], { x: (index % 6) * size, y: Math.floor(index / 6) * size });
     }
-    return (await sheet.flatten()).toDataURL();
+    const large = new glassine.Scene(2 * sheet.width, 2 * sheet.height);
+    const canvas = new OffscreenCanvas(large.width, large.height);
+    const context = canvas.getContext("2d");
+    for (let y = 0; y < large.height; y += 16) {
+      for (let x = 0; x < large.width; x += 16) {
+        context.fillStyle = (x + y) % 32 === 0 ? "#b8b8b8" : "#f0f0f0";
+        context.fillRect(x, y, 16, 16);
+      }
+    }
+    const flat = await sheet.flatten();
+    context.imageSmoothingEnabled = false;
+    context.drawImage(await flat.toImageBitmap(), 0, 0, large.width, large.height);
+    large.add(canvas);
+    return { sheet: await flat.toDataURL(), onCheckerboard: await (await large.flatten()).toDataURL() };
   }, prompts);
   await site.close();
-  return Buffer.from(url.split(",")[1], "base64");
+  const bytes = (url) => Buffer.from(url.split(",")[1], "base64");
+  return { sheet: bytes(urls.sheet), onCheckerboard: bytes(urls.onCheckerboard) };
 }
 
-async function save(name, png) {
-  await writeFile(`${root}www/guide/pictures/${name}.png`, png);
-  console.log(`${name}.png: ${png.length} bytes`);
+async function save(file, png) {
+  await writeFile(root + file, png);
+  console.log(`${file}: ${png.length} bytes`);
 }

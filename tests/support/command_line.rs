@@ -1,11 +1,11 @@
 //! The command line as users run it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use glassine::image::Picture;
 
-use super::model;
+pub use super::model::packed;
 
 /// Runs the binary, which is at `CARGO_BIN_EXE_glassine`.
 pub fn glassine(arguments: &[&str]) -> Output {
@@ -13,12 +13,6 @@ pub fn glassine(arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .expect("running glassine")
-}
-
-/// The folder of the tiny model's pack.
-pub fn packed() -> PathBuf {
-    model::pack();
-    model::scratch().join("sd-tiny-pack")
 }
 
 pub fn text(path: &Path) -> &str {

@@ -112,6 +112,7 @@ impl LoraFile {
     }
 
     /// Writes it as `name` into a new folder, which holds `config` as `adapter_config.json` too.
+    #[track_caller]
     pub fn in_folder(&self, folder: &str, name: &str, config: Option<Value>) -> PathBuf {
         let folder = model::scratch().join(folder);
         std::fs::create_dir_all(&folder).unwrap();

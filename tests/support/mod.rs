@@ -3,9 +3,6 @@
 //! The data lies in `tests/golden`, or where the variable `GLASSINE_GOLDEN` says. Missing data
 //! fails a test; it never skips one.
 
-// Every test binary uses its own part of this module.
-#![allow(dead_code)]
-
 pub mod command_line;
 pub mod companions;
 pub mod lora;

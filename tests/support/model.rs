@@ -12,20 +12,24 @@ use glassine::pack::{
 
 use super::{Tensors, companions, golden};
 
-/// Scratch space of the test binary, in cargo's target folder. What a run leaves there, the next one of
+/// Scratch space of the file of tests that asks for it, in cargo's target folder. What a run leaves there, the next one of
 /// the same binary removes: nothing is dropped at the end of a process.
-pub fn scratch() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
+#[track_caller]
+pub fn scratch() -> PathBuf {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    let root = ROOT.get_or_init(|| {
         let binary = std::env::current_exe().expect("a test binary");
         let name = binary.file_stem().expect("a name").to_owned();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).expect("an old folder that goes");
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        if root.exists() {
+            std::fs::remove_dir_all(&root).expect("an old folder that goes");
         }
-        std::fs::create_dir_all(&folder).expect("a folder");
-        folder
-    })
+        root
+    });
+    let file = Path::new(std::panic::Location::caller().file());
+    let folder = root.join(file.file_stem().expect("a name"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
 }
 
 /// The tiny Stable Diffusion 1.5 in diffusers' layout.
@@ -149,13 +153,19 @@ pub fn pack_as(options: &PackOptions, out: &Path) -> glassine::Result<Manifest> 
 }
 
 /// The folder of the tiny model's pack.
-pub fn pack() -> &'static FolderSource {
-    static PACK: OnceLock<FolderSource> = OnceLock::new();
-    PACK.get_or_init(|| {
+pub fn packed() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
         let out = scratch().join("sd-tiny-pack");
         pack_as(&options(), &out).expect("packing the tiny model");
-        FolderSource::new(out)
-    })
+        out
+    });
+    folder.clone()
+}
+
+/// The tiny model's pack.
+pub fn pack() -> FolderSource {
+    FolderSource::new(packed())
 }
 
 /// All weights of the tiny model's pack on the CPU device, and the opened pack.

@@ -63,6 +63,7 @@ pub fn read(path: &Path) -> Vec<Entry> {
 }
 
 /// Writes a file into the scratch folder.
+#[track_caller]
 pub fn write(name: &str, tensors: &[Entry]) -> PathBuf {
     let path = model::scratch().join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,5 +1,5 @@
 // Generated from the Rust crate by tests/package_types.rs: change it there, and run
-// GLASSINE_UPDATE=1 cargo test --test package_types
+// GLASSINE_UPDATE=1 cargo test --test all package_types
 
 import type { Hires, Margins, Variation } from "./option-fields.js";
 
