@@ -47,7 +47,7 @@ async function openWithDropped(t, name) {
   cpSync(file, path);
   const page = await openTiny(t, packWithoutControlNet(folder), folder);
   const plain = await makeLayer(page);
-  await textIs(page, "#no-control", "drop its file here");
+  await textIs(page, "#no-control", "drop a ControlNet's file here");
   await dropOn(page, ".bar-prompt", path);
   await textIs(page, ".notices", `The ControlNet ${name} is on the shelf`);
   await page.click(".notice.offer button:not(.ghost)");
@@ -258,7 +258,7 @@ test("where no ControlNet fits, that is said, and how to get one", async (t) => 
   await openSettings(page);
   await (await page.$("#controlnets")).uploadFile(file);
   await textIs(page, "#settings .misfit", "The ControlNet diffusion_pytorch_model does not fit this model: ");
-  await textIs(page, "#no-control", "drop its file here");
+  await textIs(page, "#no-control", "drop a ControlNet's file here");
   assert.equal(await page.$("#control"), null);
 });
 

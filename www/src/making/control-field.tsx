@@ -52,18 +52,16 @@ function Lacking({ onFiles }: FieldProps) {
           id="controlnets"
           accept=".safetensors,.pt,.pth,.bin"
           multiple
-          aria-labelledby="controlnets-pick"
+          aria-labelledby="control-label controlnets-pick"
           aria-describedby="no-control"
           onChange={({ currentTarget }) => {
             onFiles([...(currentTarget.files ?? [])]);
             currentTarget.value = "";
           }}
         />
-        <span id="controlnets-pick">Choose a ControlNet</span>
+        <span id="controlnets-pick">Choose files</span>
       </label>
-      <small id="no-control">
-        Or drop its file here: for edges, scribbles, depth or poses. It stays on the shelf, for every model that it fits.
-      </small>
+      <small id="no-control">Or drop a ControlNet's file here: it stays on the shelf, for models that it fits.</small>
     </>
   );
 }
