@@ -127,19 +127,19 @@ test("what is seen of a layer follows it, and what steers is the layer as it is 
   const { page } = await openWithDropped(t, "canny");
   const apple = await page.$eval("#layers .name strong", ({ textContent }) => textContent);
   await steerBy(page, apple);
-  const first = await lines(page, apple, "edges");
+  assert.ok((await lines(page, apple, "edges")) > 0);
+  const label = `[aria-label='What the ControlNet sees of ${apple}']`;
+  /** What is seen once it is not `before` any more. */
+  const seenAfter = async (before) => {
+    await page.waitForFunction((label, before) => document.querySelector(label).toDataURL() !== before, {}, label, before);
+    return page.$eval(label, (canvas) => canvas.toDataURL());
+  };
+  const first = await seenAfter("");
   await page.click("#again");
   await page.waitForFunction(() => document.querySelectorAll("#variants input").length === 2);
-  const picture = () => page.$eval(`[aria-label='What the ControlNet sees of ${apple}']`, (canvas) => canvas.toDataURL());
-  const before = await picture();
+  const second = await seenAfter(first);
   await page.$$eval("#variants input", (all) => all.find(({ checked }) => !checked).click());
-  await page.waitForFunction(
-    (label, before) => document.querySelector(`[aria-label='${label}']`).toDataURL() !== before,
-    {},
-    `What the ControlNet sees of ${apple}`,
-    before,
-  );
-  assert.ok(first > 0);
+  assert.equal(await seenAfter(second), first);
 
   // The first one takes a while; the second finds no layer to be steered by.
   await choose(page, "count", "4");
