@@ -366,7 +366,8 @@ impl Run {
         request.convention = (self.convention > 0)
             .then(|| Convention::ALL[pick(self.convention, Convention::ALL.len())]);
         request.clip_skip = (self.clip_skip > 0).then(|| usize::from(self.clip_skip % 4));
-        request.controls = Vec::from_iter(self.control.then(|| Control::new(picture(width, height))));
+        request.controls =
+            Vec::from_iter(self.control.then(|| Control::new(picture(width, height))));
         request.preview_every = self.previews.then_some(1);
         if self.tiny_vae {
             request.vae = VaeKind::Tiny;
