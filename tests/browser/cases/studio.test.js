@@ -209,8 +209,9 @@ test("the list orders, hides, locks, renames and copies layers, with the mouse a
   await page.mouse.move(bottom.x + 90, bottom.y + bottom.height - 6, { steps: 10 });
   // The list makes room for it before it is let go, when the pointer has moved there once more.
   const last = () => page.$eval("#layers > li:last-child strong", ({ textContent }) => textContent);
-  for (let move = 0; move < 100 && (await last()) !== "two"; move++) {
+  for (let move = 0; move < 600 && (await last()) !== "two"; move++) {
     await page.mouse.move(bottom.x + 90 + (move % 2), bottom.y + bottom.height - 6);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
   }
   assert.equal(await last(), "two");
   await page.mouse.up();
