@@ -752,32 +752,34 @@ fn companions_are_told_apart() {
     }
 }
 
+/// Makes a picture of 64 x 64 in two steps as `out` in the scratch folder.
+fn generate_small(mode: &str, out: &str, more: &[&str]) -> (Output, PathBuf) {
+    let (pack, out) = (packed(), model::scratch().join(out));
+    let common = [
+        "generate",
+        "--model",
+        text(&pack),
+        "--prompt",
+        "an apple",
+        "--width",
+        "64",
+        "--height",
+        "64",
+        "--steps",
+        "2",
+        "--mode",
+        mode,
+        "--out",
+        text(&out),
+    ];
+    (glassine(&[&common[..], more].concat()), out)
+}
+
 #[test]
 fn a_control_picture_and_the_tiny_vae_are_options() {
-    let (pack, folder) = (packed(), model::scratch());
+    let folder = model::scratch();
     let control = plain("hint.png", 100, 50, [255, 255, 255, 255]);
-    let in_mode = |mode: &str, out: &str, more: &[&str]| {
-        let out = folder.join(out);
-        let common = [
-            "generate",
-            "--model",
-            text(&pack),
-            "--prompt",
-            "an apple",
-            "--width",
-            "64",
-            "--height",
-            "64",
-            "--steps",
-            "2",
-            "--mode",
-            mode,
-            "--out",
-            text(&out),
-        ];
-        (glassine(&[&common[..], more].concat()), out.clone())
-    };
-    let run = |out: &str, more: &[&str]| in_mode("opaque", out, more);
+    let run = |out: &str, more: &[&str]| generate_small("opaque", out, more);
     let control = ["--control", text(&control), "--fit"];
     let steered = |out: &str, more: &[&str]| run(out, &[&control[..], more].concat());
     let good = [
@@ -819,7 +821,7 @@ fn a_control_picture_and_the_tiny_vae_are_options() {
     );
     fails(run("no.png", &control[..2]).0, &["100 x 50", "64 x 64"]);
     fails(
-        in_mode("single", "no.png", &["--vae", "tiny"]).0,
+        generate_small("single", "no.png", &["--vae", "tiny"]).0,
         &["mode single", "alpha"],
     );
     fails(
@@ -831,31 +833,10 @@ fn a_control_picture_and_the_tiny_vae_are_options() {
 
 #[test]
 fn several_control_pictures_have_control_nets_of_their_own() {
-    let (pack, folder) = (packed(), model::scratch());
     let picture = plain("bright.png", 64, 64, [255, 255, 255, 255]);
     let other = plain("dark.png", 64, 64, [40, 0, 90, 255]);
     let file = golden("controlnet/model");
-    let run = |out: &str, more: &[&str]| {
-        let out = folder.join(out);
-        let common = [
-            "generate",
-            "--model",
-            text(&pack),
-            "--prompt",
-            "an apple",
-            "--width",
-            "64",
-            "--height",
-            "64",
-            "--steps",
-            "2",
-            "--mode",
-            "opaque",
-            "--out",
-            text(&out),
-        ];
-        (glassine(&[&common[..], more].concat()), out.clone())
-    };
+    let run = |out: &str, more: &[&str]| generate_small("opaque", out, more);
     let two = ["--control", text(&picture), "--control", text(&other)];
     let good = |out: &str, more: &[&str]| {
         let (output, out) = run(out, more);

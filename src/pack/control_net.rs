@@ -24,6 +24,12 @@ use crate::{Error, ErrorCode, Result};
 /// The component of a pack that is its own ControlNet.
 pub(crate) const CONTROL_NET: &str = "controlnet";
 
+/// Whether a pack's tensor of that name is of its own ControlNet.
+pub(crate) fn is_control_net(name: &str) -> bool {
+    name.strip_prefix(CONTROL_NET)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// A ControlNet's file or folder, for a request. Its tensors are read when it is used. Clones share what was
 /// read of it.
 #[derive(Clone)]
@@ -225,10 +231,9 @@ impl Opened {
             .configs
             .retain(|component, _| steered.contains(&component.as_str()));
         whole.configs.insert(CONTROL_NET.into(), config);
-        let prefix = format!("{CONTROL_NET}.");
-        whole.shapes.retain(|name, _| !name.starts_with(&prefix));
+        whole.shapes.retain(|name, _| !is_control_net(name));
         let own = self.source.tensors();
-        let own = own.map(|(name, info)| (format!("{prefix}{name}"), info.shape.clone()));
+        let own = own.map(|(name, info)| (format!("{CONTROL_NET}.{name}"), info.shape.clone()));
         whole.shapes.extend(own);
         let refused =
             |(component, flaw): (String, Flaw)| flaw.into_error(self.source.path(), &component);

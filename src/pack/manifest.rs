@@ -251,6 +251,12 @@ impl Manifest {
         self.config("vae")
     }
 
+    /// What the tensors that `wanted` accepts by name take of a device's memory, in bytes.
+    pub(crate) fn device_bytes(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let tensors = self.tensors.iter().filter(|(name, _)| wanted(name));
+        tensors.map(|(name, entry)| entry.device_bytes(name)).sum()
+    }
+
     /// The config of `component` as type `T`.
     pub fn config<T: serde::de::DeserializeOwned>(&self, component: &str) -> Result<T> {
         let config = self.components.get(component).ok_or_else(|| {

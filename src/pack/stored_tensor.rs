@@ -38,10 +38,10 @@ impl StoredTensor {
     pub fn new(name: &str, tensor: HostTensor, precision: Precision) -> Result<Self> {
         tensor.check_finite(name)?;
         let tensor = tensor.channels_last();
-        let (stored, quantization) = stored_type(precision, name, &tensor.shape);
-        let rows = match quantization {
+        let entry = entry(name, tensor.shape.clone(), precision);
+        let rows = match entry.quantization() {
             Some(quantization) => quantized_rows(name, &tensor, quantization),
-            None => float_rows(name, &tensor, stored),
+            None => float_rows(name, &tensor, entry.stored),
         };
         let rows = rows.ok_or_else(|| {
             Error::new(
@@ -50,12 +50,6 @@ impl StoredTensor {
                 "pack with --quantize f32",
             )
         })?;
-        let entry = TensorEntry {
-            stored,
-            group: quantization.map(|quantization| quantization.group),
-            shape: tensor.shape,
-            shards: Vec::new(),
-        };
         Ok(Self { entry, rows })
     }
 
@@ -74,14 +68,18 @@ pub(super) fn device_bytes(name: &str, info: &TensorInfo, precision: Precision) 
         [out, inputs, height, width] => vec![out, height, width, inputs],
         _ => info.shape.clone(),
     };
+    entry(name, shape, precision).device_bytes(name)
+}
+
+/// How a tensor of a shape that is channels last is stored, in no shards yet.
+fn entry(name: &str, shape: Vec<usize>, precision: Precision) -> TensorEntry {
     let (stored, quantization) = stored_type(precision, name, &shape);
-    let entry = TensorEntry {
+    TensorEntry {
         stored,
         group: quantization.map(|quantization| quantization.group),
         shape,
         shards: Vec::new(),
-    };
-    entry.device_bytes(name)
+    }
 }
 
 /// Floats of the type `stored`; `None` if one is beyond its range.

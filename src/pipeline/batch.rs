@@ -66,13 +66,7 @@ impl<S: PackSource> Engine<S> {
         if !self.shares_batches() || request.hires.is_some() || request.dump {
             return Ok(1);
         }
-        let most = left.min(LARGEST);
-        for size in (2..=most).rev() {
-            if self.has_room(request, size)? {
-                return Ok(size);
-            }
-        }
-        Ok(1)
+        self.pictures_at_once(request, left.min(LARGEST))
     }
 }
 

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::image::Picture;
-use crate::pack::{CONTROL_NET, ControlNetFile, Manifest};
+use crate::pack::{CONTROL_NET, ControlNetFile, Manifest, is_control_net};
 use crate::unet::{ControlNet, Residuals, TextContext};
 use crate::weights::HostTensor;
 use crate::weights::host::to_device;
@@ -71,9 +71,7 @@ impl Control {
 
 /// What the ControlNets of `controls` take of a device's memory, in bytes.
 pub(super) fn control_net_bytes(controls: &[Control], manifest: &Manifest) -> u64 {
-    let own = |tensor: &str| tensor.starts_with("controlnet.");
-    let tensors = manifest.tensors.iter().filter(|(name, _)| own(name));
-    let own: u64 = tensors.map(|(name, entry)| entry.device_bytes(name)).sum();
+    let own = manifest.device_bytes(is_control_net);
     let mut counted: Vec<Option<&ControlNetFile>> = Vec::new();
     let mut bytes = 0;
     for control in controls {

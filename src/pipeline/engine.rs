@@ -304,10 +304,10 @@ impl<S: PackSource> Engine<S> {
         is_gpu
     }
 
-    /// Whether the networks and so many pictures of `request` go into the memory together.
-    pub(super) fn has_room(&self, request: &Request, pictures: usize) -> Result<bool> {
-        let Some(limit) = self.memory_limit else {
-            return Ok(true);
+    /// How many pictures of `request`, at least one and at most `most`, go into the memory together with the networks.
+    pub(super) fn pictures_at_once(&self, request: &Request, most: usize) -> Result<usize> {
+        let Some(limit) = self.memory_limit.filter(|_| most > 1) else {
+            return Ok(most);
         };
         let request = self.prepared(request)?;
         let manifest = self.pack.manifest();
@@ -317,14 +317,14 @@ impl<S: PackSource> Engine<S> {
             .max(GUIDED);
         let chosen = RequestLoras::new(&self.loras, &request, plan.mode.roles());
         let added = self.added_bytes(&request, &chosen)?;
-        let estimate = estimate(
-            manifest,
-            plan.mode,
-            plan.width,
-            plan.height,
-            pictures * rows,
-        )?;
-        Ok(estimate.all_loaded.saturating_add(added) <= limit)
+        for pictures in (2..=most).rev() {
+            let rows = pictures * rows;
+            let estimate = estimate(manifest, plan.mode, plan.width, plan.height, rows)?;
+            if estimate.all_loaded.saturating_add(added) <= limit {
+                return Ok(pictures);
+            }
+        }
+        Ok(1)
     }
 
     /// What `request` has on the device beside the pack's networks, in bytes.

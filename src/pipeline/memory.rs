@@ -51,11 +51,7 @@ pub(super) fn estimate(
     }
     let pixels = (width * height) as u64;
     let rows = (rows * mode.roles().len()) as u64;
-    let weights = |stage: Stage| -> u64 {
-        let tensors = manifest.tensors.iter();
-        let here = tensors.filter(|(name, _)| stage.wants(name));
-        here.map(|(name, entry)| entry.device_bytes(name)).sum()
-    };
+    let weights = |stage: Stage| manifest.device_bytes(|name| stage.wants(name));
     let text = weights(Stage::TextEncoder);
     let unet = weights(Stage::Unet(mode.adapter(manifest)));
     let decoders = weights(Stage::Decoders);

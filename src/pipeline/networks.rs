@@ -2,7 +2,9 @@ use burn::tensor::Device;
 
 use super::Observer;
 use crate::Result;
-use crate::pack::{CONTROL_NET, ControlNetFile, LoadEvent, Lora, Manifest, Pack, PackSource};
+use crate::pack::{
+    CONTROL_NET, ControlNetFile, LoadEvent, Lora, Manifest, Pack, PackSource, is_control_net,
+};
 use crate::text::TextEncoder;
 use crate::transparency::{TransparencyDecoder, TransparencyEncoder};
 use crate::unet::{ControlNet, Unet};
@@ -192,8 +194,7 @@ impl Networks {
                     file.config(pack.manifest())?
                 }
                 None => {
-                    let own = |name: &str| name.starts_with("controlnet.");
-                    pack.load(&weights, own, report).await?;
+                    pack.load(&weights, is_control_net, report).await?;
                     pack.manifest().config(CONTROL_NET)?
                 }
             };

@@ -8,11 +8,12 @@ use super::convert::{
     layers_to_js, lora_from_js, loras_to_js, request_from_js, texts_to_js, with_latent,
 };
 use super::thrown::Thrown;
-use super::values::{JsResult, error_to_js, object, picture_from_js};
+use super::values::{JsResult, error_to_js, object, picture_from_js, set};
 use crate::Result;
-use crate::pack::{Manifest, PackSource};
+use crate::pack::{Lora, Manifest, PackSource};
 use crate::pipeline::{
-    Counted, Engine, Event, Latent, LoadOptions, Mode, Observer, Request, VaeKind, estimate_memory,
+    Counted, Embedding, Engine, Event, Latent, Layer, LoadOptions, Mode, Observer, Request,
+    VaeKind, estimate_memory,
 };
 use crate::transparency::OFFSET_GAIN;
 
@@ -274,21 +275,16 @@ impl WasmEngine {
         let started = Date::now();
         let generated = self.engine.generate(request, observer).await;
         let generated = generated.map_err(|error| self.thrown.or(error))?;
-        made.push(&object([
-            ("layers", layers_to_js(&generated.layers)),
-            ("latent", latent_to_js(&generated.latent)),
-            (
-                "embeddings",
-                embeddings_to_js(&generated.embeddings, &request.embeddings),
-            ),
-            ("loras", loras_to_js(&generated.loras).map_err(error_to_js)?),
-            ("warnings", texts_to_js(&generated.warnings)),
-            // The passes' denoising and decoding take turns.
-            (
-                "timings",
-                object([("denoising", (Date::now() - started).into())]),
-            ),
-        ]));
+        // The passes' denoising and decoding take turns.
+        let timings = [("denoising", Date::now() - started)];
+        made.push(&generated_to_js(
+            &generated.layers,
+            &generated.latent,
+            (&generated.embeddings, &request.embeddings),
+            &generated.loras,
+            &generated.warnings,
+            &timings,
+        )?);
         Ok(generated.layers.len() as u64)
     }
 
@@ -308,33 +304,24 @@ impl WasmEngine {
             let (started, latent) = (Date::now(), sampled.latent);
             let (vae, passes) = (request.vae, request.decode_passes);
             let decoded = self.engine.decode(&latent, vae, passes, false, observer);
-            let layers = decoded.await.and_then(|mut decoded| {
+            let decoded = decoded.await.and_then(|mut decoded| {
                 decoded.repainted(sampled.repaint.as_ref())?;
-                Ok(layers_to_js(&decoded.layers))
+                Ok(decoded)
             });
-            let layers = layers.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
-            frames += latent
-                .values
-                .shape
-                .first()
-                .map_or(0, |frames| *frames as u64);
-            made.push(&object([
-                ("layers", layers),
-                ("latent", latent_to_js(&latent)),
-                (
-                    "embeddings",
-                    embeddings_to_js(&sampled.embeddings, &request.embeddings),
-                ),
-                ("loras", loras_to_js(&sampled.loras).map_err(error_to_js)?),
-                ("warnings", texts_to_js(&sampled.warnings)),
-                (
-                    "timings",
-                    object([
-                        ("denoising", denoising.into()),
-                        ("decoding", (Date::now() - started).into()),
-                    ]),
-                ),
-            ]));
+            let decoded = decoded.map_err(|error| with_latent(self.thrown.or(error), &latent))?;
+            frames += decoded.layers.len() as u64;
+            let timings = [
+                ("denoising", denoising),
+                ("decoding", Date::now() - started),
+            ];
+            made.push(&generated_to_js(
+                &decoded.layers,
+                &latent,
+                (&sampled.embeddings, &request.embeddings),
+                &sampled.loras,
+                &sampled.warnings,
+                &timings,
+            )?);
             observer.size -= 1;
             observer.made += 1;
         }
@@ -345,4 +332,28 @@ impl WasmEngine {
         let thrown = self.thrown.clone();
         JsObserver { report, thrown }
     }
+}
+
+/// A picture that is made: its layers, its latent, the names of its embeddings among those at hand, its LoRAs, its
+/// warnings, and milliseconds by phase.
+fn generated_to_js(
+    layers: &[Layer],
+    latent: &Latent,
+    (names, embeddings): (&[String], &[Embedding]),
+    loras: &[Lora],
+    warnings: &[String],
+    timings: &[(&str, f64)],
+) -> JsResult {
+    let times = object([]);
+    for (phase, milliseconds) in timings {
+        set(&times, phase, (*milliseconds).into());
+    }
+    Ok(object([
+        ("layers", layers_to_js(layers)),
+        ("latent", latent_to_js(latent)),
+        ("embeddings", embeddings_to_js(names, embeddings)),
+        ("loras", loras_to_js(loras).map_err(error_to_js)?),
+        ("warnings", texts_to_js(warnings)),
+        ("timings", times),
+    ]))
 }

@@ -3,6 +3,7 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { checkerboard } from "./lib/checkerboard.js";
 import { launch } from "./lib/chromium.js";
 import { openTestPage } from "./lib/page.js";
 import { serveTests } from "./lib/site.js";
@@ -13,6 +14,7 @@ const { browser, close } = await launch("none");
 try {
   const site = await serveTests();
   const page = await openTestPage(browser, site.url, console.error);
+  await page.evaluate(`window.checkerboard = ${checkerboard}`);
   await page.evaluate(defineTools);
   await mkdir(folder, { recursive: true });
   for (const [name, make] of Object.entries({ bite, ghost, recoloured })) {
@@ -32,25 +34,13 @@ async function defineTools() {
   window.single = async (options) => (await engine.generate({ mode: "single", ...options })).layers[0];
 
   /** Pictures in a row on a checkerboard, all as high as the highest. */
-  window.row = (pictures, side = 256) => {
-    const canvas = new OffscreenCanvas(pictures.length * side, side);
-    const context = canvas.getContext("2d");
-    for (let y = 0; y < side; y += 16) {
-      for (let x = 0; x < canvas.width; x += 16) {
-        context.fillStyle = (x + y) % 32 === 0 ? "#b8b8b8" : "#f0f0f0";
-        context.fillRect(x, y, 16, 16);
-      }
-    }
-    context.imageSmoothingEnabled = false;
-    return Promise.all(pictures.map((picture) => picture.toImageBitmap())).then(async (bitmaps) => {
-      bitmaps.forEach((bitmap, index) => context.drawImage(bitmap, index * side, 0, side, side));
-      const blob = await canvas.convertToBlob();
-      return new Promise((resolve) => {
-        const reader = new FileReader();
-        reader.onload = () => resolve(reader.result);
-        reader.readAsDataURL(blob);
-      });
-    });
+  window.row = async (pictures, side = 256) => {
+    const scene = new glassine.Scene(pictures.length * side, side);
+    const canvas = checkerboard(scene.width, side);
+    const bitmaps = await Promise.all(pictures.map((picture) => picture.toImageBitmap()));
+    bitmaps.forEach((bitmap, index) => canvas.getContext("2d").drawImage(bitmap, index * side, 0, side, side));
+    scene.add(canvas);
+    return (await scene.flatten()).toDataURL();
   };
 
   window.mask = (width, height, isWhite) => {

@@ -4,6 +4,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { checkerboard } from "./lib/checkerboard.js";
 import { runExample } from "./lib/examples.js";
 import { launch } from "./lib/chromium.js";
 import { serveFolder, serveTests } from "./lib/site.js";
@@ -44,6 +45,7 @@ try {
 async function makeSheet() {
   const site = await serveTests();
   const page = await openTestPage(browser, site.url, console.error);
+  await page.evaluate(`window.checkerboard = ${checkerboard}`);
   const urls = await page.evaluate(async (prompts) => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
     const size = engine.info.defaults.width;
@@ -53,17 +55,9 @@ async function makeSheet() {
       sheet.add(layers[0], { x: (index % 6) * size, y: Math.floor(index / 6) * size });
     }
     const large = new glassine.Scene(2 * sheet.width, 2 * sheet.height);
-    const canvas = new OffscreenCanvas(large.width, large.height);
-    const context = canvas.getContext("2d");
-    for (let y = 0; y < large.height; y += 16) {
-      for (let x = 0; x < large.width; x += 16) {
-        context.fillStyle = (x + y) % 32 === 0 ? "#b8b8b8" : "#f0f0f0";
-        context.fillRect(x, y, 16, 16);
-      }
-    }
+    const canvas = checkerboard(large.width, large.height);
     const flat = await sheet.flatten();
-    context.imageSmoothingEnabled = false;
-    context.drawImage(await flat.toImageBitmap(), 0, 0, large.width, large.height);
+    canvas.getContext("2d").drawImage(await flat.toImageBitmap(), 0, 0, large.width, large.height);
     large.add(canvas);
     return { sheet: await flat.toDataURL(), onCheckerboard: await (await large.flatten()).toDataURL() };
   }, prompts);

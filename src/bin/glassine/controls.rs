@@ -1,9 +1,10 @@
 //! Control pictures: what `--control` and its options, each as often, ask for, and how a recipe says it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use glassine::image::Recipe;
-use glassine::pipeline::{Control, ControlNetFile};
+use glassine::pipeline::{Control, ControlNetFile, needed_by};
 use glassine::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
@@ -23,13 +24,13 @@ pub fn check(arguments: &Generate) -> Result<()> {
         ("--control-end", arguments.control_end.len()),
     ];
     let pictures = arguments.controls.len();
+    needed_by(
+        "--control",
+        pictures > 0,
+        &given.map(|(option, count)| (option, count > 0)),
+    )?;
     match given.into_iter().find(|(_, count)| *count > pictures) {
         None => Ok(()),
-        Some((option, _)) if pictures == 0 => Err(Error::new(
-            ErrorCode::BadOption,
-            format!("{option} is for --control, which is not given"),
-            format!("give --control, or leave {option} out"),
-        )),
         Some((option, count)) => Err(Error::new(
             ErrorCode::BadOption,
             format!("there are {count} {option} for {pictures} --control"),
@@ -46,22 +47,18 @@ pub fn files(arguments: &Generate) -> impl Iterator<Item = &PathBuf> {
 
 /// The controls that the arguments describe.
 pub fn read(arguments: &Generate) -> Result<Vec<Control>> {
-    let mut controls: Vec<Control> = Vec::new();
+    // One that sees several pictures is loaded once.
+    let mut opened = BTreeMap::new();
+    for path in files(arguments) {
+        if !opened.contains_key(path) {
+            opened.insert(path, ControlNetFile::open(path)?);
+        }
+    }
+    let mut controls = Vec::new();
     for (index, path) in arguments.controls.iter().enumerate() {
         let mut control = Control::new(files::read_picture(path)?);
         let named = arguments.controlnets.get(index);
-        control.controlnet = match named.filter(|path| path.as_os_str() != OWN) {
-            // One that sees several pictures is loaded once.
-            Some(path) => {
-                let before = arguments.controlnets[..index].iter();
-                let same = before.zip(&controls).find(|(other, _)| *other == path);
-                match same {
-                    Some((_, control)) => control.controlnet.clone(),
-                    None => Some(ControlNetFile::open(path)?),
-                }
-            }
-            None => None,
-        };
+        control.controlnet = named.and_then(|path| opened.get(path).cloned());
         let given = |list: &[f64]| list.get(index).copied();
         control.scale = given(&arguments.control_scale).map_or(control.scale, |scale| scale as f32);
         control.start = given(&arguments.control_start).unwrap_or(control.start);

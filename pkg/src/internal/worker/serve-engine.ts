@@ -5,12 +5,12 @@ import { GlassineError } from "../../public/errors.js";
 import { WasmEngine } from "../../wasm/glassine.js";
 import { destroyUnreferencedBuffers, patchWebGpu } from "./webgpu-patches.js";
 import { findAdapter, recommend } from "../shared/gpu.js";
-import type { Calls, EngineCall, EngineEvent, EngineRequest, FromWorker, RawControlNet, RawError, StorageTask, ToWorker } from "../shared/protocol.js";
+import type { Calls, EngineCall, EngineEvent, FromWorker, RawControlNet, RawError, RawGenerated, StorageTask, ToWorker } from "../shared/protocol.js";
 import { abortError } from "../shared/abort-error.js";
 import { setAssets } from "./assets.js";
 import { PageReads } from "./page-reads.js";
 import { toRawError } from "./raw-error.js";
-import { readSlice } from "./read-slice.js";
+import { readNamedSlice } from "./read-slice.js";
 import { openSource, retrying, type PackSource } from "./sources.js";
 import { startModule } from "./start-module.js";
 import { listenForTraps } from "./traps.js";
@@ -128,7 +128,7 @@ async function run(call: EngineCall): Promise<void> {
   if (call.type === "load") return post({ type: "done", answer: await load(call) });
   if (!engine) throw new Error("no model is loaded");
   if (call.type === "generate") {
-    const answer = await engine.generate(withReaders(call.options), call.count, report);
+    const answer = await generate(engine, call);
     const buffers = answer.flatMap(({ layers, latent }) => [...layers.map(({ rgba }) => rgba.buffer), latent.data.buffer as ArrayBuffer]);
     return post({ type: "done", answer }, buffers);
   }
@@ -139,25 +139,29 @@ async function run(call: EngineCall): Promise<void> {
   post({ type: "done", answer }, answer.map((layer) => layer.rgba.buffer));
 }
 
-/** The request, with ControlNets' files as the engine reads them: by pieces, and at once. */
-function withReaders(options: EngineRequest): EngineRequest {
+/** Makes a request's pictures. A ControlNet's file that cannot be read is told as that, whatever the engine makes of it. */
+async function generate(engine: WasmEngine, { options, count }: Calls["generate"]["request"]): Promise<RawGenerated[]> {
+  let unread: unknown;
+  const read = ({ name, file }: RawControlNet, start: number, end: number): Uint8Array => {
+    try {
+      return readNamedSlice(name, file, start, end);
+    } catch (error) {
+      unread = error;
+      throw error;
+    }
+  };
   const controls = options.controls?.map(({ controlnet, ...control }) => ({
     ...control,
     controlnet: controlnet && {
       ...controlnet,
       length: controlnet.file.size,
-      read: (_: number, start: number, end: number) => readPiece(controlnet, start, end),
+      read: (_: number, start: number, end: number) => read(controlnet, start, end),
     },
   }));
-  return { ...options, controls };
-}
-
-/** A file that is gone, or cannot be read, is no fault of the engine. */
-function readPiece({ name, file }: RawControlNet, start: number, end: number): Uint8Array {
   try {
-    return readSlice(file, start, end);
-  } catch (cause) {
-    throw new GlassineError("io", `${name} could not be read`, { hint: "Choose the file again, or put it on the shelf again.", cause });
+    return await engine.generate({ ...options, controls }, count, report);
+  } catch (error) {
+    throw unread ?? error;
   }
 }
 

@@ -6,7 +6,7 @@ import { theShelf, withLock } from "../shared/locks.js";
 import type { Calls, RawAddition, StorageTask } from "../shared/protocol.js";
 import { called, nameOfFile, onShelf, Shelf, type ShelfRecord } from "../shared/shelf.js";
 import { readModelManifest } from "./estimate-model.js";
-import { readSlice } from "./read-slice.js";
+import { readNamedSlice, readSlice } from "./read-slice.js";
 import { yieldToEventLoop } from "./yield-to-event-loop.js";
 
 /** How much of a file is in memory while it is stored. */
@@ -68,7 +68,7 @@ function inspect(file: Blob, fileName: string, { report }: StorageTask): RawAddi
   let unread: unknown;
   const read = (_: number, start: number, end: number): Uint8Array => {
     try {
-      const bytes = attempt(fileName, () => readSlice(file, start, end));
+      const bytes = readNamedSlice(fileName, file, start, end);
       if (end < checkedBytes + pieceBytes && (end < totalBytes || checkedBytes === totalBytes)) return bytes;
       checkedBytes = end;
       report({ phase: "checking", checkedBytes, totalBytes });
@@ -93,16 +93,8 @@ function storing(file: Blob, fileName: string, { signal, report }: StorageTask) 
     await yieldToEventLoop();
     signal.throwIfAborted();
     report({ phase: "storing", loadedBytes: at, totalBytes });
-    return attempt(fileName, () => readSlice(file, at, Math.min(at + pieceBytes, totalBytes)));
+    return readNamedSlice(fileName, file, at, Math.min(at + pieceBytes, totalBytes));
   };
-}
-
-function attempt<T>(fileName: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    throw new GlassineError("io", `${fileName} could not be read`, { hint: "Choose the file again.", cause });
-  }
 }
 
 function taken({ name, file }: ShelfRecord, other: ShelfRecord): GlassineError {
