@@ -19,6 +19,7 @@ mod device;
 mod flex;
 mod gemm;
 mod group_norm;
+mod kept_panels;
 mod layer_norm;
 mod panels;
 mod rows;
@@ -36,7 +37,7 @@ pub use attention::{AttentionMask, attention};
 pub use channels::Channels;
 pub use concat::concat_channels;
 use dequantize::HostWeight;
-pub use dequantize::{QuantizedWeight, StoredWeight, dequantize};
+pub use dequantize::{QuantizedWeight, StoredValues, StoredWeight, dequantize};
 #[cfg(feature = "gpu")]
 pub use device::gpu_device;
 pub use gemm::{
@@ -45,6 +46,7 @@ pub use gemm::{
 pub use group_norm::{
     GroupNormParameters, apply_scale_shift, apply_scale_shift_to_rows, group_norm_scale_shift,
 };
+pub use kept_panels::KeptPanels;
 pub use layer_norm::layer_norm;
 pub use rows::{concat_rows, slice_rows};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]

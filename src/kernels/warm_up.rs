@@ -4,8 +4,8 @@ use burn::tensor::{DType, Device, Int, Tensor};
 use cubecl::dry_run::DryRun;
 
 use super::{
-    Activation, Addends, GroupNormParameters, QuantizedWeight, StoredWeight, activate,
-    apply_scale_shift, group_norm_scale_shift, is_gpu, layer_norm, linear,
+    Activation, Addends, GroupNormParameters, QuantizedWeight, StoredValues, StoredWeight,
+    activate, apply_scale_shift, group_norm_scale_shift, is_gpu, layer_norm, linear,
 };
 
 /// Rows of a product so large, and so small, that it takes the one tile and the other.
@@ -30,7 +30,7 @@ pub fn warm_up(device: &Device, bits: &BTreeSet<usize>) {
     let zeros = |count| Tensor::<1>::zeros([count], device);
     let words = |count| Tensor::<1, Int>::zeros([count], (device, DType::I32));
     let quantized = |bits: usize, group: usize| {
-        StoredWeight::Quantized(Box::new(QuantizedWeight {
+        StoredValues::Quantized(Box::new(QuantizedWeight {
             words: words(WEIGHTS * bits / 32),
             scales: words(WEIGHTS / group / 2),
             bits,
@@ -38,11 +38,11 @@ pub fn warm_up(device: &Device, bits: &BTreeSet<usize>) {
         }))
     };
     let weights = bits.iter().map(|bits| match bits {
-        32 => StoredWeight::F32(Box::new(zeros(WEIGHTS))),
-        16 => StoredWeight::F16(Box::new(words(WEIGHTS / 2))),
+        32 => StoredValues::F32(Box::new(zeros(WEIGHTS))),
+        16 => StoredValues::F16(Box::new(words(WEIGHTS / 2))),
         bits => quantized(*bits, 32),
     });
-    let weights: Vec<StoredWeight> = weights.collect();
+    let weights: Vec<StoredWeight> = weights.map(StoredWeight::from).collect();
     let parameters = GroupNormParameters {
         weight: zeros(4),
         bias: zeros(4),

@@ -257,6 +257,13 @@ impl Manifest {
         tensors.map(|(name, entry)| entry.device_bytes(name)).sum()
     }
 
+    /// How many numbers the tensors have that `wanted` accepts by name.
+    pub(crate) fn numbers(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let tensors = self.tensors.iter().filter(|(name, _)| wanted(name));
+        let numbers = tensors.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64);
+        numbers.sum()
+    }
+
     /// The config of `component` as type `T`.
     pub fn config<T: serde::de::DeserializeOwned>(&self, component: &str) -> Result<T> {
         let config = self.components.get(component).ok_or_else(|| {

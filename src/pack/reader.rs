@@ -12,6 +12,9 @@ use crate::weights::{RowChunk, Weights, sha256};
 use crate::weights::{StoredType, TensorEntry};
 use crate::{Error, ErrorCode, Result};
 
+/// Of networks with no more numbers than this a CPU keeps the weights as it multiplies them.
+const KEPT_NUMBERS: u64 = 32 << 20;
+
 /// Where a pack's files come from: a folder, a URL, a store.
 #[allow(async_fn_in_trait)]
 pub trait PackSource {
@@ -131,6 +134,7 @@ impl<S: PackSource> Pack<S> {
         wanted: impl Fn(&str) -> bool,
         mut progress: impl AsyncFnMut(LoadEvent) -> bool,
     ) -> Result<()> {
+        let weights = weights.keeping_panels(self.manifest.numbers(&wanted) <= KEPT_NUMBERS);
         let shards = self.shards_with(&wanted);
         let total_bytes = shards
             .iter()
@@ -140,7 +144,7 @@ impl<S: PackSource> Pack<S> {
         for index in shards {
             let shard = &self.manifest.shards[index];
             let bytes = self.read_checked(shard).await?;
-            self.load_shard(index, &bytes, weights, &wanted)?;
+            self.load_shard(index, &bytes, &weights, &wanted)?;
             loaded_bytes += shard.bytes;
             let event = LoadEvent {
                 loaded_bytes,

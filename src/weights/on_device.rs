@@ -28,6 +28,7 @@ pub struct Weights {
     device: Device,
     tensors: Rc<RefCell<Tensors>>,
     slots: UpdateSlots,
+    keeps_panels: bool,
     prefix: String,
 }
 
@@ -38,6 +39,7 @@ impl Weights {
             device: device.clone(),
             tensors: Rc::default(),
             slots: UpdateSlots::default(),
+            keeps_panels: false,
             prefix: String::new(),
         }
     }
@@ -45,6 +47,15 @@ impl Weights {
     /// The device that holds the tensors.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The same place, from which on a CPU keeps the weights that come in as it multiplies them, if `keeps` says so: of a small
+    /// model that saves as much time as it costs memory, of a large one there is no room.
+    pub fn keeping_panels(&self, keeps: bool) -> Self {
+        Self {
+            keeps_panels: keeps,
+            ..self.clone()
+        }
     }
 
     /// Moves `tensor` to the device under `name` (relative to this place). A convolution's weight,
@@ -75,7 +86,11 @@ impl Weights {
         let stored = match table.is_whole() && !stays_in_memory(name) {
             true => {
                 let weight = Weight::from_table(table, &self.device);
-                Stored::OnDevice(weight.ok_or_else(|| self.missing(name))?)
+                let weight = weight.ok_or_else(|| self.missing(name))?;
+                Stored::OnDevice(match self.keeps_panels {
+                    true => weight.keeping_panels(),
+                    false => weight,
+                })
             }
             false => Stored::InMemory(table),
         };

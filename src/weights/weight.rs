@@ -6,10 +6,10 @@ use super::HostTensor;
 use super::entry::{RowChunk, TensorEntry};
 use super::quantize::{Quantization, Quantized, dequantize};
 use super::safetensors::{Dtype, decode_f32};
-use crate::kernels::{self, QuantizedWeight, StoredWeight};
+use crate::kernels::{self, KeptPanels, QuantizedWeight, StoredValues, StoredWeight};
 
 /// A layer's weight on a device: dense, or quantized and dequantized anew at each use, so that no more
-/// than one layer's weights ever stand there as `f32`.
+/// than one layer's weights ever stand there as `f32`, unless [`Weight::keeping_panels`] was asked for.
 #[derive(Clone)]
 pub struct Weight {
     shape: Vec<usize>,
@@ -27,7 +27,7 @@ impl Weight {
             .memory_persistent_allocations(values, |values| Tensor::from_data(values, device));
         Self {
             shape: tensor.shape,
-            values: StoredWeight::F32(Box::new(values)),
+            values: StoredValues::F32(Box::new(values)).into(),
         }
     }
 
@@ -37,7 +37,7 @@ impl Weight {
         let bytes = halves.flat_map(|value| f16::from_f32(*value).to_le_bytes());
         Self {
             shape: tensor.shape.clone(),
-            values: StoredWeight::F16(Box::new(words(&bytes.collect::<Vec<_>>(), device))),
+            values: StoredValues::F16(Box::new(words(&bytes.collect::<Vec<_>>(), device))).into(),
         }
     }
 
@@ -52,21 +52,28 @@ impl Weight {
         } = table;
         let values = match entry.quantization() {
             Some(Quantization { bits, group }) => {
-                StoredWeight::Quantized(Box::new(QuantizedWeight {
+                StoredValues::Quantized(Box::new(QuantizedWeight {
                     words: words(&bytes, device),
                     scales: words(&scales, device),
                     bits,
                     group,
                 }))
             }
-            None if entry.stays_half() => StoredWeight::F16(Box::new(words(&bytes, device))),
+            None if entry.stays_half() => StoredValues::F16(Box::new(words(&bytes, device))),
             None => {
                 let values = decode_f32(entry.stored.dtype(), &bytes)?;
                 return Some(Self::dense(HostTensor::new(entry.shape, values), device));
             }
         };
         let shape = entry.shape;
+        let values = values.into();
         Some(Self { shape, values })
+    }
+
+    /// The same weight, of which a CPU keeps what it packs it to.
+    pub(super) fn keeping_panels(mut self) -> Self {
+        self.values.panels = KeptPanels::keeping();
+        self
     }
 
     /// The length of each axis.

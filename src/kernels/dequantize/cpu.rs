@@ -5,7 +5,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::TensorData;
 use half::f16;
 
-use super::{QuantizedWeight, StoredWeight, Unpack};
+use super::{QuantizedWeight, StoredValues, StoredWeight, Unpack};
 use crate::kernels::flex::{contiguous, contiguous_words, for_each_chunk};
 use crate::lanes::{Lanes, Words};
 
@@ -64,10 +64,10 @@ pub struct HostLevels {
 
 impl HostWeight {
     pub fn new(weight: &StoredWeight) -> Self {
-        match weight {
-            StoredWeight::F32(values) => Self::F32(contiguous(values.as_ref().clone())),
-            StoredWeight::F16(words) => Self::F16(contiguous_words(words.as_ref().clone())),
-            StoredWeight::Quantized(weight) => {
+        match &weight.values {
+            StoredValues::F32(values) => Self::F32(contiguous(values.as_ref().clone())),
+            StoredValues::F16(words) => Self::F16(contiguous_words(words.as_ref().clone())),
+            StoredValues::Quantized(weight) => {
                 let QuantizedWeight {
                     words,
                     scales,
@@ -192,7 +192,7 @@ fn read_group<const BITS: usize>(words: &[i32], start: usize, scale: f32, values
 mod tests {
     use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-    use crate::kernels::{QuantizedWeight, StoredWeight, dequantize};
+    use crate::kernels::{QuantizedWeight, StoredValues, dequantize};
 
     fn word(words: Vec<i32>) -> Tensor<1, Int> {
         let length = words.len();
@@ -211,7 +211,7 @@ mod tests {
             bits,
             group,
         };
-        let values = dequantize(&StoredWeight::Quantized(Box::new(weight)), count);
+        let values = dequantize(&StoredValues::Quantized(Box::new(weight)).into(), count);
         values.into_data().try_into_vec().unwrap()
     }
 
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn half_floats_are_read_in_pairs() {
         let words = word(vec![0xbc00_3c00u32 as i32, 0x7c00_0001]);
-        let widened = dequantize(&StoredWeight::F16(Box::new(words)), 4);
+        let widened = dequantize(&StoredValues::F16(Box::new(words)).into(), 4);
         let widened: Vec<f32> = widened.into_data().try_into_vec().unwrap();
         assert_eq!(widened, [1.0, -1.0, 2f32.powi(-24), f32::INFINITY]);
     }

@@ -9,6 +9,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{Int, Tensor};
 
 pub(super) use self::cpu::HostWeight;
+use super::KeptPanels;
 
 /// What a device must be able to do for stored weights.
 #[backend_extension(Flex, Cube: cfg(feature = "gpu"))]
@@ -23,11 +24,20 @@ trait Unpack: Backend {
     fn f16_words_to_f32(words: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
+/// A weight as it is stored on a device.
+#[derive(Clone)]
+pub struct StoredWeight {
+    /// Its values.
+    pub values: StoredValues,
+    /// What a CPU makes of them.
+    pub panels: KeptPanels,
+}
+
 /// A weight's values as they are stored on a device.
 ///
 /// Boxed, because models are moved about while they are built and a browser's stack is small.
 #[derive(Clone)]
-pub enum StoredWeight {
+pub enum StoredValues {
     /// Single numbers.
     F32(Box<Tensor<1>>),
     /// Half floats, two in a word, the first in the lower bits; the last word may be filled up.
@@ -50,9 +60,34 @@ pub struct QuantizedWeight {
     pub group: usize,
 }
 
+impl From<StoredValues> for StoredWeight {
+    fn from(values: StoredValues) -> Self {
+        Self {
+            values,
+            panels: KeptPanels::default(),
+        }
+    }
+}
+
 impl StoredWeight {
     /// Whether values are stored in the same way.
     pub fn is_stored_like(&self, other: &Self) -> bool {
+        self.values.is_stored_like(&other.values)
+    }
+
+    /// The values of `weights`, an even number of them each, one behind the other. `None` if they
+    /// are stored in different ways or the scales of one fill no word.
+    pub fn concat(weights: &[&Self]) -> Option<Self> {
+        let values: Vec<&StoredValues> = weights.iter().map(|weight| &weight.values).collect();
+        Some(Self {
+            values: StoredValues::concat(&values)?,
+            panels: weights.first()?.panels.anew(),
+        })
+    }
+}
+
+impl StoredValues {
+    fn is_stored_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::F32(_), Self::F32(_)) | (Self::F16(_), Self::F16(_)) => true,
             (Self::Quantized(one), Self::Quantized(other)) => {
@@ -62,9 +97,7 @@ impl StoredWeight {
         }
     }
 
-    /// The values of `weights`, an even number of them each, one behind the other. `None` if they
-    /// are stored in different ways or the scales of one fill no word.
-    pub fn concat(weights: &[&Self]) -> Option<Self> {
+    fn concat(weights: &[&Self]) -> Option<Self> {
         let first = weights.first()?;
         if !weights.iter().all(|weight| weight.is_stored_like(first)) {
             return None;
@@ -110,12 +143,12 @@ fn joined_words(parts: Vec<Tensor<1, Int>>) -> Tensor<1, Int> {
 
 /// The `count` values of a stored weight.
 pub fn dequantize(weight: &StoredWeight, count: usize) -> Tensor<1> {
-    let values = match weight {
-        StoredWeight::F32(values) => return values.as_ref().clone(),
-        StoredWeight::F16(words) => {
+    let values = match &weight.values {
+        StoredValues::F32(values) => return values.as_ref().clone(),
+        StoredValues::F16(words) => {
             Dispatch::f16_words_to_f32(words.as_ref().clone().into_dispatch())
         }
-        StoredWeight::Quantized(weight) => {
+        StoredValues::Quantized(weight) => {
             let QuantizedWeight {
                 words,
                 scales,

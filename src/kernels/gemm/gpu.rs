@@ -6,7 +6,7 @@ use crate::kernels::wgsl::{
     Wgsl, channels_last, each, elementwise, empty, floats, launch, launch_elementwise, map_of,
     spread, tensor, words,
 };
-use crate::kernels::{Channels, StoredWeight, dequantize};
+use crate::kernels::{Channels, StoredValues, StoredWeight, dequantize};
 
 /// Inputs that it takes at a time.
 const TILE_DEPTH: usize = 16;
@@ -291,14 +291,14 @@ struct Operand {
 impl Operand {
     /// `count` weights in runs of `inputs`.
     fn new(weight: &StoredWeight, count: usize, inputs: usize) -> Self {
-        let (storage, values, scales, group_words) = match weight {
-            StoredWeight::F32(values) if inputs.is_multiple_of(4) => {
+        let (storage, values, scales, group_words) = match &weight.values {
+            StoredValues::F32(values) if inputs.is_multiple_of(4) => {
                 (Storage::F32, floats(values.as_ref().clone()), None, 1)
             }
-            StoredWeight::F16(values) if inputs.is_multiple_of(4) => {
+            StoredValues::F16(values) if inputs.is_multiple_of(4) => {
                 (Storage::F16, words(values.as_ref().clone()), None, 1)
             }
-            StoredWeight::Quantized(quantized) if inputs.is_multiple_of(quantized.group) => {
+            StoredValues::Quantized(quantized) if inputs.is_multiple_of(quantized.group) => {
                 let (storage, levels) = match quantized.bits {
                     4 => (Storage::Q4, 8),
                     _ => (Storage::Q8, 4),

@@ -181,8 +181,8 @@ mod tests {
     use burn::tensor::{DType, Device, Int, TensorData};
 
     use super::*;
-    use crate::kernels::QuantizedWeight;
     use crate::kernels::test::{assert_near, both, random};
+    use crate::kernels::{QuantizedWeight, StoredValues};
 
     fn words(values: Vec<u32>, device: &Device) -> Tensor<1, Int> {
         let count = values.len();
@@ -198,13 +198,13 @@ mod tests {
     fn weights(count: usize, seed: u32, bits: usize, device: &Device) -> StoredWeight {
         let values = random([count], seed);
         if bits == 32 {
-            return StoredWeight::F32(Box::new(values.to_device(device)));
+            return StoredValues::F32(Box::new(values.to_device(device))).into();
         }
         let values: Vec<f32> = values.into_data().try_into_vec().unwrap();
         if bits == 16 {
             let pairs = values.chunks(2);
             let pairs = pairs.map(|pair| half(pair[0]) | half(*pair.get(1).unwrap_or(&0.0)) << 16);
-            return StoredWeight::F16(Box::new(words(pairs.collect(), device)));
+            return StoredValues::F16(Box::new(words(pairs.collect(), device))).into();
         }
         let group = 32;
         let middle = 1 << (bits - 1);
@@ -220,12 +220,13 @@ mod tests {
         let scales: Vec<u32> = scales.collect();
         let scales = scales.chunks(2);
         let scales = scales.map(|pair| pair[0] | pair.get(1).copied().unwrap_or(0) << 16);
-        StoredWeight::Quantized(Box::new(QuantizedWeight {
+        let quantized = QuantizedWeight {
             words: words(levels.collect(), device),
             scales: words(scales.collect(), device),
             bits,
             group,
-        }))
+        };
+        StoredValues::Quantized(Box::new(quantized)).into()
     }
 
     /// The second of three parts.

@@ -3,6 +3,8 @@ mod direct;
 mod padded;
 mod winograd;
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, TensorData};
 
 use self::addends::HostAddends;
@@ -11,6 +13,7 @@ use self::padded::Padded;
 use self::winograd::Winograd;
 use super::{Addends, ConvGeometry, ConvRows};
 use crate::kernels::flex::{contiguous, for_each_chunk_with};
+use crate::kernels::kept_panels::Packing;
 use crate::kernels::panels::{self, ROWS};
 use crate::kernels::{HostWeight, StoredWeight, activation, concat_rows};
 use crate::lanes::{Lanes, map_lanes};
@@ -70,16 +73,21 @@ fn product(
     let x = contiguous(x);
     let x = x.storage::<f32>();
     let x = panels::pack(|row| &x[row * inputs..][..inputs], rows, inputs, ROWS);
-    let weight = HostWeight::new(weight);
+    let stored = HostWeight::new(weight);
     let addends = HostAddends::new(addends, parts * out);
     let mut result = vec![0f32; rows * out];
     let block = (panels::BLOCK / (parts * inputs) / lanes).max(1) * lanes;
-    for start in (0..out).step_by(block) {
+    for (index, start) in (0..out).step_by(block).enumerate() {
         let features = start..out.min(start + block);
         let of_part = |part: usize| part * out + features.start..part * out + features.end;
-        let pack = |part: usize| panels::pack_weight(&weight, of_part(part), inputs, lanes);
-        let mut weights = pack(0);
-        (1..parts).for_each(|part| weights.extend(pack(part)));
+        let pack = |part: usize| panels::pack_weight(&stored, of_part(part), inputs, lanes);
+        let pack = || {
+            (1..parts).fold(pack(0), |mut first, part| {
+                first.extend(pack(part));
+                first
+            })
+        };
+        let weights = weight.panels.block(Packing::Columns { parts }, index, pack);
         let width = features.len().next_multiple_of(lanes);
         let tokens_of = |product: &mut Vec<f32>, panel: usize, result: &mut [f32]| {
             product.resize(ROWS * parts * width, 0.0);
@@ -116,9 +124,9 @@ pub(super) fn conv2d_by_rows(
 /// A convolution's weights as they are multiplied.
 enum ConvWeights {
     /// In panels.
-    Direct(Vec<f32>),
+    Direct(Arc<Vec<f32>>),
     /// Transformed by [`winograd::transform_weights`].
-    Winograd(Vec<f32>),
+    Winograd(Arc<Vec<f32>>),
 }
 
 impl ConvWeights {
@@ -127,11 +135,13 @@ impl ConvWeights {
         let ConvGeometry { kernel, stride, .. } = rows.geometry;
         let [_, inputs, ..] = rows.x.dims();
         let depth = kernel[0] * kernel[1] * inputs;
-        let weight = HostWeight::new(weight);
+        let stored = HostWeight::new(weight);
         if kernel == [3, 3] && stride == 1 && pixels >= WINOGRAD_PIXELS {
-            return Self::Winograd(winograd::transform_weights(&weight, out, inputs));
+            let transform = || winograd::transform_weights(&stored, out, inputs);
+            return Self::Winograd(weight.panels.block(Packing::Winograd, 0, transform));
         }
-        Self::Direct(panels::pack_weight(&weight, 0..out, depth, ROWS))
+        let pack = || panels::pack_weight(&stored, 0..out, depth, ROWS);
+        Self::Direct(weight.panels.block(Packing::Rows, 0, pack))
     }
 }
 
@@ -228,13 +238,13 @@ mod tests {
 
     use super::super::Enlarged;
     use super::*;
-    use crate::kernels::Channels;
     use crate::kernels::test::{assert_near, random};
+    use crate::kernels::{Channels, KeptPanels, StoredValues};
 
     fn stored(values: &Tensor<4>) -> StoredWeight {
         let values = values.clone().permute([0, 2, 3, 1]);
         let count = values.shape().num_elements();
-        StoredWeight::F32(Box::new(values.reshape([count])))
+        StoredValues::F32(Box::new(values.reshape([count]))).into()
     }
 
     /// The second of three parts.
@@ -307,6 +317,49 @@ mod tests {
                 conv2d_by_rows(shape, &stored(&weight), rows),
                 1e-5,
             );
+        }
+    }
+
+    /// A small map's kernels lie in panels, those of a large one are transformed; the weight does not keep both.
+    #[test]
+    fn a_kept_weight_gives_the_same_at_any_size() {
+        let stored = stored(&random([6, 5, 3, 3], 1));
+        let kept = StoredWeight {
+            panels: KeptPanels::keeping(),
+            ..stored.clone()
+        };
+        let convolved = |weight: &StoredWeight, side: usize| {
+            let rows = ConvRows {
+                x: random([1, 5, side, side], 2),
+                geometry: ConvGeometry {
+                    kernel: [3; 2],
+                    padding: [(1, 1); 2],
+                    ..ConvGeometry::POINTWISE
+                },
+                addends: Addends::default(),
+            };
+            conv2d_by_rows([1, 6, side, side], weight, &mut [rows].into_iter()).into_data()
+        };
+        for side in [7, 7, 40, 40, 7] {
+            let expected = convolved(&stored, side);
+            convolved(&kept, side).assert_eq(&expected, true);
+        }
+    }
+
+    #[test]
+    fn a_kept_weight_gives_the_same_with_and_without_a_gate() {
+        let stored = stored(&random([10, 6, 1, 1], 1));
+        let kept = StoredWeight {
+            panels: KeptPanels::keeping(),
+            ..stored.clone()
+        };
+        let x = || random([1, 9, 6], 2);
+        for _ in 0..2 {
+            let gated = linear_geglu(x(), &kept, 5, None).into_data();
+            gated.assert_eq(&linear_geglu(x(), &stored, 5, None).into_data(), true);
+            let plain = linear(x(), &kept, 10, Addends::default()).into_data();
+            let expected = linear(x(), &stored, 10, Addends::default()).into_data();
+            plain.assert_eq(&expected, true);
         }
     }
 
