@@ -110,13 +110,11 @@ def crop(rgba):
     return rgba[ys.min():ys.max() + 1, xs.min():xs.max() + 1]
 
 
-def at(rgba, x, bottom, height, size, flip=False):
+def at(rgba, x, bottom, height, size):
     """A cropped u8 picture on a clear square of `size` pixels, at this height, around x, its bottom at `bottom` (pixels)."""
     h = max(4, round(height))
     w = max(4, round(height * rgba.shape[1] / rgba.shape[0]))
     im = Image.fromarray(rgba).convert("RGBa").resize((w, h), Image.LANCZOS)
-    if flip:
-        im = im.transpose(Image.FLIP_LEFT_RIGHT)
     canvas = Image.new("RGBa", (size, size))
     canvas.paste(im, (round(x - w / 2), round(bottom - h)))
     return np.asarray(canvas.convert("RGBA"))

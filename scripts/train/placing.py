@@ -187,7 +187,7 @@ def place(picture, concept, place_name, scene, slot, rng):
     bottom = min(n - 3, max(bottom, height + 3))
     half = height * aspect / 2
     x = rng.uniform(half + 4, n - half - 4) if 2 * half < n - 8 else n / 2
-    foreground = effects.at(cut, x, bottom, height, n, flip=rng.random() < 0.5)
+    foreground = effects.at(cut, x, bottom, height, n)
     blend = blend_of(foreground.astype(np.float32) / 255, background, scene, "air" if place_name in HOVERS else slot, bottom, height, concept.noun.endswith(SHINING), rng)
     u8 = lambda a: (np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8)
     return Triple(foreground, u8(background), u8(blend), dict(kind=scene.kind, light=scene.light.name, words=scene.words), slot)

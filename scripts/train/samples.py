@@ -27,7 +27,12 @@ def coloured(pictures, i, d, rng, share):
     return picture, d
 
 
-def frame(picture, d, rng, small_share=0.35, effect="none"):
+def smallness(share):
+    """How a caption is to say it of an object that takes so much of the frame: 0 for not at all."""
+    return 2 if share < 0.4 else 1 if share < 0.72 else 0
+
+
+def frame(picture, d, rng, small_share=0.25, effect="none"):
     """A picture filling the frame, or (often enough that the model knows all scales and places) a small one anywhere; with the
     room that its effect needs."""
     cut = effects.crop(picture)
@@ -39,10 +44,10 @@ def frame(picture, d, rng, small_share=0.35, effect="none"):
     room = (26 if roomy else 2) if small else min(12, (SIZE - max(width, height)) / 2 - (18 if roomy else 0))
     x = rng.uniform(width / 2 + room, SIZE - width / 2 - room) if small else SIZE / 2 + rng.uniform(-room, room)
     bottom = rng.uniform(height + room, SIZE - room) if small else SIZE / 2 + height / 2 + rng.uniform(-room, room)
-    return effects.at(cut, x, bottom, height, SIZE, flip=rng.random() < 0.5), dict(d, small=(2 if scale < 0.4 else 1) if small else 0)
+    return effects.at(cut, x, bottom, height, SIZE), dict(d, small=smallness(scale))
 
 
-def framed(picture, d, rng, small_share=0.35, effect_share=0.2):
+def framed(picture, d, rng, small_share=0.25, effect_share=0.2):
     """`frame` with an effect in a share of the pictures."""
     kind = "none"
     if d["style"] != "procedural" and rng.random() < effect_share:
@@ -51,7 +56,7 @@ def framed(picture, d, rng, small_share=0.35, effect_share=0.2):
     return (rgba if kind == "none" else effects.to_u8(effects.apply(effects.to_tensor(rgba), kind, rng))), dict(d, effect=kind)
 
 
-def an_object(pictures, rng, i=None, effect_share=0.2, small_share=0.35):
+def an_object(pictures, rng, i=None, effect_share=0.2, small_share=0.25):
     """(RGBA, description): a prompted object on transparency."""
     if i is None:
         rows = pictures.by_noun[pictures.nouns[rng.integers(len(pictures.nouns))]]
@@ -100,6 +105,7 @@ def a_triple(pictures, rng, held=False, ghostly=0.12):
         effect = ("glass", "ghostly")[rng.integers(2)]
         picture, d = effects.to_u8(effects.apply(effects.to_tensor(picture), effect, rng)), dict(d, effect=effect)
     t = placing.place(picture, concept, place, placing.draw_with(kind, slot, rng), slot, rng)
+    d = dict(d, small=smallness(max(effects.crop(t.foreground).shape[:2]) / SIZE))
     return t.foreground, t.background, t.blend, dict(object=d, scene=t.scene, slot=slot)
 
 
