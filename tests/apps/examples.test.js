@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { copyExamples } from "./lib/app.js";
 import { runExample, shownPictures } from "../browser/lib/examples.js";
-import { checkpoint, companion, packTinyModel, singleFile } from "../browser/lib/golden.js";
+import { checkpoint, companion, packTinyModel, packWithoutLayers, singleFile } from "../browser/lib/golden.js";
 import { scratch } from "../browser/lib/native.js";
 import { readSafetensors, writeSafetensors } from "../browser/lib/safetensors.js";
 import { sharedBrowser } from "../browser/lib/shared-browser.js";
@@ -103,7 +103,8 @@ for (const [way, names] of Object.entries({
 }
 
 test("three-layers: a model that cannot do it is told apart, with what it lacks", async (t) => {
-  await assert.rejects(run(t, "three-layers", { values: { model: "mini" } }), /mini has no mode "bg2fg".*layer_sd15_bg2fg/);
+  const running = run(t, "three-layers", { pack: packWithoutLayers(scratch(t)), values: { model: "/pack/" } });
+  await assert.rejects(running, /has no mode "bg2fg".*layer_sd15_bg2fg/);
 });
 
 const companions = { transparencyDecoder: companion("vae_transparent_decoder"), attn: companion("transparent_attn") };

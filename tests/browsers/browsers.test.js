@@ -15,7 +15,7 @@ async function openTests(page, url) {
     window.sha256 = async (bytes) =>
       Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
     window.generate = async (engine, options) => {
-      const { layers } = await engine.generate({ prompt: "a red apple", seed: 1, steps: 2, decodePasses: 1, ...options });
+      const { layers } = await engine.generate({ prompt: "a red apple", width: 64, height: 64, seed: 1, steps: 2, decodePasses: 1, ...options });
       return layers[0];
     };
     window.failureOf = (promise) => promise.then(() => ({ code: "none" }), ({ code, name, message }) => ({ code, name, message }));

@@ -5,14 +5,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PNG } from "pngjs";
-import { packTinyModel } from "../lib/golden.js";
+import { packTinyModel, packWithoutLayers } from "../lib/golden.js";
 import { glassine, scratch } from "../lib/native.js";
 import { open } from "../lib/open.js";
 
 test("the first layer of a scene needs no adapter, the next ones name theirs", async (t) => {
-  const page = await open(t);
+  const page = await open(t, { pack: packWithoutLayers(scratch(t)) });
   const { layer, same, phases, failures, count } = await page.evaluate(async () => {
-    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const engine = await glassine.createEngine({ model: "/pack/", device: "cpu" });
     const scene = new glassine.Scene(64, 64);
     const options = { prompt: "a red apple", seed: 7, steps: 1, decodePasses: 1 };
     const phases = new Set();

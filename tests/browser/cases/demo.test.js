@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openDemo, textIs } from "../lib/demo.js";
-import { packTinyModel } from "../lib/golden.js";
+import { packTinyModel, packWithoutLayers } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
 import { addFiles, choose, layerNames, setPrompt } from "../lib/studio.js";
 
@@ -73,7 +73,7 @@ test("several wishes wait in a queue, and each can be taken back", async (t) => 
 });
 
 test("the modes of the model are offered, and what the others need is said where it is missed", async (t) => {
-  const page = await openDemo(t, "?device=cpu");
+  const page = await openDemo(t, "?model=/pack/&device=cpu", packWithoutLayers(scratch(t)));
   await ready(page);
   const modes = (selector) => page.$$eval(selector, (options) => options.map(({ value }) => value).sort());
   assert.deepEqual(await modes("[name=mode] > option"), ["opaque", "single"]);

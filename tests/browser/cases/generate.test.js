@@ -5,17 +5,20 @@ import { test } from "node:test";
 import { open } from "../lib/open.js";
 import { cosine } from "../lib/page.js";
 
+/** Pictures so small that a software adapter makes them soon. */
+const side = 64;
+
 /** Runs in the page. */
-async function generate(device) {
+async function generate(device, side) {
   const engine = await glassine.createEngine({ model: "mini", device });
-  const { layers, latent, timings } = await engine.generate({ prompt: "a red apple", seed: 7, steps: 2, decodePasses: 1 });
+  const options = { width: side, height: side, steps: 2, decodePasses: 1 };
+  const { layers, latent, timings } = await engine.generate({ prompt: "a red apple", seed: 7, ...options });
   const [layer] = layers;
   const blob = await layer.toBlob();
   const bitmap = await layer.toImageBitmap();
   await engine.dispose();
   return {
     device: engine.info.device,
-    defaults: engine.info.defaults,
     layers: layers.map(({ role, seed, width, height }) => ({ role, seed, width, height })),
     pixels: layer.imageData.data.length,
     blob: { type: blob.type, size: blob.size },
@@ -26,13 +29,12 @@ async function generate(device) {
 }
 
 function check(result, device) {
-  const { width, height } = result.defaults;
   assert.equal(result.device, device);
-  assert.deepEqual(result.layers, [{ role: "foreground", seed: 7, width, height }]);
-  assert.equal(result.pixels, width * height * 4);
+  assert.deepEqual(result.layers, [{ role: "foreground", seed: 7, width: side, height: side }]);
+  assert.equal(result.pixels, side * side * 4);
   assert.equal(result.blob.type, "image/png");
   assert.ok(result.blob.size > 100);
-  assert.deepEqual(result.bitmap, [width, height]);
+  assert.deepEqual(result.bitmap, [side, side]);
   assert.equal(result.latent.data.length, result.latent.frames * 4 * result.latent.width * result.latent.height);
   assert.ok(result.latent.data.every(Number.isFinite));
   assert.ok(Object.values(result.timings).every((ms) => ms >= 0));
@@ -40,27 +42,31 @@ function check(result, device) {
 
 test("the CPU and WebGPU each make a layer, and from the same seed the same latent", async (t) => {
   const page = await open(t, { gpu: "software" });
-  const cpu = await page.evaluate(generate, "cpu");
+  const cpu = await page.evaluate(generate, "cpu", side);
   check(cpu, "cpu");
-  const gpu = await page.evaluate(generate, "webgpu");
+  const gpu = await page.evaluate(generate, "webgpu", side);
   check(gpu, "webgpu");
   const likeness = cosine(cpu.latent.data, gpu.latent.data);
   t.diagnostic(`cosine of the latents: ${likeness}`);
   assert.ok(likeness > 0.999);
 });
 
-test("the same seed gives the same picture, another seed another", async (t) => {
+test("the same seed gives the same picture, another seed another, each as large as the model makes them", async (t) => {
   const page = await open(t);
-  const [first, again, other] = await page.evaluate(async () => {
+  const { defaults, sizes, pixels } = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini" });
-    const pixels = async (seed) => {
-      const { layers } = await engine.generate({ prompt: "a red apple", seed, steps: 1, decodePasses: 1 });
-      return Array.from(layers[0].imageData.data);
+    const made = [];
+    for (const seed of [1, 1, 2]) made.push((await engine.generate({ prompt: "a red apple", seed, steps: 1, decodePasses: 1 })).layers[0]);
+    return {
+      defaults: engine.info.defaults,
+      sizes: made.map(({ width, height }) => [width, height]),
+      pixels: made.map(({ imageData }) => Array.from(imageData.data)),
     };
-    return [await pixels(1), await pixels(1), await pixels(2)];
   });
+  const [first, again, other] = pixels;
   assert.deepEqual(again, first);
   assert.notDeepEqual(other, first);
+  for (const size of sizes) assert.deepEqual(size, [defaults.width, defaults.height]);
 });
 
 test("a latent can be decoded again", async (t) => {

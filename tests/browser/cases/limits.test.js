@@ -9,9 +9,10 @@ import { cosine, memoryUse } from "../lib/page.js";
 async function generate(t, before) {
   const page = await open(t, { gpu: "software", before });
   const made = await page.evaluate(async () => {
-    const { gpuMemory } = await models.estimate("/glassine/models/mini/");
+    const size = { width: 64, height: 64 };
+    const { gpuMemory } = await models.estimate("/glassine/models/mini/", size);
     window.engine = await glassine.createEngine({ model: "mini", device: "webgpu" });
-    const { latent } = await engine.generate({ prompt: "a red apple", seed: 7, steps: 2, decodePasses: 1 });
+    const { latent } = await engine.generate({ prompt: "a red apple", seed: 7, steps: 2, decodePasses: 1, ...size });
     return { latent: Array.from(latent.data), gpuMemory };
   });
   return { ...made, memory: await memoryUse(page) };

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { packWithoutLayers } from "../lib/golden.js";
+import { scratch } from "../lib/native.js";
 import { open } from "../lib/open.js";
 
 test("bad options are refused by name and the engine stays usable", async (t) => {
@@ -78,9 +80,9 @@ test("a ControlNet and TAESD are refused where the model has none", async (t) =>
 });
 
 test("a mode that the model has no part for is refused with what is missing", async (t) => {
-  const page = await open(t);
+  const page = await open(t, { pack: packWithoutLayers(scratch(t)) });
   const { missing, failures } = await page.evaluate(async () => {
-    const engine = await glassine.createEngine({ model: "mini" });
+    const engine = await glassine.createEngine({ model: "/pack/" });
     const { missing } = engine.info;
     const failures = [];
     for (const mode of Object.keys(missing)) {
@@ -88,6 +90,7 @@ test("a mode that the model has no part for is refused with what is missing", as
     }
     return { missing, failures };
   });
+  assert.deepEqual(Object.keys(missing).sort(), ["bg2fg", "fg2bg", "joint"]);
   assert.ok(Object.values(missing).every((text) => text.length > 0));
   for (const { code } of failures) assert.equal(code, "unsupported_mode");
 });

@@ -8,7 +8,7 @@ test("what a mask keeps is the picture's own, its colour under alpha 0 too", asy
   const page = await open(t);
   const result = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
-    const options = { prompt: "a red apple", steps: 4, decodePasses: 1 };
+    const options = { prompt: "a red apple", width: 64, height: 64, steps: 4, decodePasses: 1 };
     const { layers } = await engine.generate({ ...options, seed: 7 });
     // A disc that is not aligned with the latent's cells.
     const inside = (index) => Math.hypot((index % 64) - 27.5, Math.floor(index / 64) - 33) < 13;
@@ -47,7 +47,7 @@ test("a mask that cannot be used says why", async (t) => {
     ];
     const said = [];
     for (const request of requests) {
-      said.push(await engine.generate({ prompt: "an apple", ...request }).then(() => "nothing", (error) => `${error.code}: ${error.message}`));
+      said.push(await engine.generate({ prompt: "an apple", width: 64, height: 64, ...request }).then(() => "nothing", (error) => `${error.code}: ${error.message}`));
     }
     return said;
   });
@@ -61,7 +61,7 @@ test("a second pass enlarges a layer, and a variation is near it", async (t) => 
   const page = await open(t);
   const result = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
-    const options = { prompt: "a red apple", seed: 7, steps: 4, decodePasses: 1 };
+    const options = { prompt: "a red apple", width: 64, height: 64, seed: 7, steps: 4, decodePasses: 1 };
     const steps = [];
     const passes = [];
     const onProgress = (event) => {
@@ -97,7 +97,7 @@ test("a layer is enlarged and extended, and several pictures come of one request
   const page = await open(t);
   const result = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
-    const options = { prompt: "a red apple", seed: 7, steps: 2, decodePasses: 1 };
+    const options = { prompt: "a red apple", width: 64, height: 64, seed: 7, steps: 2, decodePasses: 1 };
     const steps = [];
     const onProgress = (event) => event.phase === "denoising" && steps.push([event.step, event.steps]);
     const several = await engine.generate({ ...options, count: 2, onProgress });

@@ -69,7 +69,9 @@ test("as a person works: type, generate, choose, drag, undo, blend, save, and it
   const second = await shown();
 
   // It is taken hold of where it is; mini's pictures have their thing in the middle.
-  await dragInScene(page, [32, 32], [44, 26]);
+  const { width, zoom } = await sceneBox(page);
+  const side = Math.round(width / zoom);
+  await dragInScene(page, [side / 2, side / 2], [side / 2 + 12, side / 2 - 6]);
   const moved = await placement(page);
   assert.ok(Math.abs(moved.x - 12) < 1 && Math.abs(moved.y + 6) < 1, JSON.stringify(moved));
   await holding(page, "Control", () => page.keyboard.press("z"));
@@ -85,7 +87,7 @@ test("as a person works: type, generate, choose, drag, undo, blend, save, and it
   const download = await downloadsTo(page, folder);
   await page.click("#export summary");
   const png = PNG.sync.read(readFileSync(await download("#scene-png", "untitled.png")));
-  assert.deepEqual([png.width, png.height], [64, 64]);
+  assert.deepEqual([png.width, png.height], [side, side]);
   assert.equal(
     readFileSync(await download("#scene-ora", "untitled.ora"))
       .subarray(0, 2)

@@ -37,8 +37,13 @@ export function packTinyModel(folder, ...options) {
 }
 
 /** The same with these options alone. */
-export function packWithoutControlNet(folder, ...options) {
-  const adapters = { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" };
+export const packWithoutControlNet = (folder, ...options) =>
+  packParts(folder, { attn: "transparent_attn", joint: "joint", fg2bg: "fg2bg", bg2fg: "bg2fg" }, options);
+
+/** Packs the tiny model for single pictures alone, into `folder`/pack. */
+export const packWithoutLayers = (folder, ...options) => packParts(folder, { attn: "transparent_attn" }, options);
+
+function packParts(folder, adapters, options) {
   const pack = join(folder, "pack");
   glassine(
     "pack",
