@@ -747,21 +747,6 @@ fn the_tiny_vae_encodes_and_decodes_opaque_pictures() {
     assert_ne!(encoded.latent, from_picture(short(Mode::Opaque, 2)).latent);
 }
 
-#[test]
-fn an_option_that_does_nothing_in_a_mode_is_said_to() {
-    for mode in [Mode::Opaque, Mode::Single] {
-        let mut request = short(mode, 1);
-        let warnings = |request: &Request| generate(request).warnings;
-        request.decode_passes = None;
-        assert_eq!(warnings(&request), [""; 0]);
-        request.decode_passes = Some(1);
-        let said = warnings(&request);
-        let expected = usize::from(mode == Mode::Opaque);
-        assert_eq!(said.len(), expected, "{said:?}");
-        assert!(said.iter().all(|warning| warning.contains("decode passes")));
-    }
-}
-
 /// The previews that it hears of, with the steps that they come after.
 #[derive(Default)]
 struct Previews(Vec<(usize, Picture)>);

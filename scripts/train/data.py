@@ -19,7 +19,8 @@ SETS = [
     ("@iconify-json/fxemoji", "1.2.2", "fx", ["sticker"], "Apache-2.0"),
 ]
 CAPTIONS = [("emojibase-data", "17.0.0", "MIT")]
-PROMPTED = ("fluent", "flat", "3d", "noto", "procedural")  # the styles the diffusion model learns
+PROMPTED = ("fluent", "flat", "3d", "procedural")  # the styles the diffusion model learns, whose drawings of a thing are alike
+CELL = 8 * SIZE // FINAL  # of a latent, in pixels of the pictures: what is placed begins at one, so that its latent is the same everywhere
 STYLE = {s[2]: s[3] for s in SETS}
 
 

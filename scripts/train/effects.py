@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+import data
+
 EFFECTS = ["none", "shadow", "glow", "glass", "ghostly"]
 _AREA = {}
 
@@ -108,6 +110,12 @@ def crop(rgba):
     """What is visible of a u8 picture."""
     ys, xs = np.nonzero(rgba[..., 3] > 10)
     return rgba[ys.min():ys.max() + 1, xs.min():xs.max() + 1]
+
+
+def on_grid(x, bottom, height, aspect):
+    """The place nearest to this one from which the object's left edge and bottom lie on a cell of the latent."""
+    half = height * aspect / 2
+    return round((x - half) / data.CELL) * data.CELL + half, round(bottom / data.CELL) * data.CELL
 
 
 def at(rgba, x, bottom, height, size):

@@ -178,15 +178,16 @@ def place(picture, concept, place_name, scene, slot, rng):
     cut = effects.crop(picture)
     aspect = cut.shape[1] / cut.shape[0]
     height = n * (small + (large - small) * t) * NEARER * SIZE_OF.get(concept.noun, 1.0) * rng.uniform(0.85, 1.15) / max(1.0, aspect) ** 0.5
-    height = min(height, n * 0.76, n * 0.86 / aspect)
+    height = max(3, round(min(height, n * 0.76, n * 0.86 / aspect) / data.CELL)) * data.CELL
     bottom = n * (far + (near - far) * t)
     if slot in ("air", "swim", "orbit"):
         bottom = bottom + height * 0.35
     if place_name in HOVERS and slot == "ground":
         bottom -= height * rng.uniform(0.1, 0.5)
-    bottom = min(n - 3, max(bottom, height + 3))
+    bottom = min(n - 10, max(bottom, height + 10))
     half = height * aspect / 2
-    x = rng.uniform(half + 4, n - half - 4) if 2 * half < n - 8 else n / 2
+    x = rng.uniform(half + 10, n - half - 10) if 2 * half < n - 20 else n / 2
+    x, bottom = effects.on_grid(x, bottom, height, aspect)
     foreground = effects.at(cut, x, bottom, height, n)
     blend = blend_of(foreground.astype(np.float32) / 255, background, scene, "air" if place_name in HOVERS else slot, bottom, height, concept.noun.endswith(SHINING), rng)
     u8 = lambda a: (np.clip(a, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -390,15 +390,8 @@ impl<S: PackSource> Engine<S> {
         let mut sampled = sampling
             .run(&self.networks, features, &steering, observer)
             .await?;
-        let mut warnings = chosen.warnings;
-        if request.decode_passes.is_some() && !plan.mode.is_transparent() {
-            let mode = plan.mode;
-            warnings.push(format!(
-                "decode passes do nothing in mode {mode}: they are of alpha"
-            ));
-        }
         for one in &mut sampled {
-            one.warnings.splice(0..0, warnings.iter().cloned());
+            one.warnings.splice(0..0, chosen.warnings.clone());
             one.loras = chosen.loras.clone();
         }
         Ok(sampled)
