@@ -34,7 +34,7 @@ export async function imageRow(setup) {
     kind: "picture",
     ours: {
       run: async () => {
-        const { layers } = await engine.generate(request, () => true);
+        const [{ layers }] = await engine.generate(request, 1, () => true);
         return Float32Array.from(layers[0].rgba, (byte) => byte / 255);
       },
     },
