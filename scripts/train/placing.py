@@ -194,14 +194,6 @@ def place(picture, concept, place_name, scene, slot, rng):
     return Triple(foreground, u8(background), u8(blend), dict(kind=scene.kind, light=scene.light.name, words=scene.words), slot)
 
 
-def choose(concept, rng, plain=0.12, held=False):
-    """(place, scene kind, slot) for a concept, or None. `held` asks for pairs that are kept from training."""
-    options = [(p, k, s) for p in concept.places for k, s in PLACES[p] if held_pair(concept.noun, k) == held]
-    if not held and (not options or rng.random() < plain):
-        return "any", "plain", ("ground" if rng.random() < 0.6 else "air")
-    return options[rng.integers(len(options))] if options else None
-
-
 def draw_with(kind, slot, rng):
     """A scene of this kind that has this slot (some kinds come with either sea or hills)."""
     for _ in range(50):

@@ -247,6 +247,14 @@ mod tests {
         StoredValues::F32(Box::new(values.reshape([count]))).into()
     }
 
+    /// The same weight, whose panels are kept.
+    fn keeping(weight: &StoredWeight) -> StoredWeight {
+        StoredWeight {
+            panels: KeptPanels::keeping(),
+            ..weight.clone()
+        }
+    }
+
     /// The second of three parts.
     fn middle(shifts: Tensor<3>) -> Channels {
         let [_, shift, _] = Channels::parts(shifts);
@@ -324,10 +332,7 @@ mod tests {
     #[test]
     fn a_kept_weight_gives_the_same_at_any_size() {
         let stored = stored(&random([6, 5, 3, 3], 1));
-        let kept = StoredWeight {
-            panels: KeptPanels::keeping(),
-            ..stored.clone()
-        };
+        let kept = keeping(&stored);
         let convolved = |weight: &StoredWeight, side: usize| {
             let rows = ConvRows {
                 x: random([1, 5, side, side], 2),
@@ -349,10 +354,7 @@ mod tests {
     #[test]
     fn a_kept_weight_gives_the_same_with_and_without_a_gate() {
         let stored = stored(&random([10, 6, 1, 1], 1));
-        let kept = StoredWeight {
-            panels: KeptPanels::keeping(),
-            ..stored.clone()
-        };
+        let kept = keeping(&stored);
         let x = || random([1, 9, 6], 2);
         for _ in 0..2 {
             let gated = linear_geglu(x(), &kept, 5, None).into_data();
