@@ -15,7 +15,7 @@ from common import WORKERS, launch, rank
 
 CHUNK = 16 if data.SMOKE else 128
 # chunks of each kind; held triples are pairs of noun and scene that are never trained on
-COUNTS = dict(objects=72, backgrounds=30, triples=56, held=1)
+COUNTS = dict(objects=72, backgrounds=14, triples=52, held=1)
 if data.SMOKE:
     COUNTS = dict(objects=3, backgrounds=1, triples=2, held=1)
 SEEDS = dict(objects=50, backgrounds=51, triples=52, held=53)

@@ -197,7 +197,7 @@ def place(picture, concept, place_name, scene, slot, rng):
 def draw_with(kind, slot, rng):
     """A scene of this kind that has this slot (some kinds come with either sea or hills)."""
     for _ in range(50):
-        scene = scenes.draw(kind, rng)
+        scene = scenes.familiar(kind, rng)
         if slot in scene.slots:
             return scene
     raise ValueError(f"{kind} has no {slot}")

@@ -71,7 +71,7 @@ def a_background(rng, kind=None):
     """(RGB, description)."""
     kinds = [k for k in scenes.KINDS if k != "plain"]
     kind = kind or ("plain" if rng.random() < 0.06 else kinds[rng.integers(len(kinds))])
-    scene = scenes.draw(kind, rng)
+    scene = scenes.familiar(kind, rng)
     return scenes.render(scene), dict(kind=kind, light=scene.light.name, words=scene.words)
 
 
