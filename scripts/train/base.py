@@ -16,11 +16,12 @@ CAPTIONS, DRAWS = 20, 2  # captions in a batch, and noises for each
 
 class Mix:
     """Latents with captions made anew: objects alone on transparency, plain backgrounds, objects in scenes. For the first part of the
-    time objects are most of it: what is known as a whole is soon found again where it is small."""
+    time objects are most of it, unless the network knows this size: what is known as a whole is soon found again where it is small."""
     EARLY, FIRST = 0.25, dict(object=0.85, foreground=0.05, background=0.05, blend=0.05)
-    SHARES = dict(object=0.50, foreground=0.10, background=0.10, blend=0.30)
+    SHARES = dict(object=0.42, foreground=0.10, background=0.14, blend=0.34)
 
     def __init__(self, size):
+        self.early = 0.0 if os.path.exists(begun(size)) else self.EARLY
         self.objects = caches.Cache(size, "objects")
         self.scenes = size > 64
         if self.scenes:
@@ -32,7 +33,7 @@ class Mix:
 
     def draw(self, rng, progress=1.0):
         """(latent, caption) for that part of the time."""
-        shares = self.FIRST if progress < self.EARLY else self.SHARES
+        shares = self.FIRST if progress < self.early else self.SHARES
         what = rng.choice(list(shares), p=list(shares.values())) if self.scenes else "object"
         if what == "object":
             rows = self.by_noun[self.nouns[rng.integers(len(self.nouns))]]
@@ -50,15 +51,19 @@ class Mix:
         return self.triples.z[i, 2], captions.of_blend(d["object"], d["scene"], d["slot"], rng)
 
 
+def begun(size):
+    """Where a pack of this size leaves what it has of it."""
+    return data.path("ckpt", f"base-{size}-start.pt")
+
+
 def start(size):
     """(text encoder, UNet) to begin with."""
     torch.manual_seed(3)
     text = networks.text()
     if size == 64:
         return text, networks.unet(64)
-    begun = f"base-{size}-start"
-    if os.path.exists(data.path("ckpt", begun + ".pt")):
-        s, unet = ema_of(begun), networks.unet(size)
+    if os.path.exists(begun(size)):
+        s, unet = ema_of(f"base-{size}-start"), networks.unet(size)
         text.load_state_dict(s["text"])
         unet.load_state_dict(s["unet"])
         return text, unet

@@ -4,7 +4,7 @@ import torch
 
 import captions, data, effects, evaluate, model, procedural, scenes
 
-STAGES = ("vae", "codec", "base-64", "codec-256", "base-128", "base-256", f"lcm-{data.FINAL}", "layers-joint", "layers-fg2bg", "layers-bg2fg")
+STAGES = ("vae", "codec", "base-64", "codec-256", "base-128", "base-256", f"lcm-{data.FINAL}", "layers-joint", "layers-fg2bg", "layers-bg2fg", "decoders")
 
 
 def table(rows, head):
@@ -115,7 +115,8 @@ averaged to 16 x 16, Euclidean) there is one of the prompted concept.
 
 * nearest picture is of the concept: {percent(p["top1"])}
 * one of the five nearest is: {percent(p["top5"])} (by chance about {500 / len(pictures.nouns):.1f} %)
-* both clear (alpha < 0.05 on 5 % of the pixels) and opaque (alpha > 0.95 on 5 %) areas: {percent(p["clear_and_opaque"])}
+* of the {p["solid"]} of things that are opaque somewhere (glass is not), both clear (alpha < 0.05 on 5 % of the pixels) and opaque (alpha > 0.95 on 5 %)
+  areas: {percent(p["clear_and_opaque"])}
 
 Backgrounds: {b["pictures"]} pictures; among the five nearest of drawn backgrounds there is one of the prompted kind for {percent(b["among_five"])}, the nearest is one for {percent(b["nearest"])}.
 

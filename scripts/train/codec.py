@@ -5,6 +5,7 @@ shifted latent back to alpha and colour. Channel order is A,R,G,B.
 
 usage: codec.py start [minutes]   from nothing at 64 pixels, with the VAE frozen
        codec.py tune [minutes]    all three networks on turned and flipped crops of pictures of 256 pixels
+       codec.py decoders [minutes]  what reads latents alone, the VAE's decoder too, at the model's size; latents made before stay good
 """
 import copy, os, sys
 import numpy as np
@@ -44,21 +45,28 @@ def reconstruction(y, t):
 
 
 def train(stage, time_):
-    """`start`: the VAE is frozen. `tune`: it goes along, slowly; the identity loss then holds with and without the offset."""
-    tune = stage == "tune"
+    """`start`: the VAE is frozen. `tune`: it goes along, slowly; the identity loss then holds with and without the offset. `decoders`:
+    as `tune`, with both encoders frozen."""
+    tune, decoders = stage != "start", stage == "decoders"
     torch.manual_seed(2)
-    vae, enc, dec, disc = vae_stage.load_start(), networks.OffsetEncoder(), networks.Decoder().to(memory_format=torch.channels_last), networks.Patch()
-    if tune:
+    disc = networks.Patch()
+    vae, enc, dec = load() if decoders else (vae_stage.load_start(), networks.OffsetEncoder(), networks.Decoder())
+    dec = dec.to(memory_format=torch.channels_last).requires_grad_(True)
+    if stage == "tune":
         s = ema_of("codec")
         enc.load_state_dict(s["enc"])
         dec.load_state_dict(s["dec"])
     vae.requires_grad_(tune)
+    if decoders:
+        for encoder in (vae.encoder, vae.quant_conv, enc):
+            encoder.requires_grad_(False)
     rates = dict(vae=3e-4, enc=2e-4, dec=6e-4) if tune else dict(enc=3e-4, dec=1.2e-3)
     nets = dict(vae=vae, enc=enc, dec=dec) if tune else dict(enc=enc, dec=dec)
     opt = torch.optim.AdamW([dict(params=nets[k].parameters(), lr=r) for k, r in rates.items()], betas=(0.9, 0.99), weight_decay=1e-4)
     opt_d = torch.optim.AdamW(disc.parameters(), lr=3e-4, betas=(0.5, 0.99))
-    run = Run("codec-256" if tune else "codec", dict(nets, disc=disc), dict(gen=opt, disc=opt_d), list(nets), time_, seed=2)
-    pool, (batch, size, shrink) = vae_stage.Pool(), (4, 128, 1) if tune else (8, 64, 4)
+    name = dict(start="codec", tune="codec-256", decoders="decoders")[stage]
+    run = Run(name, dict(nets, disc=disc), dict(gen=opt, disc=opt_d), list(nets), time_, seed=2)
+    pool, (batch, size, shrink) = vae_stage.Pool(), (4, 128, data.SIZE // data.FINAL if decoders else 1) if tune else (8, 64, 4)
     autocast = number_type(lambda: dec(torch.rand(1, 3, size, size), torch.randn(1, 4, size // 8, size // 8)))
     params = [p for n in nets.values() for p in n.parameters()]
     while run.running():
@@ -101,13 +109,15 @@ def train(stage, time_):
 
 
 def load():
-    """(vae, offset encoder, decoder), frozen: the tuned ones if they are there."""
+    """(vae, offset encoder, transparency decoder), frozen: the tuned ones if they are there."""
     vae, enc, dec = networks.vae(), networks.OffsetEncoder(), networks.Decoder()
     tuned = data.path("ckpt", "codec-final.pt")
     if os.path.exists(tuned):
         s = torch.load(tuned)
     else:
         s = dict(ema_of("codec"), vae=torch.load(data.path("ckpt", "vae-final.pt")))
+    if os.path.exists(data.path("ckpt", "decoders.pt")):
+        s = dict(s, **ema_of("decoders"))
     for k, m in (("vae", vae), ("enc", enc), ("dec", dec)):
         m.load_state_dict(s[k])
         m.eval().requires_grad_(False)
@@ -141,6 +151,6 @@ if __name__ == "__main__":
     stage = sys.argv[1]
     if stage == "tune" and data.newer(data.path("ckpt", "codec-final.pt"), data.path("ckpt", "codec-256.pt")) and "more" not in sys.argv:
         sys.exit()  # latents were made with it: "more" goes on, and everything after it has to be made again
-    launch(train, stage, minutes(sys.argv[2:], 90 if stage == "tune" else 30))
+    launch(train, stage, minutes(sys.argv[2:], dict(start=30, tune=90, decoders=20)[stage]))
     if stage == "tune":
         finish()

@@ -120,26 +120,35 @@ def features(x):
     return F.adaptive_avg_pool2d(torch.cat([premultiplied(x), x[:, 3:]], 1), 16).flatten(1)
 
 
+def clear_and_opaque(x):
+    """Which pictures have both areas."""
+    a = x[:, 3].flatten(1)
+    return ((a < 0.05).float().mean(1) >= 0.05) & ((a > 0.95).float().mean(1) >= 0.05)
+
+
 class Judge:
-    """Is a training picture of the prompted concept among the nearest ones?"""
+    """Is a training picture of the prompted concept among the nearest ones? Has it clear and opaque areas, if the concept has (glass is
+    opaque nowhere)?"""
 
     def __init__(self):
         pictures = data.Pictures()
-        f, self.nouns = [], []
+        f, self.nouns, self.solid = [], [], set()
         for i in pictures.prompted:
             cut = effects.crop(np.asarray(pictures.pics[i]))
             side = 232 / max(1.0, cut.shape[1] / cut.shape[0])
             rgba = effects.at(cut, 128, 128 + side / 2, side, 256)
-            f.append(features(effects.to_tensor(rgba)))
+            x = effects.to_tensor(rgba)
+            f.append(features(x))
             self.nouns.append(pictures.meta[i]["concept"].noun)
+            if clear_and_opaque(x).item():
+                self.solid.add(self.nouns[-1])
         self.f = torch.cat(f)
 
     def __call__(self, x, nouns):
         near = torch.cdist(features(x), self.f).topk(5, largest=False).indices
         hits = [[self.nouns[j] == n for j in row] for row, n in zip(near.tolist(), nouns)]
-        a = x[:, 3].flatten(1)
-        both = ((a < 0.05).float().mean(1) >= 0.05) & ((a > 0.95).float().mean(1) >= 0.05)
-        return dict(top1=sum(h[0] for h in hits) / len(hits), top5=sum(any(h) for h in hits) / len(hits), clear_and_opaque=both.float().mean().item())
+        both = [b for b, n in zip(clear_and_opaque(x).tolist(), nouns) if n in self.solid]
+        return dict(top1=sum(h[0] for h in hits) / len(hits), top5=sum(any(h) for h in hits) / len(hits), clear_and_opaque=sum(both) / len(both), solid=len(both))
 
 
 def chosen(nouns, n):

@@ -13,6 +13,14 @@ RANK = 16
 HINT = (16, 16, 24, 24, 32, 32, 64, 64)  # widths of the convolutions of the first group; 32, 32, 64, 64, 128, 128, 256, 256 in the released files
 
 
+def keeping(conv):
+    """A convolution whose output, after a SiLU, varies about as much as its input. Through a row of them with PyTorch's own first weights next to
+    nothing of a picture arrives, and the condition is never learned."""
+    nn.init.normal_(conv.weight, 0, 1.9 / (9 * conv.in_channels) ** 0.5)
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
 class Lora(nn.Module):
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -38,7 +46,7 @@ class Unit(nn.Module):
         nn.init.zeros_(self.temporal_o.bias)
         if level is not None:
             width = HINT[-1]
-            self.control_convs = nn.ModuleList([nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, h, 1)) for _ in range(frames)])
+            self.control_convs = nn.ModuleList([nn.Sequential(keeping(nn.Conv2d(width, width, 3, padding=1)), nn.SiLU(), nn.Conv2d(width, h, 1)) for _ in range(frames)])
             for branch in self.control_convs:
                 nn.init.zeros_(branch[2].weight)
                 nn.init.zeros_(branch[2].bias)
@@ -79,11 +87,11 @@ class HintEncoder(nn.Module):
         super().__init__()
         plan, last = [], 3
         for width, stride in zip(HINT, (1, 1, 2, 1, 2, 1, 2, 1)):
-            plan += [nn.Conv2d(last, width, 3, stride=stride, padding=1), nn.SiLU()]
+            plan += [keeping(nn.Conv2d(last, width, 3, stride=stride, padding=1)), nn.SiLU()]
             last = width
         self.blocks_0, self.levels = nn.Sequential(*plan), levels
         for k in range(1, levels):
-            setattr(self, f"blocks_{k}", nn.Sequential(nn.Conv2d(last, last, 3, stride=2, padding=1), nn.SiLU(), nn.Conv2d(last, last, 3, padding=1), nn.SiLU()))
+            setattr(self, f"blocks_{k}", nn.Sequential(keeping(nn.Conv2d(last, last, 3, stride=2, padding=1)), nn.SiLU(), keeping(nn.Conv2d(last, last, 3, padding=1)), nn.SiLU()))
 
     def forward(self, x):
         maps = []
