@@ -7,7 +7,7 @@ const engine = await createEngine({ model: "mini", onProgress: say });
 
 // #region sheet
 /** Makes a sprite of each prompt, in one picture and TexturePacker's "JSON (Hash)". */
-async function makeSheet(prompts: string[], size = 64) {
+async function makeSheet(prompts: string[], size = 128) {
   const columns = Math.ceil(Math.sqrt(prompts.length));
   const rows = Math.ceil(prompts.length / columns);
   const sheet = new Scene(columns * size, rows * size);

@@ -52,13 +52,13 @@ test("first-picture", async (t) => {
 
 test("sprites: a sheet, and a level drawn from it", async (t) => {
   const [level, sheet] = await run(t, "sprites", { values: { prompts: "a gem\na key" } });
-  assert.deepEqual([sheet.width, sheet.height], [128, 64]);
+  assert.deepEqual([sheet.width, sheet.height], [256, 128]);
   for (const picture of [level, sheet]) assertTransparent(picture);
 });
 
 test("sticker", async (t) => {
   const [sticker] = await run(t, "sticker");
-  assert.deepEqual([sticker.width, sticker.height], [70, 70]);
+  assert.deepEqual([sticker.width, sticker.height], [134, 134]);
   assertTransparent(sticker);
 });
 
@@ -76,7 +76,7 @@ test("repaint", async (t) => {
 
 test("hires", async (t) => {
   const [picture] = await run(t, "hires");
-  assert.deepEqual([picture.width, picture.height], [128, 128]);
+  assert.deepEqual([picture.width, picture.height], [256, 256]);
   assertTransparent(picture);
 });
 
@@ -84,7 +84,7 @@ test("guide: every piece of code that the guide shows", async (t) => {
   const pictures = await run(t, "guide", { pack: join(packageFolder, "models/mini"), values: { pack: "/pack/" } });
   assert.equal(pictures.length, 13);
   for (const picture of pictures.slice(0, 8)) assertTransparent(picture);
-  assert.deepEqual(pictures.slice(9).map(({ width, height }) => [width, height]), [[64, 64], [88, 64], [176, 128], [64, 64]]);
+  assert.deepEqual(pictures.slice(9).map(({ width, height }) => [width, height]), [[128, 128], [152, 128], [304, 256], [128, 128]]);
 });
 
 // The pictures of the tiny model mean nothing, since its weights are random. They are small and of few steps here.

@@ -16,7 +16,7 @@ process.env.MESA_SHADER_CACHE_DISABLE = "true";
 /** Pixels of a side of the pictures that a model of full size is timed at. */
 const FULL_SIDES = [128, 256];
 
-/** Pixels of a side of `mini`'s pictures. */
+/** Pixels of a side of the pictures that `mini` is timed at. */
 function miniSide(row, device) {
   return device === "swiftshader" && row !== "unet" ? 32 : 64;
 }

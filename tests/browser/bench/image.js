@@ -44,6 +44,7 @@ export async function imageRow(setup) {
 
 async function peerPipeline(setup, { prompt, seed, width, height, steps, guidance, decodePasses }) {
   const { config } = setup.model;
+  const predictsV = config("scheduler").prediction_type === "v_prediction";
   const cells = [height / 8, width / 8];
   const tensors = {};
   for (const part of ["text_encoder", "unet", "vae", "transparency_decoder"]) {
@@ -94,7 +95,8 @@ async function peerPipeline(setup, { prompt, seed, width, height, steps, guidanc
       denoiser.free(feeds);
       latent = latent.map((value, index) => {
         const [without, given] = [predicted[index], predicted[index + latent.length]];
-        const epsilon = without + guidance * (given - without);
+        const guided = without + guidance * (given - without);
+        const epsilon = predictsV ? Math.sqrt(alpha) * guided + Math.sqrt(1 - alpha) * value : guided;
         const denoised = (value - Math.sqrt(1 - alpha) * epsilon) / Math.sqrt(alpha);
         return Math.sqrt(next) * denoised + Math.sqrt(1 - next) * epsilon;
       });

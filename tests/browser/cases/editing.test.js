@@ -320,7 +320,7 @@ test("of a picture that the model cannot make whole, the part around the mask is
   await clickInScene(page, [150, 100]);
   await page.waitForSelector("[name=crops]:checked:disabled");
   await choose(page, "maskCrop", "10");
-  await textIs(page, "#foretold", "^64 × 64");
+  await textIs(page, "#foretold", "^128 × 128");
   await changed(page, () => page.click("#generate"));
   const places = differences(before, await pixels(page));
   assert.ok(places.length > 100);
