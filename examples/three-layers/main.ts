@@ -1,4 +1,4 @@
-// Three ways to layers that fit each other, for models whose packs hold LayerDiffuse's adapters.
+// Three ways to layers that fit each other, by the adapters that the built-in model has and packs may hold.
 
 import {
   createEngine,
@@ -110,7 +110,8 @@ onSubmit(async (fields) => {
   >;
   const { needs, build } = ways[way!]!;
   const engine = await load(model!, needs);
-  const scene = await build(engine, { size: Number(size), ...prompts } as Wishes);
+  const side = Number(size) || engine.info.defaults.width;
+  const scene = await build(engine, { size: side, ...prompts } as Wishes);
   await engine.dispose();
 
   // #region save

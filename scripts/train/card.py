@@ -52,6 +52,8 @@ def main():
     codec = m["codec"]
     keys = list(next(iter(codec.values())))
     p, b = m["prompts"], m["backgrounds"]
+    few = f" With `lcm_lora.safetensors`: {evaluate.FEW} steps of the sampler `lcm`, guidance 1." if "few" in m else ""
+    sweep = [*m.get("sweep", {}).items(), *((f"few: {k}", v) for k, v in m.get("few", {}).items())]
     text = f"""# mini: a small text -> transparent image model
 
 `mini` makes {data.FINAL} x {data.FINAL} pictures from a short English prompt: objects with real transparency (RGBA), backgrounds, objects in scenes, and
@@ -63,7 +65,7 @@ decoder and layer adapters ("Transparent Image Layer Diffusion using Latent Tran
 It is meant for trying the program out without a download, for tests and for demonstrations. It draws emoji-like illustrations.
 
 Recommended: {model.STEPS} steps of DPM++ 2M Karras, guidance {model.GUIDANCE:g}, one decoder pass, {data.FINAL} x {data.FINAL}, prompts such as "a red apple", "a blue car, flat",
-"a meadow at sunset" or "a swan on a lake". With `lcm_lora.safetensors`: {evaluate.FEW} steps of the sampler `lcm`, guidance 1.
+"a meadow at sunset" or "a swan on a lake".{few}
 
 ## Licence
 
@@ -120,9 +122,9 @@ averaged to 16 x 16, Euclidean) there is one of the prompted concept.
 
 Backgrounds: {b["pictures"]} pictures; among the five nearest of drawn backgrounds there is one of the prompted kind for {percent(b["among_five"])}, the nearest is one for {percent(b["nearest"])}.
 
-Steps and guidance (one seed each; "few" is with the LoRA for few steps):
+Steps and guidance (one seed each{'; "few" is with the LoRA for few steps' if few else ""}):
 
-{table([[k] + [v[c] for c in ("top1", "top5", "clear_and_opaque")] for k, v in [*m.get("sweep", {}).items(), *((f"few: {k}", v) for k, v in m.get("few", {}).items())]], ["setting", "nearest", "among five", "clear and opaque"])}
+{table([[k] + [v[c] for c in ("top1", "top5", "clear_and_opaque")] for k, v in sweep], ["setting", "nearest", "among five", "clear and opaque"])}
 
 Layers, on pairs of object and scene that were not trained on:
 

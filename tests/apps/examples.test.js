@@ -102,6 +102,14 @@ for (const [way, names] of Object.entries({
   });
 }
 
+test("three-layers: by the built-in model, as the page stands", async (t) => {
+  const [scene, background, ...layers] = await run(t, "three-layers");
+  assert.deepEqual([scene.width, scene.height], [128, 128]);
+  assert.deepEqual(background.alphas, [255]);
+  assert.equal(layers.length, 2);
+  for (const layer of layers) assertTransparent(layer);
+});
+
 test("three-layers: a model that cannot do it is told apart, with what it lacks", async (t) => {
   const running = run(t, "three-layers", { pack: packWithoutLayers(scratch(t)), values: { model: "/pack/" } });
   await assert.rejects(running, /has no mode "bg2fg".*layer_sd15_bg2fg/);

@@ -21,7 +21,7 @@ const prompts = [
 ];
 
 /** For each example whose picture is shown, which of the pictures that it makes. */
-const shown = { sprites: 1, sticker: 0, "product-shot": 0, repaint: 1, hires: 0 };
+const shown = { sprites: 1, sticker: 0, "product-shot": 0, repaint: 1, hires: 0, "three-layers": 0 };
 
 const { browser, close } = await launch("none");
 try {

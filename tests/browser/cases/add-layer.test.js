@@ -42,6 +42,33 @@ test("the first layer of a scene needs no adapter, the next ones name theirs", a
   assert.equal(count, 1);
 });
 
+test("the built-in model has every mode, and builds a scene in all of them", async (t) => {
+  const page = await open(t);
+  const { modes, frames, scene, joint } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const { width, height } = engine.info.defaults;
+    const options = { seed: 7, steps: 4 };
+    const scene = new glassine.Scene(width, height);
+    await engine.addLayer(scene, { ...options, prompt: "a meadow", where: "behind" });
+    await engine.addLayer(scene, { ...options, prompt: "a tree" });
+    const other = new glassine.Scene(width, height);
+    await engine.addLayer(other, { ...options, prompt: "a swan" });
+    await engine.addLayer(other, { ...options, prompt: "a lake", where: "behind" });
+    const made = await engine.generate({ ...options, mode: "joint", prompt: "a swan on a lake" });
+    const alphas = ({ imageData: { data } }) => new Set(data.filter((_, index) => index % 4 === 3)).size;
+    return {
+      modes: engine.info.modes,
+      frames: [...scene.layers, ...other.layers].map(({ recipe }) => recipe.mode),
+      scene: [...scene.layers, ...other.layers].map(alphas),
+      joint: made.layers.map((layer) => [layer.role, alphas(layer) > 1]),
+    };
+  });
+  assert.deepEqual([...modes].sort(), ["bg2fg", "fg2bg", "joint", "opaque", "single"]);
+  assert.deepEqual(frames, ["opaque", "bg2fg", "fg2bg", "single"]);
+  assert.deepEqual(scene.map((kinds) => kinds > 1), [false, true, false, true]);
+  assert.deepEqual(joint, [["foreground", true], ["background", false], ["blended", false]]);
+});
+
 test("behind an empty scene goes an opaque picture, and what is aborted adds nothing", async (t) => {
   const page = await open(t);
   const { modes, failure, count } = await page.evaluate(async () => {
