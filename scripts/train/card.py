@@ -41,6 +41,16 @@ def layer_rows(m):
             yield kind, k, v
 
 
+def settings(m):
+    """What other steps and guidance give, if that was measured."""
+    rows = [*m.get("sweep", {}).items(), *((f"few: {k}", v) for k, v in m.get("few", {}).items())]
+    if not rows:
+        return ""
+    head = 'Steps and guidance, one seed each ("few" is with the LoRA for few steps):'
+    columns = ("top1", "top5", "clear_and_opaque")
+    return f"{head}\n\n{table([[k] + [v[c] for c in columns] for k, v in rows], ['setting', 'nearest', 'among five', 'clear and opaque'])}\n\n"
+
+
 def main():
     pictures = data.Pictures()
     m = json.load(open(data.path("export", "metrics.json")))
@@ -53,7 +63,6 @@ def main():
     keys = list(next(iter(codec.values())))
     p, b = m["prompts"], m["backgrounds"]
     few = f" With `lcm_lora.safetensors`: {evaluate.FEW} steps of the sampler `lcm`, guidance 1." if "few" in m else ""
-    sweep = [*m.get("sweep", {}).items(), *((f"few: {k}", v) for k, v in m.get("few", {}).items())]
     text = f"""# mini: a small text -> transparent image model
 
 `mini` makes {data.FINAL} x {data.FINAL} pictures from a short English prompt: objects with real transparency (RGBA), backgrounds, objects in scenes, and
@@ -94,7 +103,8 @@ Words for colour ({", ".join(effects.HUES)}), for: {", ".join(sorted({c.noun for
 ## Training
 
 CPU cores without a GPU, PyTorch, AdamW, cosine schedule over the time of each stage, EMA weights. The first weights are those of
-the 64-pixel `mini` that came before, trained from random values by the same scripts.
+the `mini` that came before, trained by the same scripts from random values; the table is of what this one was trained beyond it, and
+`scripts/train/README.md` says how far that had come.
 
 {table(stage_rows(), ["stage", "steps", "samples", "time"])}
 
@@ -122,11 +132,7 @@ averaged to 16 x 16, Euclidean) there is one of the prompted concept.
 
 Backgrounds: {b["pictures"]} pictures; among the five nearest of drawn backgrounds there is one of the prompted kind for {percent(b["among_five"])}, the nearest is one for {percent(b["nearest"])}.
 
-Steps and guidance (one seed each{'; "few" is with the LoRA for few steps' if few else ""}):
-
-{table([[k] + [v[c] for c in ("top1", "top5", "clear_and_opaque")] for k, v in sweep], ["setting", "nearest", "among five", "clear and opaque"])}
-
-Layers, on pairs of object and scene that were not trained on:
+{settings(m)}Layers, on pairs of object and scene that were not trained on:
 
 {table(layer_rows(m), ["mode", "measure", "value"])}
 
