@@ -91,7 +91,8 @@ concepts, and a few procedural ones), and about a tenth of the pairs of object a
 Fluent Emoji (c) Microsoft Corporation, MIT. Noto Emoji (c) Google, Apache-2.0. FxEmoji (c) Mozilla, Apache-2.0. emojibase (c) Miles Johnson, MIT.
 
 Layer triples are made as follows: a clean foreground; a background drawn by formula; the blend of both with the scene's light and tint on
-the object, a contact shadow and a cast one, mirror images in water, light from what shines.
+the object, a contact shadow and a cast one, mirror images in water, light from what shines. {percent(scenes.FAMILIAR)} of the places are one of {scenes.VIEWS} views
+of each kind, the others are drawn anew.
 
 The {len(pictures.nouns)} nouns it knows: {", ".join(pictures.nouns)}.
 
@@ -127,7 +128,7 @@ averaged to 16 x 16, Euclidean) there is one of the prompted concept.
 
 * nearest picture is of the concept: {percent(p["top1"])}
 * one of the five nearest is: {percent(p["top5"])} (by chance about {500 / len(pictures.nouns):.1f} %)
-* of the {p["solid"]} of things that are opaque somewhere (glass is not), both clear (alpha < 0.05 on 5 % of the pixels) and opaque (alpha > 0.95 on 5 %)
+* of the {p["solid"]} pictures of things that are opaque somewhere (glass is not), those with both clear (alpha < 0.05 on 5 % of the pixels) and opaque (alpha > 0.95 on 5 %)
   areas: {percent(p["clear_and_opaque"])}
 
 Backgrounds: {b["pictures"]} pictures; among the five nearest of drawn backgrounds there is one of the prompted kind for {percent(b["among_five"])}, the nearest is one for {percent(b["nearest"])}.
@@ -141,7 +142,7 @@ alpha, against the alpha that latents carry:
 
 {table(m.get("matting", {}).items(), ["measure", "value"])}
 
-Sheets, not selected: `objects.png`: {"; ".join(evaluate.OBJECTS)}. `scenes.png`: {"; ".join(evaluate.SCENES)}. `blends.png`: {"; ".join(evaluate.BLENDS)}.
+Sheets, not selected, in `docs/mini.md` of the source: `objects.png`: {"; ".join(evaluate.OBJECTS)}. `scenes.png`: {"; ".join(evaluate.SCENES)}. `blends.png`: {"; ".join(evaluate.BLENDS)}.
 `joint.png` (foregrounds, backgrounds, blends, composited layers): {"; ".join(blend for _, _, blend in evaluate.LAYERS)}.
 
 ## Limits

@@ -44,7 +44,7 @@ test("the first layer of a scene needs no adapter, the next ones name theirs", a
 
 test("the built-in model has every mode, and builds a scene in all of them", async (t) => {
   const page = await open(t);
-  const { modes, frames, scene, joint } = await page.evaluate(async () => {
+  const { modes, layers, joint } = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
     const { width, height } = engine.info.defaults;
     const options = { seed: 7, steps: 4 };
@@ -58,14 +58,12 @@ test("the built-in model has every mode, and builds a scene in all of them", asy
     const alphas = ({ imageData: { data } }) => new Set(data.filter((_, index) => index % 4 === 3)).size;
     return {
       modes: engine.info.modes,
-      frames: [...scene.layers, ...other.layers].map(({ recipe }) => recipe.mode),
-      scene: [...scene.layers, ...other.layers].map(alphas),
+      layers: [...scene.images.values(), ...other.images.values()].map((layer) => [layer.recipe.mode, alphas(layer) > 1]),
       joint: made.layers.map((layer) => [layer.role, alphas(layer) > 1]),
     };
   });
   assert.deepEqual([...modes].sort(), ["bg2fg", "fg2bg", "joint", "opaque", "single"]);
-  assert.deepEqual(frames, ["opaque", "bg2fg", "fg2bg", "single"]);
-  assert.deepEqual(scene.map((kinds) => kinds > 1), [false, true, false, true]);
+  assert.deepEqual(Object.fromEntries(layers), { opaque: false, bg2fg: true, fg2bg: false, single: true });
   assert.deepEqual(joint, [["foreground", true], ["background", false], ["blended", false]]);
 });
 

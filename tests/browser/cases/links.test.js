@@ -39,8 +39,9 @@ test("the settings, and how a layer was made, are copied as a link that says no 
   assert.deepEqual([link.pathname, link.search], ["/", ""]);
   const { bytes, ...said } = Object.fromEntries(new URLSearchParams(link.hash.slice(1)));
   assert.ok(Number(bytes) > 1e7);
-  const size = { width: "64", height: "64" };
-  const expected = { prompt: "a red apple & more", mode: "single", steps: "1", guidance: "4", seed: "7", model: packOf(page) };
+  const { width, height, guidance } = new PackServer().manifest.defaults;
+  const size = { width: String(width), height: String(height) };
+  const expected = { prompt: "a red apple & more", mode: "single", steps: "1", guidance: String(guidance), seed: "7", model: packOf(page) };
   assert.deepEqual(said, { ...expected, ...size });
 
   await page.click("#generate");

@@ -103,7 +103,9 @@ test("words that the model was not taught are said before, and are those that th
 });
 
 test("a model that says nothing of what it was taught offers nothing", async (t) => {
-  const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", new PackServer());
+  const pack = new PackServer();
+  pack.teach(undefined);
+  const page = await openDemo(t, "?model=/pack/&device=cpu&steps=1", pack);
   await ready(page);
   await setPrompt(page, "a red zzz");
   assert.equal(await page.$("#offers"), null);

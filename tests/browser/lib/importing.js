@@ -1,8 +1,12 @@
 // What the tests of imports by URL share.
 
 import assert from "node:assert/strict";
+import { PackServer } from "./pack.js";
 
-export const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
+/** The names of the shards of the pack; the first one is small. */
+export const shards = new PackServer().manifest.shards.map(({ file }) => file);
+export const [small, first, second] = shards;
+export const last = shards.at(-1);
 
 /** Imports the pack into "apple" and gives what happened. */
 export function importPack(page, options = {}) {

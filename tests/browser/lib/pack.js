@@ -57,7 +57,7 @@ export class PackServer {
     this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, name })));
   }
 
-  /** Publishes the model as one that was taught these phrases. */
+  /** Publishes the model as one that was taught these phrases, or says nothing of it. */
   teach(words) {
     this.#files.set("manifest.json", Buffer.from(JSON.stringify({ ...this.manifest, words })));
   }
