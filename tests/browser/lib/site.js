@@ -1,10 +1,10 @@
 // A small web site on localhost: the package under /glassine/, a page that
 // imports it, and servers that misbehave in the ways that models meet.
 
-import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
+import { pipeline } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const workerFolder = fileURLToPath(new URL("./worker/", import.meta.url));
@@ -103,12 +103,14 @@ function answerPack(pack, file, request, response) {
 }
 
 async function sendFile(response, file) {
-  const { size } = await stat(file);
+  // Opened before it is promised: at a test's end files go while pages still ask for them.
+  const handle = await open(file);
+  const { size } = await handle.stat();
   response.writeHead(200, {
     "content-type": types[extname(file)] ?? "application/octet-stream",
     "content-length": size,
   });
-  createReadStream(file).pipe(response);
+  pipeline(handle.createReadStream(), response, () => {});
 }
 
 async function sendWorker(response, file, before) {
