@@ -51,6 +51,15 @@ def settings(m):
     return f"{head}\n\n{table([[k] + [v[c] for c in columns] for k, v in rows], ['setting', 'nearest', 'among five', 'clear and opaque'])}\n\n"
 
 
+def matting(m):
+    """A matte against native alpha, if that was measured."""
+    if "matting" not in m:
+        return ""
+    head = """Matting (section 4.6), held-out glass, smoke and glowing pictures: closed-form matting of the opaque picture, with a trimap made from the true
+alpha, against the alpha that latents carry:"""
+    return f"{head}\n\n{table(m['matting'].items(), ['measure', 'value'])}\n\n"
+
+
 def main():
     pictures = data.Pictures()
     m = json.load(open(data.path("export", "metrics.json")))
@@ -137,12 +146,7 @@ Backgrounds: {b["pictures"]} pictures; among the five nearest of drawn backgroun
 
 {table(layer_rows(m), ["mode", "measure", "value"])}
 
-Matting (section 4.6), held-out glass, smoke and glowing pictures: closed-form matting of the opaque picture, with a trimap made from the true
-alpha, against the alpha that latents carry:
-
-{table(m.get("matting", {}).items(), ["measure", "value"])}
-
-Sheets, not selected, in `docs/mini.md` of the source: `objects.png`: {"; ".join(evaluate.OBJECTS)}. `scenes.png`: {"; ".join(evaluate.SCENES)}. `blends.png`: {"; ".join(evaluate.BLENDS)}.
+{matting(m)}Sheets, not selected, in `docs/mini.md` of the source: `objects.png`: {"; ".join(evaluate.OBJECTS)}. `scenes.png`: {"; ".join(evaluate.SCENES)}. `blends.png`: {"; ".join(evaluate.BLENDS)}.
 `joint.png` (foregrounds, backgrounds, blends, composited layers): {"; ".join(blend for _, _, blend in evaluate.LAYERS)}.
 
 ## Limits
