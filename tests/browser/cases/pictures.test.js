@@ -18,13 +18,14 @@ test("a layer is encoded into a latent that decodes into much the same layer", a
     const decoded = await engine.decode(latent, { passes: 1 });
     const alpha = (layer) => Array.from(layer.imageData.data).filter((_, index) => index % 4 === 3);
     return {
+      side: engine.info.defaults.width / 8,
       latent: { ...latent, data: Array.from(latent.data) },
       ofFile: Array.from(ofFile.data),
       before: alpha(layers[0]),
       after: alpha(decoded),
     };
   });
-  assert.deepEqual([result.latent.frames, result.latent.width, result.latent.height], [1, 8, 8]);
+  assert.deepEqual([result.latent.frames, result.latent.width, result.latent.height], [1, result.side, result.side]);
   assert.deepEqual(result.latent.data, result.ofFile, "a PNG keeps everything");
   const differences = result.before.map((value, index) => Math.abs(value - result.after[index]) / 255);
   const mean = differences.reduce((sum, value) => sum + value, 0) / differences.length;

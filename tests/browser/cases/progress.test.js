@@ -61,7 +61,7 @@ test("a request reports its phases in order, each step once, and previews", asyn
 
 test("previews go to a function of their own, at every step unless fewer are asked for", async (t) => {
   const page = await open(t);
-  const { every, second, phases } = await page.evaluate(async () => {
+  const { every, second, phases, side } = await page.evaluate(async () => {
     const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
     const made = async (options) => {
       const seen = [];
@@ -74,10 +74,11 @@ test("previews go to a function of their own, at every step unless fewer are ask
       every: await made({}),
       second: await made({ previewEvery: 2, onProgress: ({ phase }) => phases.add(phase) }),
       phases: [...phases],
+      side: engine.info.defaults.width / 8,
     };
   });
-  assert.deepEqual(every.seen, [1, 2, 3, 4].map((step) => [true, 8, { step, steps: 4 }]));
-  assert.deepEqual(second.seen, [2, 4].map((step) => [true, 8, { step, steps: 4 }]));
+  assert.deepEqual(every.seen, [1, 2, 3, 4].map((step) => [true, side, { step, steps: 4 }]));
+  assert.deepEqual(second.seen, [2, 4].map((step) => [true, side, { step, steps: 4 }]));
   assert.ok(phases.includes("denoising") && phases.includes("decoding"), "progress goes on");
   assert.ok(!every.recipe.includes("onPreview") && !every.recipe.includes("previewEvery"), every.recipe.join());
 });
