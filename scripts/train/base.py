@@ -21,7 +21,7 @@ class Mix:
     SHARES = dict(object=0.42, foreground=0.10, background=0.14, blend=0.34)
 
     def __init__(self, size):
-        self.early = 0.0 if os.path.exists(begun(size)) else self.EARLY
+        self.early = 0.0 if begun(size) else self.EARLY
         self.objects = caches.Cache(size, "objects")
         self.scenes = size > 64
         if self.scenes:
@@ -52,8 +52,9 @@ class Mix:
 
 
 def begun(size):
-    """Where a pack of this size leaves what it has of it."""
-    return data.path("ckpt", f"base-{size}-start.pt")
+    """The stage whose checkpoint a pack of this size has left, if there is one."""
+    stage = f"base-{size}-start"
+    return stage if os.path.exists(data.path("ckpt", stage + ".pt")) else None
 
 
 def start(size):
@@ -62,8 +63,8 @@ def start(size):
     text = networks.text()
     if size == 64:
         return text, networks.unet(64)
-    if os.path.exists(begun(size)):
-        s, unet = ema_of(f"base-{size}-start"), networks.unet(size)
+    if begun(size):
+        s, unet = ema_of(begun(size)), networks.unet(size)
         text.load_state_dict(s["text"])
         unet.load_state_dict(s["unet"])
         return text, unet

@@ -64,9 +64,9 @@ def train(stage, time_):
     nets = dict(vae=vae, enc=enc, dec=dec) if tune else dict(enc=enc, dec=dec)
     opt = torch.optim.AdamW([dict(params=nets[k].parameters(), lr=r) for k, r in rates.items()], betas=(0.9, 0.99), weight_decay=1e-4)
     opt_d = torch.optim.AdamW(disc.parameters(), lr=3e-4, betas=(0.5, 0.99))
-    name = dict(start="codec", tune="codec-256", decoders="decoders")[stage]
+    name, batch, size, shrink = dict(start=("codec", 8, 64, 4), tune=("codec-256", 4, 128, 1), decoders=("decoders", 4, 128, data.SIZE // data.FINAL))[stage]
     run = Run(name, dict(nets, disc=disc), dict(gen=opt, disc=opt_d), list(nets), time_, seed=2)
-    pool, (batch, size, shrink) = vae_stage.Pool(), (4, 128, data.SIZE // data.FINAL if decoders else 1) if tune else (8, 64, 4)
+    pool = vae_stage.Pool()
     autocast = number_type(lambda: dec(torch.rand(1, 3, size, size), torch.randn(1, 4, size // 8, size // 8)))
     params = [p for n in nets.values() for p in n.parameters()]
     while run.running():
@@ -111,12 +111,13 @@ def train(stage, time_):
 def load():
     """(vae, offset encoder, transparency decoder), frozen: the tuned ones if they are there."""
     vae, enc, dec = networks.vae(), networks.OffsetEncoder(), networks.Decoder()
-    tuned = data.path("ckpt", "codec-final.pt")
-    if os.path.exists(tuned):
-        s = torch.load(tuned)
+    source = data.path("ckpt", "codec-final.pt")
+    if os.path.exists(source):
+        s = torch.load(source)
     else:
+        source = data.path("ckpt", "codec.pt")
         s = dict(ema_of("codec"), vae=torch.load(data.path("ckpt", "vae-final.pt")))
-    if os.path.exists(data.path("ckpt", "decoders.pt")):
+    if data.newer(data.path("ckpt", "decoders.pt"), source):  # older ones belong to other latents
         s = dict(s, **ema_of("decoders"))
     for k, m in (("vae", vae), ("enc", enc), ("dec", dec)):
         m.load_state_dict(s[k])

@@ -9,7 +9,7 @@ import { openDemo, textIs } from "../lib/demo.js";
 import { controlNet } from "../lib/golden.js";
 import { miniEmbedding, miniLora } from "../lib/lora.js";
 import { scratch } from "../lib/native.js";
-import { PackServer } from "../lib/pack.js";
+import { mini } from "../lib/pack.js";
 import { addFiles, choose, drawn, dropOn, makeLayer as make, openSettings, setPrompt } from "../lib/studio.js";
 import { pngWithTexts } from "../lib/texts.js";
 
@@ -106,7 +106,7 @@ test("another file of a name gets a name of its own, and the same one is kept on
 });
 
 test("a picture's LoRAs are taken from the shelf, by hash where the name is another, and the others are named", async (t) => {
-  const { width, height } = new PackServer().manifest.defaults;
+  const { width, height } = mini.defaults;
   const text = [
     "a red apple <lora:pen:0.5> <lora:brush:1>",
     `Steps: 1, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 3, Seed: 3, Size: ${width}x${height}, Lora hashes: "pen: ${hashOf(ink).slice(0, 12)}, brush: 0a1b2c3d4e5f"`,

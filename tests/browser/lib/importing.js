@@ -1,10 +1,10 @@
 // What the tests of imports by URL share.
 
 import assert from "node:assert/strict";
-import { PackServer } from "./pack.js";
+import { mini } from "./pack.js";
 
 /** The names of the shards of the pack; the first one is small. */
-export const shards = new PackServer().manifest.shards.map(({ file }) => file);
+export const shards = mini.shards.map(({ file }) => file);
 export const [small, first, second] = shards;
 export const last = shards.at(-1);
 

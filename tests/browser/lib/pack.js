@@ -8,6 +8,8 @@ import { parseSafetensors, writeSafetensors } from "./safetensors.js";
 import { packageFolder } from "./site.js";
 
 const model = join(packageFolder, "models/mini");
+/** What the built-in model says of itself. */
+export const mini = JSON.parse(readFileSync(join(model, "manifest.json"), "utf8"));
 
 export class PackServer {
   /** What was asked for: `{ name, range }`. */
