@@ -2,10 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { first, second, small } from "../lib/importing.js";
 import { open, openTab } from "../lib/open.js";
 import { hangUp, PackServer, stall } from "../lib/pack.js";
-
-const [small, first, second] = ["shard-00001.safetensors", "shard-00002.safetensors", "shard-00003.safetensors"];
 
 /** A page with the pack stored as "apple", and a server that has forgotten being asked. */
 async function openWithModel(t) {
@@ -260,18 +259,18 @@ test("a model that is given by URL is kept for the next time, if that is asked f
       );
       return { failure, events: [...new Set(events)], stored: stored.at(-1) };
     }, options);
-  const first = await load({ name: "apple" });
-  assert.equal(first.failure.code, "none", first.failure.message);
-  assert.deepEqual(first.events, ["loading"]);
-  assert.deepEqual(first.stored, { phase: "downloading", loadedBytes: pack.bytes, totalBytes: pack.bytes });
+  const kept = await load({ name: "apple" });
+  assert.equal(kept.failure.code, "none", kept.failure.message);
+  assert.deepEqual(kept.events, ["loading"]);
+  assert.deepEqual(kept.stored, { phase: "downloading", loadedBytes: pack.bytes, totalBytes: pack.bytes });
   const list = await page.evaluate(() => models.list());
   assert.deepEqual(list.filter(({ builtIn }) => !builtIn).map(({ name, complete }) => [name, complete]), [["apple", true]]);
 
   pack.requests.length = 0;
   pack.faults.set("*", hangUp);
-  const second = await load({});
-  assert.equal(second.failure.code, "none", second.failure.message);
-  assert.deepEqual([second.events, second.stored], [["loading"], undefined]);
+  const again = await load({});
+  assert.equal(again.failure.code, "none", again.failure.message);
+  assert.deepEqual([again.events, again.stored], [["loading"], undefined]);
   assert.deepEqual(pack.requests, [], "the next time needs no server");
 
   // Another model's name is not taken from it: this pack calls itself as its neighbour is called.

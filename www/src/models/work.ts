@@ -20,7 +20,7 @@ export function cancelWork(): void {
   controller?.abort();
 }
 
-/** Does one thing at a time, shows how far it is, and what came of it. */
+/** Does one thing at a time, shows how far it is, and what came of it once the list has it, too. */
 async function run(task: (options: StorageOptions & { signal: AbortSignal }) => Promise<string>): Promise<void> {
   if (controller) return;
   controller = new AbortController();
@@ -29,19 +29,20 @@ async function run(task: (options: StorageOptions & { signal: AbortSignal }) => 
     failure.value = undefined;
     progress.value = { text: "Starting", share: 0 };
   });
+  let outcome = "";
   try {
     const { signal } = controller;
-    const text = await task({ signal, onProgress: (event) => (progress.value = describe(event)) });
-    progress.value = { text, share: 0 };
+    outcome = await task({ signal, onProgress: (event) => (progress.value = describe(event)) });
   } catch (error) {
-    const aborted = error instanceof GlassineError && error.code === "aborted";
-    progress.value = { text: aborted ? "Cancelled" : "", share: 0 };
-    if (!aborted) say(error);
-  } finally {
-    controller = undefined;
-    isBusy.value = false;
-    await refresh();
+    if (error instanceof GlassineError && error.code === "aborted") outcome = "Cancelled";
+    else say(error);
   }
+  await refresh();
+  controller = undefined;
+  batch(() => {
+    isBusy.value = false;
+    progress.value = { text: outcome, share: 0 };
+  });
 }
 
 export function say(error: unknown): void {
