@@ -20,7 +20,7 @@ use super::tensor_source::TensorSource;
 use crate::sampling::{NoiseSchedule, NoiseScheduleConfig, SamplerName, sampler};
 use crate::text::{Tokenizer, clip_vocabulary};
 use crate::weights::Files;
-use crate::weights::{Dtype, TensorFile, sha256, write_safetensors};
+use crate::weights::{Dtype, TensorFile, write_safetensors};
 use crate::weights::{HostTensor, StoredType, TensorEntry};
 use crate::{Error, ErrorCode, Result};
 
@@ -379,7 +379,7 @@ impl<'a, S: PackStore, P: AsyncFnMut(LoadEvent) -> bool> Packer<'a, S, P> {
         let shard = ShardEntry {
             file: format!("shard-{:05}.safetensors", self.shards.len() + 1),
             bytes: bytes.len() as u64,
-            sha256: sha256(&bytes),
+            sha256: self.store.sha256(&bytes).await,
         };
         self.store.write(&shard.file, bytes).await?;
         self.shards.push(shard);

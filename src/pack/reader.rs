@@ -6,9 +6,10 @@ use super::lora::{FittedLora, Lora};
 use super::manifest::{MANIFEST_FILE, Manifest, ShardEntry};
 use crate::text::Tokenizer;
 use crate::weights::HostTensor;
+use crate::weights::hash::sha256;
 use crate::weights::safetensors::{Dtype, SafetensorsBytes, TensorInfo};
 use crate::weights::weight::decode_part;
-use crate::weights::{RowChunk, Weights, sha256};
+use crate::weights::{RowChunk, Weights};
 use crate::weights::{StoredType, TensorEntry};
 use crate::{Error, ErrorCode, Result};
 
@@ -26,6 +27,11 @@ pub trait PackSource {
     async fn read_again(&self, file: &str) -> Result<Vec<u8>> {
         self.read(file).await
     }
+
+    /// The SHA-256 of `bytes` in hexadecimal digits, by whatever computes it fastest where the source is.
+    async fn sha256(&self, bytes: &[u8]) -> String {
+        sha256(bytes)
+    }
 }
 
 /// Where a pack's files can be written too, so that one is made there.
@@ -38,6 +44,14 @@ pub trait PackStore: PackSource {
 impl<S: PackSource> PackSource for &S {
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
         (*self).read(file).await
+    }
+
+    async fn read_again(&self, file: &str) -> Result<Vec<u8>> {
+        (*self).read_again(file).await
+    }
+
+    async fn sha256(&self, bytes: &[u8]) -> String {
+        (*self).sha256(bytes).await
     }
 }
 
@@ -85,7 +99,7 @@ impl<S: PackSource> Pack<S> {
         let json = source.read(MANIFEST_FILE).await?;
         Ok(Self {
             manifest: Manifest::parse(&json)?,
-            sha256: sha256(&json),
+            sha256: source.sha256(&json).await,
             source,
         })
     }
@@ -196,12 +210,23 @@ impl<S: PackSource> Pack<S> {
 
     async fn read_checked(&self, shard: &ShardEntry) -> Result<Vec<u8>> {
         let bytes = self.source.read(&shard.file).await?;
-        if check(shard, &bytes).is_ok() {
+        if self.check(shard, &bytes).await.is_ok() {
             return Ok(bytes);
         }
         let bytes = self.source.read_again(&shard.file).await?;
-        check(shard, &bytes)?;
+        self.check(shard, &bytes).await?;
         Ok(bytes)
+    }
+
+    async fn check(&self, shard: &ShardEntry, bytes: &[u8]) -> Result<()> {
+        if bytes.len() as u64 != shard.bytes {
+            let reason = format!("it has {} bytes instead of {}", bytes.len(), shard.bytes);
+            return Err(damaged(shard, &reason));
+        }
+        if self.source.sha256(bytes).await != shard.sha256 {
+            return Err(damaged(shard, "its SHA-256 does not match the manifest"));
+        }
+        Ok(())
     }
 
     fn load_shard(
@@ -321,17 +346,6 @@ fn is_declared(entry: &TensorEntry, info: &TensorInfo, scales: Option<&TensorInf
     scales.dtype == Dtype::F16
         && *bytes == quantization.row_bytes(columns)
         && scales.shape == [*rows, columns / quantization.group]
-}
-
-fn check(shard: &ShardEntry, bytes: &[u8]) -> Result<()> {
-    if bytes.len() as u64 != shard.bytes {
-        let reason = format!("it has {} bytes instead of {}", bytes.len(), shard.bytes);
-        return Err(damaged(shard, &reason));
-    }
-    if sha256(bytes) != shard.sha256 {
-        return Err(damaged(shard, "its SHA-256 does not match the manifest"));
-    }
-    Ok(())
 }
 
 fn damaged(shard: &ShardEntry, reason: &str) -> Error {

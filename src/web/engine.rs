@@ -7,6 +7,7 @@ use super::convert::{
     OpenControlNets, bytes_from_js, embeddings_to_js, event_to_js, latent_from_js, latent_to_js,
     layers_to_js, lora_from_js, loras_to_js, request_from_js, texts_to_js, with_latent,
 };
+use super::digest;
 use super::thrown::Thrown;
 use super::values::{JsResult, error_to_js, object, picture_from_js, set};
 use crate::Result;
@@ -45,6 +46,10 @@ impl PackSource for JsSource {
 
     async fn read_again(&self, file: &str) -> Result<Vec<u8>> {
         self.call_read(file, true).await
+    }
+
+    async fn sha256(&self, bytes: &[u8]) -> String {
+        digest::sha256(bytes).await
     }
 }
 

@@ -15,6 +15,8 @@ mod bench;
 #[cfg(feature = "diffusion")]
 mod convert;
 #[cfg(feature = "diffusion")]
+mod digest;
+#[cfg(feature = "diffusion")]
 mod engine;
 #[cfg(feature = "diffusion")]
 mod files;

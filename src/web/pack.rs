@@ -3,6 +3,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::convert::{bytes_from_js, event_to_js};
+use super::digest;
 use super::files::JsFiles;
 use super::thrown::Thrown;
 use super::values::JsResult;
@@ -30,6 +31,10 @@ impl PackSource for JsStore {
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
         let bytes = self.read.call1(&JsValue::NULL, &file.into());
         bytes_from_js(file, self.thrown.settled(bytes).await?)
+    }
+
+    async fn sha256(&self, bytes: &[u8]) -> String {
+        digest::sha256(bytes).await
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn sha256_from(file: &mut dyn ReadAt, start: u64) -> io::Result<Strin
     Ok(hex(&hash.finalize()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,7 +6,7 @@
 mod disguise;
 mod entry;
 mod files;
-mod hash;
+pub(crate) mod hash;
 pub(crate) mod host;
 mod on_device;
 mod pickle;
@@ -19,7 +19,6 @@ pub(crate) mod weight;
 
 pub use entry::{RowChunk, StoredType, TensorEntry};
 pub use files::{Disk, Files, InMemory, ReadAt};
-pub(crate) use hash::sha256;
 pub use host::HostTensor;
 pub use on_device::Weights;
 pub use quantize::{Quantization, Quantized, dequantize, quantize};

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { open } from "../lib/open.js";
 
 /** Opens a page and gives the failure of loading `model` in it. */
-async function failureOfLoading(t, model) {
-  const page = await open(t);
+async function failureOfLoading(t, model, options) {
+  const page = await open(t, options);
   return page.evaluate((model) => failureOf(glassine.createEngine({ model })), model);
 }
 
@@ -32,6 +32,12 @@ test("a server that does not answer", async (t) => {
 test("one changed bit in a shard", async (t) => {
   const failure = await failureOfLoading(t, "/damaged");
   assert.equal(failure.code, "model_damaged");
+});
+
+test("a page that is not secure, whose browser computes no SHA-256 for it", async (t) => {
+  const insecure = { before: ["insecure"] };
+  assert.equal((await failureOfLoading(t, "mini", insecure)).code, "none");
+  assert.equal((await failureOfLoading(t, "/damaged", insecure)).code, "model_damaged");
 });
 
 test("a manifest that is not one", async (t) => {
