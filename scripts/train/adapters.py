@@ -36,7 +36,7 @@ def condition(kind, cache, rows):
     return torch.from_numpy(np.stack([b for _, b in pictures])).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train(kind, time_, batch=4):
+def train(kind, time_, batch=16):
     text, unet = base.load(SIZE)
     torch.manual_seed(7)
     adapter = sharing.Adapter(kind, unet)
@@ -54,8 +54,8 @@ def train(kind, time_, batch=4):
 
     def probe():
         if conditional:
-            adapter.condition(torch.zeros(1, 3, SIZE, SIZE))
-        return unet(torch.randn(f, 4, n, n), 500, torch.randn(f, 77, networks.TEXT)).sample
+            adapter.condition(torch.zeros(batch, 3, SIZE, SIZE))
+        return unet(torch.randn(batch * f, 4, n, n), 500, torch.randn(batch * f, 77, networks.TEXT)).sample
 
     autocast = number_type(probe)
     while run.running():

@@ -290,14 +290,15 @@ def measure_matting(m):
     pictures, rng = data.Pictures(), np.random.default_rng(65)
     rows = [i for i in pictures.held if pictures.meta[i]["style"] == "procedural"][:2 if data.SMOKE else 24]
     errors = dict(matting=[], native=[])
-    strips = []
+    strips, near = [], 2 * (m.size // 64) + 1  # how wide the trimap's unknown band is
     for i in rows:
-        x = effects.to_tensor(samples.frame(np.asarray(pictures.pics[i]), dict(style="procedural"), rng, 0.0)[0])
-        backdrop = effects.to_tensor(samples.a_background(rng, ("room", "table", "meadow", "city street")[i % 4])[0])
+        picture_, _ = samples.frame(np.asarray(pictures.pics[i]), dict(style="procedural"), rng, 0.0)
+        x = caches.shrunk(picture_[None], m.size)
+        backdrop = caches.shrunk(samples.opaque(samples.a_background(rng, ("room", "table", "meadow", "city street")[i % 4])[0])[None], m.size)[:, :3]
         opaque, a = over(x, backdrop)[0], x[0, 3]
         known = torch.full_like(a, 0.5)
-        known[F.max_pool2d(a[None, None], 9, 1, 4)[0, 0] < 0.02] = 0
-        known[-F.max_pool2d(-a[None, None], 9, 1, 4)[0, 0] > 0.98] = 1
+        known[F.max_pool2d(a[None, None], near, 1, near // 2)[0, 0] < 0.02] = 0
+        known[-F.max_pool2d(-a[None, None], near, 1, near // 2)[0, 0] > 0.98] = 1
         if not (known == 1).any():  # nothing is opaque, but the algorithm needs something that counts as it
             known[a >= a.flatten().topk(64).values[-1]] = 1
         matte = torch.from_numpy(estimate_alpha_cf(opaque.permute(1, 2, 0).double().numpy(), known.double().numpy())).float()
@@ -348,7 +349,7 @@ def main(arguments):
         elif what == "prompts":
             metrics(prompts=measure_prompts(m, judge))
         elif what == "sweep":
-            settings = [(4, 3.5)] if data.SMOKE else [(8, 3.5), (12, 3.5), (16, 2.0), (16, 5.0), (24, 3.5)]
+            settings = [(4, GUIDANCE)] if data.SMOKE else [(8, GUIDANCE), (12, GUIDANCE), (16, 2.0), (16, 5.0), (24, GUIDANCE)]
             metrics(sweep={f"{s} steps, guidance {g:g}": measure_prompts(m, judge, s, g, 1) for s, g in settings})
         elif what == "few" and has(f"lcm-{size}"):
             metrics(few={f"{s} steps": measure_prompts(Model(size, few_steps=True), judge, s, 1.0, 1) for s in ((FEW,) if data.SMOKE else (2, FEW, 8))})

@@ -3,7 +3,7 @@ import torch
 
 import adapters, base, codec, data, distil, networks, schedule, sharing, tokenizer
 
-STEPS, GUIDANCE = 3 if data.SMOKE else 16, 3.5
+STEPS, GUIDANCE = 3 if data.SMOKE else 16, 3.0
 
 
 def half(module):

@@ -165,8 +165,17 @@ def blend_of(foreground, background, scene, slot, bottom, height, shining, rng):
     return pre + base * (1 - alpha[..., None])
 
 
-# In a small picture objects have to be nearer: of less than six cells of a latent one can make out little.
+# In a small picture objects have to be nearer: of less than six cells of a latent one can make out little. And of a thing in few sizes a small
+# network learns sooner what it looks like.
 NEARER = 1.5 if data.FINAL < 256 else 1.0
+SIDES = [k * data.CELL for k in ((6, 9, 12) if data.FINAL < 256 else (6, 10, 14, 18, 24))]
+
+
+def height_of(wanted, aspect):
+    """The height of a thing as it is placed: its mean side is the one of `SIDES` that is nearest to that of the wanted height, its height whole cells."""
+    side = min(SIDES, key=lambda s: abs(s - wanted * aspect ** 0.5))
+    height = min(side / aspect ** 0.5, scenes.N * 0.76, scenes.N * 0.86 / aspect)
+    return max(3, round(height / data.CELL)) * data.CELL
 
 
 def place(picture, concept, place_name, scene, slot, rng):
@@ -177,8 +186,7 @@ def place(picture, concept, place_name, scene, slot, rng):
     t = rng.uniform(0, 1) ** 0.8
     cut = effects.crop(picture)
     aspect = cut.shape[1] / cut.shape[0]
-    height = n * (small + (large - small) * t) * NEARER * SIZE_OF.get(concept.noun, 1.0) * rng.uniform(0.85, 1.15) / max(1.0, aspect) ** 0.5
-    height = max(3, round(min(height, n * 0.76, n * 0.86 / aspect) / data.CELL)) * data.CELL
+    height = height_of(n * (small + (large - small) * t) * NEARER * SIZE_OF.get(concept.noun, 1.0) / max(1.0, aspect) ** 0.5, aspect)
     bottom = n * (far + (near - far) * t)
     if slot in ("air", "swim", "orbit"):
         bottom = bottom + height * 0.35
