@@ -89,9 +89,9 @@ test("guide: every piece of code that the guide shows", async (t) => {
 
 // The pictures of the tiny model mean nothing, since its weights are random. They are small and of few steps here.
 for (const [way, names] of Object.entries({
-  oneByOne: ["a meadow", "a rainbow", "a small sheep"],
+  oneByOne: ["a meadow", "a house", "a small red car"],
   together: ["background", "foreground"],
-  behind: ["a meadow", "a rainbow"],
+  behind: ["a meadow", "a house"],
 })) {
   test(`three-layers: ${way}`, async (t) => {
     const [scene, ...layers] = await run(t, "three-layers", { pack: packTinyModel(scratch(t), "--default-steps", "1"), values: { model: "/pack/", way, size: "64" } });
