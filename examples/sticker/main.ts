@@ -13,7 +13,12 @@ async function makeSticker(layer: Layer, edge = 3): Promise<Blob> {
     layer.height + 2 * edge,
   );
   const context = outline.getContext("2d")!;
-  const bitmap = await layer.toImageBitmap();
+  // What is fainter than half is no part of the outline.
+  const { data, width, height } = layer.imageData;
+  const solid = data.map((value, at) =>
+    at % 4 < 3 ? value : value < 128 ? 0 : 255,
+  );
+  const bitmap = await createImageBitmap(new ImageData(solid, width, height));
   for (let angle = 0; angle < 2 * Math.PI; angle += Math.PI / 16) {
     context.drawImage(
       bitmap,
