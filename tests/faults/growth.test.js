@@ -26,7 +26,7 @@ test("sixty pictures", async (t) => {
   await page.evaluate(async () => (window.engine = await glassine.createEngine({ model: "mini", device: "cpu" })));
   const generate = (count) =>
     page.evaluate(async (count) => {
-      for (let seed = 0; seed < count; seed++) await engine.generate({ prompt: "a red apple", seed, steps: 1, decodePasses: 1, width: 64, height: 64 });
+      for (let seed = 0; seed < count; seed++) await engine.generate({ prompt: "a red apple", seed, steps: 1, decodePasses: 1 });
     }, count);
   await generate(5);
   const [heap, module] = [await heapBytes(page), await moduleBytes(page)];
