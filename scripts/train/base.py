@@ -68,7 +68,8 @@ def start(size):
         text.load_state_dict(s["text"])
         unet.load_state_dict(s["unet"])
         return text, unet
-    s = ema_of(f"base-{size // 2}")
+    trained = f"base-{size // 2}"
+    s = ema_of(trained if os.path.exists(data.path("ckpt", trained + ".pt")) else begun(size // 2))
     text.load_state_dict(s["text"])
     return text, networks.grown(s["unet"], size)
 

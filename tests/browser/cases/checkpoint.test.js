@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
-import { answer, modelRows, openPanel, textIs } from "../lib/demo.js";
+import { answer, modelRows, openPanel, textIs, unfoldModels } from "../lib/demo.js";
 import { checkpoint, companion, singleFile } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
 import { dropOn } from "../lib/studio.js";
@@ -239,7 +239,7 @@ async function cutOff(page) {
   });
   await Promise.all([page.waitForNavigation(), page.click("#packing button")]);
   await textIs(page, "#models .mark", "1 unfinished");
-  await page.click("#models summary");
+  await unfoldModels(page);
 }
 
 test("a packing whose page was closed starts again with one click where the browser can read the files again", async (t) => {
@@ -259,7 +259,7 @@ test("a packing whose page was closed starts again with one click where the brow
     };
   });
   await page.reload();
-  await page.click("#models summary");
+  await unfoldModels(page);
   await page.click("#checkpointForm [name=files]");
   await choices(page, 1);
   await page.select("#packing [name=quantize]", "q8");
@@ -270,7 +270,7 @@ test("a packing whose page was closed starts again with one click where the brow
   await textIs(page, "#modelStatus", "again is stored");
   assert.equal((await manifestOf(page, "again")).precision, "q8");
   await page.reload();
-  await page.click("#models summary");
+  await unfoldModels(page);
   await page.waitForSelector('[aria-label="Use again"]');
   assert.equal(await page.$("#unfinished"), null);
 });
@@ -282,7 +282,7 @@ test("where it cannot, the files are chosen again, and are taken for what they w
   const page = await openPanel(t);
   await page.evaluateOnNewDocument(() => delete window.showOpenFilePicker);
   await page.reload();
-  await page.click("#models summary");
+  await unfoldModels(page);
   await choose(page, "files", model, style, decoder);
   await choices(page, 3);
   await page.select(roleOf(style), "attn");

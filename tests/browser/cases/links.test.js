@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answer, openDemo, textIs } from "../lib/demo.js";
+import { answer, openDemo, textIs, unfoldModels } from "../lib/demo.js";
 import { mini, PackServer } from "../lib/pack.js";
 import { choose, setPrompt } from "../lib/studio.js";
 
@@ -111,7 +111,7 @@ test("a link is left, and the page works as if there had been none", async (t) =
 test("a model that is here already, or that the link does not name, needs no fetching", async (t) => {
   const pack = new PackServer();
   const page = await openDemo(t, "?device=cpu", pack);
-  await page.click("#models summary");
+  await unfoldModels(page);
   await page.type("#importForm [name=url]", "/pack/");
   await page.type("#importForm [name=name]", "apple");
   await page.click("#importForm button");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answer, modelRows, openDemo, openPanel, textIs } from "../lib/demo.js";
+import { answer, modelRows, openDemo, openPanel, textIs, unfoldModels } from "../lib/demo.js";
 import { last } from "../lib/importing.js";
 import { PackServer, stall } from "../lib/pack.js";
 
@@ -91,7 +91,7 @@ test("the device is chosen in the page and kept for the next visit, unless the a
   const chosen = () => page.$eval("[name=device]:checked", ({ value }) => value);
   const hint = (pattern) => textIs(page, "#deviceHint", pattern);
   assert.equal(await chosen(), "auto");
-  await page.click("#models summary");
+  await unfoldModels(page);
   await hint("The GPU where there is one.*Now it is the CPU");
   await choose("webgpu");
   await textIs(page, "#error:not([hidden])", "WebGPU adapter");

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openDemo, textIs } from "../lib/demo.js";
+import { openDemo, textIs, unfoldModels } from "../lib/demo.js";
 import { controlNet } from "../lib/golden.js";
 import { miniEmbedding, miniLora } from "../lib/lora.js";
 import { scratch } from "../lib/native.js";
@@ -65,7 +65,7 @@ test("a LoRA that is dropped is there at the next visit, with its words and a sl
   assert.deepEqual(await make(page), strong);
 
   await page.click("[aria-label='LoRA Ink']");
-  await page.click("#models summary");
+  await unfoldModels(page);
   await textIs(page, "#shelfList", "Ink 0\\.0 MB, LoRA \\(plain\\), trained on v1-5\\.safetensors");
   await page.click("[aria-label='Remove Ink from the shelf']");
   await page.waitForFunction(() => !document.querySelector("#shelfList li") && !document.querySelector(".steering .chip"));
@@ -139,7 +139,7 @@ test("a ControlNet that is dropped is on the shelf, and is packed from there", a
   const { page } = await openWith(t, {});
   await dropOn(page, ".bar-prompt", join(controlNet, "diffusion_pytorch_model.safetensors"));
   await textIs(page, ".notices", "The ControlNet diffusion_pytorch_model is on the shelf");
-  await page.click("#models summary");
+  await unfoldModels(page);
   await textIs(page, "#shelfList", "diffusion_pytorch_model .* MB, ControlNet");
   await page.click("[aria-label^='Pack diffusion_pytorch_model']");
   await page.waitForSelector("#choices li");

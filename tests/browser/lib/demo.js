@@ -20,8 +20,14 @@ export async function openDemo(t, query, pack, { withSite = false, gpu = "none" 
 /** Opens the demo page with its panel of models unfolded. */
 export async function openPanel(t, pack) {
   const page = await openDemo(t, "", pack);
-  await page.click("#models summary");
+  await unfoldModels(page);
   return page;
+}
+
+/** Unfolds the panel of models, and waits for its list, which moves what is below it. */
+export async function unfoldModels(page) {
+  await page.click("#models summary");
+  await page.waitForSelector("#modelList li");
 }
 
 /** Waits until the text of an element matches a pattern. */
