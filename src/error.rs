@@ -48,15 +48,16 @@ impl ErrorCode {
         self.into()
     }
 
-    /// Whether the same engine can go on after it, given time, other options or a new device.
+    /// Whether the same call can succeed if it is made again: what failed may pass, and nothing that was handed in is wrong.
     pub fn is_recoverable(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::ModelNotFound
-                | Self::ModelDamaged
-                | Self::ModelUnsupported
-                | Self::DeviceUnavailable
-                | Self::Internal
+            Self::Aborted
+                | Self::Io
+                | Self::Network
+                | Self::QuotaExceeded
+                | Self::DeviceLost
+                | Self::OutOfMemory
         )
     }
 

@@ -118,8 +118,12 @@ impl Scene {
     /// name that was cut within an emoji, becomes U+FFFD. A byte order mark is passed over.
     pub fn from_json(text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let scene: Self = serde_json::from_str(&with_whole_characters(text))
-            .map_err(|error| bad_option(format!("this is no valid scene: {error}"), ""))?;
+        let text = with_whole_characters(text);
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let invalid = |error: String| bad_option(format!("this is no valid scene: {error}"), "");
+        let scene: Self = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| invalid(error.to_string()))?;
+        json.end().map_err(|error| invalid(error.to_string()))?;
         scene.validate()?;
         Ok(scene)
     }

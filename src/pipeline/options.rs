@@ -101,7 +101,7 @@ options! {
     /// How much of the contrast that guidance adds is taken back, 0 to 1; 0 if left out. 0.7 is usual
     /// for models with zero terminal SNR.
     guidance_rescale: f32 = "number";
-    /// A whole number from 0 to 2^53 - 1. The same seed and options give the same picture.
+    /// A whole number from 0 to 2^53 - 1, 0 if left out. The same seed and options give the same picture.
     seed: u64 = "number";
     /// Noise of another seed that is mixed in, from 0, nothing of it, to 1: a little varies the picture.
     variation: Variation = "Variation";

@@ -1,11 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type CallOptions, WorkerClient } from "../internal/page/worker-client.js";
-import { checkKind, checkKinds, checkOptions, type Kind, show } from "../internal/page/check-options.js";
+import { checkKind, checkKinds, checkObject, checkOptions, type Kind, show } from "../internal/page/check-options.js";
 import type { StartWorker } from "../internal/page/assets.js";
 import { recordedControls } from "../internal/page/controls.js";
 import { readLoras } from "../internal/page/loras.js";
 import { defined } from "../internal/page/defined.js";
-import { toPixels } from "../internal/page/pictures.js";
+import { checkPicture, toPixels } from "../internal/page/pictures.js";
 import type { Calls, ModelLocation, NamedLocation, RawGenerated, RawLatent } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
 import { checkRequest, decodePasses, heard, sides, toRequest, unrecorded } from "../internal/page/request.js";
@@ -116,6 +116,7 @@ export class Engine {
    * @throws GlassineError as {@link Engine.generate} does.
    */
   async enlarge(picture: Picture, options: EnlargeOptions = {}): Promise<Layer> {
+    checkObject("enlarge", options);
     checkRequest("enlarge", { prompt: "", ...options }, growthDecides, { scale: "number" });
     const { scale = 2, ...settings } = options;
     return this.#grow(picture, { ...settings, enlarge: scale });
@@ -131,6 +132,7 @@ export class Engine {
    * @throws GlassineError as {@link Engine.generate} does.
    */
   async extend(picture: Picture, options: ExtendOptions): Promise<Layer> {
+    checkObject("extend", options);
     checkRequest("extend", { prompt: "", ...options }, growthDecides, sides);
     const { left, top, right, bottom, ...settings } = options;
     return this.#grow(picture, { ...settings, extend: defined({ left, top, right, bottom }) });
@@ -153,6 +155,11 @@ export class Engine {
     const { where = "front", ...settings } = Object(options) as AddLayerOptions;
     checkAddition(where, settings);
     checkRequest("addLayer", settings, sceneDecides);
+    if (typeof Object(scene).flatten !== "function") {
+      throw new GlassineError("bad_option", `addLayer takes a Scene, not ${show(scene)}`, {
+        hint: "Make one with new Scene(width, height), or of a scene file with Scene.fromJSON.",
+      });
+    }
     if (this.#disposed) throw disposed();
     return this.#queue.add(async () => {
       const generate = await this.#fitting(scene, where, settings);
@@ -242,6 +249,7 @@ export class Engine {
 
   /** A picture that is made larger; where a request has made it, by the prompts of that unless there are others. */
   async #grow(picture: Picture, options: Omit<GenerateOptions, "prompt"> & { prompt?: string | undefined }): Promise<Layer> {
+    checkPicture(picture);
     const { recipe, role } = picture instanceof Layer ? picture : {};
     const { prompt = "", negativePrompt } = (recipe ?? {}) as Partial<GenerateOptions>;
     const mode = role && (role === "foreground" ? "single" : "opaque");
@@ -290,7 +298,7 @@ export class Engine {
         onProgress: (event: Progress | StorageProgress) => isStorageProgress(event) || onProgress?.(event),
       });
     }
-    return this.#client.call(type, request, options);
+    return this.#client.call(type, request, { ...options, patience });
   }
 
   /** What requests have without naming it, and what fits this model. */
@@ -341,6 +349,9 @@ export class Engine {
     };
   }
 }
+
+/** A worker hears of an abort between two steps; of one that takes longer than this, loading the model anew is sooner done. */
+const patience = 10_000;
 
 /** The sums of what several requests took, by phase. */
 function sum(timings: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -233,7 +233,7 @@ export interface EngineOptions {
    * for models with zero terminal SNR.
    */
   guidanceRescale?: number | undefined;
-  /** A whole number from 0 to 2^53 - 1. The same seed and options give the same picture. */
+  /** A whole number from 0 to 2^53 - 1, 0 if left out. The same seed and options give the same picture. */
   seed?: number | undefined;
   /** Noise of another seed that is mixed in, from 0, nothing of it, to 1: a little varies the picture. */
   variation?: Variation | undefined;

@@ -37,7 +37,7 @@ export interface ReadRecipeOptions {
  * if (read) prompt.value = read.recipe.prompt ?? "";
  * ```
  *
- * @throws GlassineError `bad_image` for a file of another kind, `io`, `network`, `aborted`, `worker_failed`.
+ * @throws GlassineError `bad_image` for a file of another kind, `model_not_found` for a URL at which there is no file, `io`, `network`, `aborted`, `worker_failed`.
  */
 export async function readRecipe(
   file: Blob | Uint8Array | URL | string,

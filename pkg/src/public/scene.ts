@@ -1,13 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { composeWorker } from "../internal/page/compose-worker.js";
 import { WorkerClient } from "../internal/page/worker-client.js";
-import { checkKinds, checkOptions, show } from "../internal/page/check-options.js";
+import { checkKinds, checkObject, checkOptions, show } from "../internal/page/check-options.js";
 import { defined } from "../internal/page/defined.js";
 import { checkPicture, toRawPicture } from "../internal/page/pictures.js";
 import { pathsBeside, pictureOptions } from "../internal/shared/beside.js";
 import { type GivenFile, isGivenFile, readGiven } from "../internal/page/given-file.js";
 import type { Calls, RawPicture, RawScene } from "../internal/shared/protocol.js";
 import { Queue } from "../internal/page/queue.js";
+import { suggestion } from "../internal/page/suggestions.js";
 import { GlassineError } from "./errors.js";
 import { maxSceneDepth } from "./generated.js";
 import { Layer } from "./layer.js";
@@ -77,6 +78,9 @@ export class Scene {
 
   /** Makes a scene of no layers; width and height are in pixels. */
   constructor(width: number, height: number, options: SceneOptions = {}) {
+    for (const side of [width, height]) {
+      if (typeof side !== "number") throw new GlassineError("bad_option", `new Scene takes a width and a height, not ${show(side)}`);
+    }
     const { background = "#00000000", space = "srgb" } = checkOptions("Scene", options, ["background", "space"]);
     this.width = width;
     this.height = height;
@@ -113,7 +117,7 @@ export class Scene {
    * ```
    *
    * @throws GlassineError `bad_image` for a file that cannot be read, `bad_option` for a scene that cannot be,
-   * `out_of_memory`, `io`, `network`, `aborted`, `worker_failed`.
+   * `model_not_found` for a URL at which there is no file, `out_of_memory`, `io`, `network`, `aborted`, `worker_failed`.
    */
   static async open(file: Blob | Uint8Array | URL, options: OpenOptions = {}): Promise<Scene> {
     const { signal = new AbortController().signal, name: label = "file" } = checkOptions("Scene.open", options, ["signal", "name"]);
@@ -198,10 +202,12 @@ export class Scene {
    * Adds a layer, on top unless `place` says otherwise. A layer that an engine
    * has made brings its role and its recipe along.
    *
-   * @throws GlassineError `bad_image` for what is no picture, `bad_option` for a place that is not in the scene.
+   * @throws GlassineError `bad_image` for what is no picture, `bad_option` for a place that is not in the scene, or what
+   * another library calls one of the settings.
    */
   add(picture: Picture, settings: LayerSettings = {}, place: Place = "top"): SceneLayer {
     checkPicture(picture);
+    checkSettings("add", settings);
     const made = picture instanceof Layer ? { role: picture.role, recipe: picture.recipe } : {};
     const layer: SceneLayer = withDefaults({ ...made, ...defined(settings) });
     if (layer.recipe) layer.recipe = { ...layer.recipe };
@@ -220,6 +226,7 @@ export class Scene {
    * @throws GlassineError `bad_option` for a place that is not in the scene.
    */
   addGroup(settings: LayerSettings = {}, place: Place = "top"): SceneLayer {
+    checkSettings("addGroup", settings);
     const group: SceneLayer = { ...withDefaults(defined(settings)), layers: [] };
     this.#insert(group, place);
     return group;
@@ -233,6 +240,10 @@ export class Scene {
   move(layer: SceneLayer, place: Place): void {
     const list = this.#listOf(layer);
     const index = list.indexOf(layer);
+    const inside = isObject(place) && Object.values(place)[0];
+    if (inside && (inside === layer || findList(layer.layers ?? [], inside))) {
+      throw new GlassineError("bad_option", "a layer cannot be moved beside or into itself", { hint: "Name a place outside of it." });
+    }
     list.splice(index, 1);
     try {
       this.#insert(layer, place);
@@ -336,7 +347,11 @@ export class Scene {
   #insert(layer: SceneLayer, place: Place): void {
     if (place === "top") this.#layers.push(layer);
     else if (place === "bottom") this.#layers.unshift(layer);
-    else if ("inside" in place) this.#layersIn(place.inside).push(layer);
+    else if (!isObject(place) || !["above", "below", "inside"].some((word) => word in place)) {
+      throw new GlassineError("bad_option", `a place cannot be ${show(place)}`, {
+        hint: 'Use "top", "bottom", { above: layer }, { below: layer } or { inside: group }.',
+      });
+    } else if ("inside" in place) this.#layersIn(place.inside).push(layer);
     else {
       const neighbour = "above" in place ? place.above : place.below;
       const list = this.#listOf(neighbour);
@@ -418,6 +433,21 @@ function fromRawPicture(image: RawPicture): Picture {
   if (!(image instanceof Uint8Array)) return new Raster(image);
   const type = image[0] === 0xff ? "image/jpeg" : image[0] === 0x52 ? "image/webp" : "image/png";
   return new Blob([image], { type });
+}
+
+const settingNames = [...Object.keys(layerDefaults), "name", "role", "recipe", "mask", "image", "layers"];
+
+/**
+ * Refuses what a slip, or another library's word, makes of a setting. Other names are a page's own, and stay with the layer; what
+ * a setting is, may change later, and is checked when the scene is flattened.
+ */
+function checkSettings(call: string, settings: LayerSettings): void {
+  checkObject(call, settings);
+  checkKinds(settings, { name: "text", role: "text", mask: "text" });
+  for (const name of Object.keys(settings)) {
+    const hint = settingNames.includes(name) ? undefined : suggestion(name, settingNames, "settings");
+    if (hint !== undefined) throw new GlassineError("bad_option", `a layer has no setting "${name}"`, { hint });
+  }
 }
 
 function withDefaults(layer: Partial<SceneLayer>): SceneLayer {

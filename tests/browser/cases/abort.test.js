@@ -44,6 +44,21 @@ test("aborting a running request stops it within one step", async (t) => {
   assert.equal(messages[abort + 1], "failed", "and does no other step");
 });
 
+test("a step that takes too long to be waited for is left, and the next request loads the model anew", async (t) => {
+  const page = await open(t, { before: ["messages"] });
+  const { failure, layers } = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "mini", device: "cpu" });
+    const large = { prompt: "a red apple", width: 2048, height: 2048, steps: 1 };
+    const failure = await failureOf(engine.generate({ ...large, signal: AbortSignal.timeout(2000) }));
+    const { layers } = await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
+    return { failure, layers: layers.length };
+  });
+  assert.equal(failure.code, "aborted");
+  assert.equal(layers, 1);
+  const calls = (await messageTypes(page)).filter((type) => ["load", "generate"].includes(type));
+  assert.deepEqual(calls, ["load", "generate"], "the worker that there is made the second picture alone");
+});
+
 test("aborting a request that waits takes it out of the queue", async (t) => {
   const page = await open(t);
   const result = await page.evaluate(async () => {

@@ -23,15 +23,26 @@ test("bad options are refused by name and the engine stays usable", async (t) =>
       function: await attempt({ negativePrompt: () => "blurry" }),
       seed: await attempt({ seed: -1 }),
       vae: await attempt({ vae: "small" }),
+      seeds: await attempt({ seed: Number.MAX_SAFE_INTEGER, count: 2 }),
+      recipe: await attempt({ model: "sha256:0" }),
+      hires: await attempt({ hires: {} }),
+      variation: await attempt({ variation: { amount: 0.2 } }),
       latent: await failureOf(engine.decode({})),
+      nothing: await failureOf(engine.generate()),
+      number: await failureOf(engine.enlarge(new ImageData(64, 64), 3)),
+      sides: await failureOf(engine.extend(new ImageData(64, 64))),
+      scene: await failureOf(engine.addLayer(null, { prompt: "a red apple" })),
+      files: await failureOf(models.import(undefined)),
+      name: await failureOf(models.nameOf()),
     };
     await engine.generate({ prompt: "a red apple", steps: 1, decodePasses: 1 });
     return failures;
   });
-  for (const [option, { code, message }] of Object.entries(failures)) {
+  for (const [option, { code, message, recoverable }] of Object.entries(failures)) {
     t.diagnostic(`${option}: ${message}`);
     assert.equal(code, "bad_option", `${option}: ${message}`);
     assert.ok(message.length > 0);
+    assert.equal(recoverable, false, `${option} would fail again`);
   }
 });
 

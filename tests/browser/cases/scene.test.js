@@ -431,6 +431,57 @@ test("what cannot be flattened is refused with the reason, and the scene goes on
   assert.equal(size, 2);
 });
 
+test("a setting that another library calls so, and a place that is none, are refused; a page's own names stay", async (t) => {
+  const page = await open(t);
+  const { failures, kept, order } = await page.evaluate(async () => {
+    const picture = new ImageData(1, 1);
+    const scene = new glassine.Scene(4, 4);
+    const [group, layer] = [scene.addGroup({ name: "group" }), scene.add(picture, { name: "layer" })];
+    const failureOf = (call) => {
+      try {
+        call();
+      } catch ({ code, message, hint }) {
+        return [code, `${message}: ${hint}`];
+      }
+    };
+    const failures = {
+      blend: failureOf(() => scene.add(picture, { blendMode: "multiply" })),
+      rotate: failureOf(() => scene.add(picture, { rotation: 45 })),
+      opacity: failureOf(() => scene.addGroup({ alpha: 0.5 })),
+      name: failureOf(() => scene.add(picture, { name: 5 })),
+      settings: failureOf(() => scene.add(picture, "apple")),
+      numbers: failureOf(() => scene.add(picture, 40, 10)),
+      place: failureOf(() => scene.add(picture, {}, "front")),
+      moved: failureOf(() => scene.move(layer, "front")),
+      inside: failureOf(() => scene.move(group, { inside: group })),
+      size: failureOf(() => new glassine.Scene({ width: 4, height: 4 })),
+    };
+    const { tag } = scene.add(picture, { tag: "mine", z: 3 });
+    layer.opacity = NaN;
+    failures.flatten = await scene.flatten().then(() => undefined, ({ code, message }) => [code, message]);
+    return { failures, kept: tag, order: scene.layers.map(({ name }) => name) };
+  });
+  const expected = {
+    blend: /"blendMode".*Did you mean blend\?/,
+    rotate: /"rotation".*Did you mean rotate\?/,
+    opacity: /"alpha".*Did you mean opacity\?/,
+    name: /name must be a string/,
+    settings: /not "apple"/,
+    numbers: /not 40/,
+    place: /"front".*"top"/,
+    moved: /"front".*"top"/,
+    inside: /itself/,
+    size: /not an object/,
+    flatten: /layers\[1\]\.opacity/,
+  };
+  for (const [name, message] of Object.entries(expected)) {
+    assert.equal(failures[name]?.[0], "bad_option", name);
+    assert.match(failures[name][1], message);
+  }
+  assert.equal(kept, "mine");
+  assert.deepEqual(order.slice(0, 2), ["group", "layer"], "what is refused moves nothing");
+});
+
 test("a text that is no scene", async (t) => {
   const page = await open(t);
   const deep = `${'{"layers":['.repeat(50_000)}${"]}".repeat(50_000)}`;

@@ -20,9 +20,7 @@ const kinds: Record<Extract<Kind, string>, { what: string; fits: (value: unknown
 /** The options of a call, which has no others than those that are known. */
 export function checkOptions<Options extends object>(call: string, options: Options | undefined, known: readonly string[]): Options {
   if (options === undefined) return {} as Options;
-  if (typeof options !== "object" || options === null) {
-    throw new GlassineError("bad_option", `${call} takes an object of options, not ${show(options)}`);
-  }
+  checkObject(call, options);
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown !== undefined) {
     throw new GlassineError("bad_option", `there is no option "${unknown}" for ${call}`, {
@@ -31,6 +29,12 @@ export function checkOptions<Options extends object>(call: string, options: Opti
   }
   for (const [name, value] of Object.entries(options)) if (value !== undefined) checkCommon(name, value);
   return options;
+}
+
+/** Refuses what is no object, where the options of a call are to be. */
+export function checkObject(call: string, options: unknown): asserts options is object {
+  if (kinds.fields.fits(options)) return;
+  throw new GlassineError("bad_option", `${call} takes an object of options, not ${show(options)}`);
 }
 
 /** What every call takes: a signal, and functions that it calls. */
@@ -79,6 +83,9 @@ export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
-  const { name } = (value.constructor ?? Object) as { name?: string };
-  return Array.isArray(value) ? "a list" : name === undefined || name === "Object" ? "an object" : `a ${name}`;
+  if (Array.isArray(value)) return "a list";
+  const { name = "Object" } = (value.constructor ?? Object) as { name?: string };
+  // Classes of a page, and this package's own, have other names once they are built.
+  const isKnown = name !== "Object" && Reflect.get(globalThis, name) === value.constructor;
+  return isKnown ? `a ${name}` : "an object";
 }

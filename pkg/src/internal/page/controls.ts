@@ -68,7 +68,7 @@ async function openControlNet(given: GivenFile | string, label: string, signal: 
     const { record, file } = await openShelved("controlnet", given);
     return { id: record.sha256, name: record.name, file };
   }
-  if (given instanceof URL) return { id: given.href, name: given.href, file: new Blob([await fetchBytes(given, { signal })]) };
+  if (given instanceof URL) return { id: given.href, name: given.href, file: new Blob([await fetchBytes(given, { signal }, "file")]) };
   const before = known.get(given);
   if (before) return before;
   const file = given instanceof Blob ? given : new Blob([new Uint8Array(given)]);

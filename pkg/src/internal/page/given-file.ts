@@ -21,7 +21,7 @@ export async function readGiven(
   signal: AbortSignal,
 ): Promise<{ name: string; bytes: Uint8Array<ArrayBuffer> }> {
   const name = file instanceof URL ? file.href : file instanceof File ? file.name : label;
-  if (file instanceof URL) return { name, bytes: await fetchBytes(file, { signal }) };
+  if (file instanceof URL) return { name, bytes: await fetchBytes(file, { signal }, "file") };
   // Copied, because the caller may change what was given before it is used.
   if (file instanceof Uint8Array) return { name, bytes: new Uint8Array(file) };
   try {

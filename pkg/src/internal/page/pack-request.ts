@@ -63,7 +63,7 @@ class GivenFiles {
    * in which the first of `markerFiles` lies that is there.
    */
   add(option: string, given: Blob | Iterable<File>, ...markerFiles: string[]): string {
-    const list = given instanceof Blob ? [given] : [...given];
+    const list = given instanceof Blob ? [given] : Symbol.iterator in Object(given) ? [...given] : [];
     if (list.length === 0 || !list.every((file) => file instanceof Blob)) {
       throw new GlassineError("bad_option", `${option} has no usable file`, { hint: "Give a File, or a folder's Files." });
     }

@@ -19,22 +19,37 @@ export function checkRequest(
   decided: readonly string[] = [],
   own: Readonly<Record<string, Kind>> = {},
 ): void {
+  if (options === undefined) throw needsPrompt(call);
   const known = [...Object.keys(own), ...generateOptions.filter((name) => !decided.includes(name))];
   checkKinds(checkOptions(call, options, known), { ...optionKinds, ...own });
-  const { variation, hires, extend, controls, count = 1, noise } = options as Partial<GenerateOptions>;
-  if (variation) checkKinds(checkOptions("variation", variation, ["seed", "amount"]), { seed: "whole", amount: "number" });
-  if (hires) checkKinds(checkOptions("hires", hires, ["scale", "strength"]), { scale: "number", strength: "number" });
+  const { variation, hires, extend, controls, count = 1, noise, seed = 0 } = options as Partial<GenerateOptions>;
+  if (variation) checkFields("variation", variation, { seed: "whole", amount: "number" }, ["seed", "amount"]);
+  if (hires) checkFields("hires", hires, { scale: "number", strength: "number" }, ["scale"]);
   if (extend) checkKinds(checkOptions("extend", extend, Object.keys(sides)), sides);
   if (controls) checkControls(controls);
   if (count > maxCount) {
     throw new GlassineError("bad_option", `a count of ${count} pictures is not possible`, { hint: `Use 1 to ${maxCount}.` });
   }
+  if (!Number.isSafeInteger(seed + (count - 1))) {
+    throw new GlassineError("bad_option", `${count} pictures from the seed ${seed} on need larger seeds than there are`, {
+      hint: "Use a smaller seed.",
+    });
+  }
   if (count > 1 && noise) {
     throw new GlassineError("bad_option", "several pictures of the same noise would be the same", { hint: "Leave noise out, or count." });
   }
-  if (options?.prompt === undefined || options.prompt === null) {
-    throw new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
-  }
+  if (options.prompt === undefined || options.prompt === null) throw needsPrompt(call);
+}
+
+function needsPrompt(call: string): GlassineError {
+  return new GlassineError("bad_option", `${call} needs a prompt`, { hint: "Give a string; it may be empty." });
+}
+
+/** Checks an option that has fields, of which some must be there. */
+function checkFields(name: string, value: object, kindOf: Readonly<Record<string, Kind>>, needed: readonly string[]): void {
+  checkKinds(checkOptions(name, value, Object.keys(kindOf)), kindOf);
+  const missing = needed.find((field) => (value as Record<string, unknown>)[field] == null);
+  if (missing !== undefined) throw new GlassineError("bad_option", `${name} needs a number for ${missing}`);
 }
 
 /** Those that are files, of which a recipe holds the names alone. */

@@ -74,6 +74,24 @@ const others: Partial<Record<string, Record<string, string>>> = {
     lcmscheduler: "lcm",
     tcdscheduler: "tcd",
   },
+  settings: {
+    alpha: "opacity",
+    angle: "rotate",
+    rotation: "rotate",
+    blendmode: "blend",
+    mixblendmode: "blend",
+    globalcompositeoperation: "operator",
+    composite: "operator",
+    left: "x",
+    top: "y",
+    scalex: "scale",
+    scaley: "scale",
+    zoom: "scale",
+    flipx: "flip",
+    mirror: "flip",
+    hidden: "visible",
+    title: "name",
+  },
   mode: { transparent: "single", txt2img: "single", texttoimage: "single", img2img: "single", all: "joint" },
   device: { gpu: "webgpu", wasm: "cpu", cuda: "webgpu", webnn: "webgpu", webassembly: "cpu" },
 };
@@ -87,9 +105,12 @@ export function suggestion(name: string, known: readonly string[], kind: string)
   if (kind === "options" && assetOptions.has(plain)) {
     return "Where the package's files are is said once, before anything else: configure({ assets }).";
   }
+  if (kind === "options" && plain === "model" && !known.includes("model")) {
+    return "The model is createEngine's: a recipe's says which one made it. Leave it out here.";
+  }
   const same = known.find((word) => plainly(word) === plain);
   const meant = same ?? others[kind]?.[plain] ?? nearest(plain, known);
-  return meant !== undefined && known.includes(meant) ? `Did you mean ${kind === "options" ? meant : `"${meant}"`}?` : undefined;
+  return meant !== undefined && known.includes(meant) ? `Did you mean ${kind === "options" || kind === "settings" ? meant : `"${meant}"`}?` : undefined;
 }
 
 function plainly(word: string): string {
@@ -99,7 +120,8 @@ function plainly(word: string): string {
 /** The word that two slips or fewer make of it, in short words one. */
 function nearest(plain: string, known: readonly string[]): string | undefined {
   const most = plain.length > 4 ? 2 : 1;
-  const distances = known.map((word) => ({ word, distance: distance(plain, plainly(word)) }));
+  // Of the shortest words everything short is a slip.
+  const distances = known.filter((word) => word.length > 2).map((word) => ({ word, distance: distance(plain, plainly(word)) }));
   const [best] = distances.sort((a, b) => a.distance - b.distance);
   return best && best.distance <= most ? best.word : undefined;
 }

@@ -14,6 +14,8 @@ export type AnyProgress = Progress | StorageProgress | ShelfProgress;
 export interface CallOptions {
   signal?: AbortSignal | undefined;
   onProgress?(progress: AnyProgress): void;
+  /** Milliseconds that an aborted call gets to stop, before the worker is ended; without end if left out. */
+  patience?: number | undefined;
 }
 
 interface Pending {
@@ -57,18 +59,21 @@ export class WorkerClient {
     this.#pending?.reject(error);
   }
 
-  /** Makes a call. Aborting `load` ends the worker; the other calls leave it as it was. */
+  /** Makes a call. Aborting `load` ends the worker; other calls leave it as it was, unless they lose patience. */
   async call<Type extends keyof Calls>(
     type: Type,
     request: Calls[Type]["request"],
     options: CallOptions,
   ): Promise<Calls[Type]["answer"]> {
-    const { signal } = options;
+    const { signal, patience } = options;
     const reading = new AbortController();
+    let waiting: ReturnType<typeof setTimeout> | undefined;
+    const end = (): void => this.close(abortError(signal?.reason));
     const abort = (): void => {
       reading.abort(signal?.reason);
-      if (type === "load") this.close(abortError(signal?.reason));
-      else this.#post({ type: "abort" });
+      if (type === "load") return end();
+      this.#post({ type: "abort" });
+      if (patience !== undefined) waiting = setTimeout(end, patience);
     };
     signal?.addEventListener("abort", abort);
     try {
@@ -84,6 +89,7 @@ export class WorkerClient {
       throw failure;
     } finally {
       this.#pending = undefined;
+      clearTimeout(waiting);
       signal?.removeEventListener("abort", abort);
     }
   }

@@ -20,9 +20,9 @@ export async function retry<T>(attempt: () => Promise<T>, signal: AbortSignal): 
   return attempt();
 }
 
-/** Fetches a whole file. */
-export async function fetchBytes(url: URL, options: RequestInit): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await request(url, options);
+/** Fetches a whole file, a model's unless it is another. */
+export async function fetchBytes(url: URL, options: RequestInit, what: Wanted = "model file"): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await request(url, options, what);
   try {
     return new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
@@ -30,30 +30,36 @@ export async function fetchBytes(url: URL, options: RequestInit): Promise<Uint8A
   }
 }
 
+/** What is fetched, as messages call it. */
+type Wanted = "model file" | "file";
+
 /** Fetches the beginning of an answer, which must be a file. */
-export async function request(url: URL, options: RequestInit): Promise<Response> {
+export async function request(url: URL, options: RequestInit, what: Wanted = "model file"): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, options);
   } catch (cause) {
     throw networkError(url, cause);
   }
-  if (!response.ok) throw httpError(url, response.status);
+  if (!response.ok) throw httpError(url, response.status, what);
   // Many servers answer a path that they do not know with their start page.
   if (response.headers.get("content-type")?.startsWith("text/html")) {
-    throw new GlassineError("model_not_found", `there is no model file at ${url.href}: the server answered with a web page`, {
-      hint: notFoundHint,
+    throw new GlassineError("model_not_found", `there is no ${what} at ${url.href}: the server answered with a web page`, {
+      hint: notFoundHints[what],
     });
   }
   return response;
 }
 
-const notFoundHint = 'Check the URL: it must be that of a folder with a manifest.json. The model in this package is "mini".';
+const notFoundHints: Record<Wanted, string> = {
+  "model file": 'Check the URL: it must be that of a folder with a manifest.json. The model in this package is "mini".',
+  file: "Check the URL.",
+};
 
-function httpError(url: URL, status: number): GlassineError {
+function httpError(url: URL, status: number, what: Wanted): GlassineError {
   if (status === 404 || status === 410) {
-    return new GlassineError("model_not_found", `there is no model file at ${url.href} (HTTP ${status})`, {
-      hint: notFoundHint,
+    return new GlassineError("model_not_found", `there is no ${what} at ${url.href} (HTTP ${status})`, {
+      hint: notFoundHints[what],
     });
   }
   return new GlassineError("network", `${url.href} was refused (HTTP ${status})`, {
