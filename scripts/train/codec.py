@@ -60,6 +60,7 @@ def train(stage, time_):
     if decoders:
         for encoder in (vae.encoder, vae.quant_conv, enc):
             encoder.requires_grad_(False)
+    # At seven times these rates the loss of networks that are trained already rises in `tune`.
     rates = dict(start=dict(enc=3e-4, dec=1.2e-3), tune=dict(vae=4e-5, enc=3e-5, dec=1e-4), decoders=dict(vae=3e-4, dec=6e-4))[stage]
     nets = dict(vae=vae, enc=enc, dec=dec) if tune else dict(enc=enc, dec=dec)
     opt = torch.optim.AdamW([dict(params=nets[k].parameters(), lr=r) for k, r in rates.items()], betas=(0.9, 0.99), weight_decay=1e-4)

@@ -240,8 +240,8 @@ export class Scene {
   move(layer: SceneLayer, place: Place): void {
     const list = this.#listOf(layer);
     const index = list.indexOf(layer);
-    const inside = isObject(place) && Object.values(place)[0];
-    if (inside && (inside === layer || findList(layer.layers ?? [], inside))) {
+    const [neighbour] = isObject(place) ? Object.values(place) : [];
+    if (neighbour && findList([layer], neighbour)) {
       throw new GlassineError("bad_option", "a layer cannot be moved beside or into itself", { hint: "Name a place outside of it." });
     }
     list.splice(index, 1);

@@ -25,7 +25,7 @@ export function checkRequest(
   const { variation, hires, extend, controls, count = 1, noise, seed = 0 } = options as Partial<GenerateOptions>;
   if (variation) checkFields("variation", variation, { seed: "whole", amount: "number" }, ["seed", "amount"]);
   if (hires) checkFields("hires", hires, { scale: "number", strength: "number" }, ["scale"]);
-  if (extend) checkKinds(checkOptions("extend", extend, Object.keys(sides)), sides);
+  if (extend) checkFields("extend", extend, sides);
   if (controls) checkControls(controls);
   if (count > maxCount) {
     throw new GlassineError("bad_option", `a count of ${count} pictures is not possible`, { hint: `Use 1 to ${maxCount}.` });
@@ -46,7 +46,7 @@ function needsPrompt(call: string): GlassineError {
 }
 
 /** Checks an option that has fields, of which some must be there. */
-function checkFields(name: string, value: object, kindOf: Readonly<Record<string, Kind>>, needed: readonly string[]): void {
+function checkFields(name: string, value: object, kindOf: Readonly<Record<string, Kind>>, needed: readonly string[] = []): void {
   checkKinds(checkOptions(name, value, Object.keys(kindOf)), kindOf);
   const missing = needed.find((field) => (value as Record<string, unknown>)[field] == null);
   if (missing !== undefined) throw new GlassineError("bad_option", `${name} needs a number for ${missing}`);
