@@ -14,15 +14,23 @@ async function openWithGpu(t, before) {
   await page.evaluate(() => {
     window.create = (options) => glassine.createEngine({ model: "mini", device: "webgpu", ...options });
     window.generate = (options) => engine.generate({ prompt: "a red apple", seed: 1, ...options });
-    const channel = new BroadcastChannel("gpu-faults");
+    const workers = [];
+    let next;
+    window.Worker = class extends Worker {
+      constructor(...options) {
+        super(...options);
+        workers.push(this);
+        if (next) this.postMessage(next);
+      }
+    };
     /** Has the GPU meet a fault as soon as `start`'s work is in a phase; gives the failure and the phases until then. */
     window.failIn = async (phase, fault, start) => {
+      next = { phase, fault };
+      for (const worker of workers) worker.postMessage(next);
       const phases = new Set();
-      const onProgress = (event) => {
-        phases.add(event.phase);
-        if (event.phase === phase) channel.postMessage(fault);
-      };
-      return { ...(await failureOf(start({ onProgress }))), phases: [...phases] };
+      const failure = await failureOf(start({ onProgress: (event) => phases.add(event.phase) }));
+      next = undefined;
+      return { ...failure, phases: [...phases] };
     };
   });
   return page;

@@ -1,5 +1,6 @@
 // A whole generation of each mode on WebGPU, against what the released
-// LayerDiffuse code makes of the same noise.
+// LayerDiffuse code makes of the same noise: in Firefox, which runs WebGPU on lavapipe, ten times as fast as
+// Chromium's own emulation.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -19,14 +20,15 @@ const cases = [
 
 // One engine for all, so that each shader is built once.
 const file = { after, diagnostic: console.log };
-const page = await open(file, { gpu: "software", pack: packTinyModel(scratch(file)) });
+const pack = packTinyModel(scratch(file));
+const page = await open(file, { firefox: true, pack });
 const device = await page.evaluate(async () => {
   window.engine = await glassine.createEngine({ model: "/pack/", device: "webgpu" });
   return engine.info.device;
 });
 
 for (const { name, mode, bytes, pictures = {}, skip = false } of cases) {
-  test(`${name} in Chromium on WebGPU`, { skip }, async (t) => {
+  test(`${name} in Firefox on WebGPU`, { skip }, async (t) => {
     assert.equal(device, "webgpu");
     const golden = loadCase(`layerdiffuse/${name}`);
     const given = Object.entries(pictures).map(([option, tensor]) => [option, golden.shape(tensor), golden.values(tensor)]);
@@ -35,6 +37,22 @@ for (const { name, mode, bytes, pictures = {}, skip = false } of cases) {
     for (const layer of layers) checkBytes(t, golden, layer, bytes);
   });
 }
+
+test("the shaders of these modes are taken by Chromium, too", async (t) => {
+  // Its compiler refuses what Firefox's accepts. Nothing is computed.
+  const page = await open(t, { gpu: "software", pack, before: ["idle"] });
+  const roles = await page.evaluate(async () => {
+    const engine = await glassine.createEngine({ model: "/pack/", device: "webgpu" });
+    const background = new ImageData(64, 64);
+    const roles = [];
+    for (const options of [{ mode: "joint" }, { mode: "bg2fg", background }]) {
+      const { layers } = await engine.generate({ prompt: "a dog", width: 64, height: 64, steps: 1, decodePasses: 1, ...options });
+      roles.push(layers.map(({ role }) => role));
+    }
+    return roles;
+  });
+  assert.deepEqual(roles, [["foreground", "background", "blended"], ["foreground", "blended"]]);
+});
 
 // What a request can have beside a prompt, against diffusers and the web UIs' own grammar.
 const requests = [
@@ -46,7 +64,7 @@ const requests = [
 ];
 
 for (const { name, skip = false } of requests) {
-  test(`${name} in Chromium on WebGPU`, { skip }, async (t) => {
+  test(`${name} in Firefox on WebGPU`, { skip }, async (t) => {
     const golden = loadCase(name);
     const { description } = golden;
     const files = ["init", "mask", "lora"].filter((file) => description[file]).map((file) => [file, [...golden.bytes(description[file].split(" ")[0])]]);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
+import { findLavapipe } from "./lavapipe.js";
 
 const candidates = [
   process.env.CHROMIUM,
@@ -41,12 +42,10 @@ const gpuFlags = {
   any: ["--enable-unsafe-webgpu"],
 };
 
-/** Where Mesa says what lavapipe is. */
-const lavapipe = "/usr/share/vulkan/icd.d/lvp_icd.json";
-
 /** What has Chromium take lavapipe for its own emulation: see lavapipe.c, which is compiled into `folder`. */
 function lavapipeVariables(folder) {
-  if (!existsSync(lavapipe)) throw new Error(`there is no ${lavapipe}: install Mesa's Vulkan drivers, version 25 or newer`);
+  const lavapipe = findLavapipe();
+  if (!lavapipe) throw new Error("there is no lavapipe: install Mesa's Vulkan drivers, version 25 or newer");
   const library = join(folder, "lavapipe.so");
   const source = fileURLToPath(new URL("./lavapipe.c", import.meta.url));
   execFileSync("cc", ["-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-o", library, source]);

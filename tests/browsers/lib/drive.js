@@ -2,15 +2,19 @@
 // `newPage()` and `close()`. A page has `goto(url)`, `evaluate(work, ...args)` and `close()`.
 
 import { launch } from "../../browser/lib/chromium.js";
-import { launchFirefox } from "./firefox.js";
+import { launchFirefox } from "../../browser/lib/firefox.js";
 import { launchWebKit } from "./webkit.js";
 
-async function launchChromium() {
-  const { browser, close } = await launch("none");
+async function withName(launched) {
+  const { browser, close } = await launched;
   return { name: await browser.version(), newPage: () => browser.newPage(), close };
 }
 
-const launchers = { chromium: launchChromium, firefox: launchFirefox, webkit: launchWebKit };
+const launchers = {
+  chromium: () => withName(launch("none")),
+  firefox: () => withName(launchFirefox()),
+  webkit: launchWebKit,
+};
 
 /** The browsers to test: those that GLASSINE_BROWSERS names, or Chromium and Firefox. */
 export const wanted = (process.env.GLASSINE_BROWSERS ?? "chromium,firefox").split(",");

@@ -1,5 +1,5 @@
-// Runs in the package's worker, before it: what the page posts to the channel "gpu-faults" happens to the
-// worker's GPU device, as soon as it has one.
+// Runs in the package's worker, before it: the page posts a fault and a phase, and the fault happens to the worker's GPU
+// device as soon as the worker has a device and says that it is in that phase.
 
 let found;
 const device = new Promise((resolve) => (found = resolve));
@@ -19,4 +19,17 @@ const faults = {
   },
 };
 
-new BroadcastChannel("gpu-faults").onmessage = ({ data }) => device.then(faults[data]);
+let next;
+self.addEventListener("message", (event) => {
+  if (!event.data.fault) return;
+  next = event.data;
+  event.stopImmediatePropagation();
+});
+
+const post = self.postMessage;
+self.postMessage = (message, options) => {
+  post.call(self, message, options);
+  if (!next || message.event?.phase !== next.phase) return;
+  device.then(faults[next.fault]);
+  next = undefined;
+};
