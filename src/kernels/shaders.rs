@@ -16,15 +16,19 @@ pub fn shaders() -> Vec<(String, String)> {
         Storage::F32,
         Storage::Numbers,
     ] {
-        for features in [64, 32] {
-            for halved in [false, true] {
-                let mut kernel = Gemm::new(storage, features);
-                kernel.tile_rows >>= usize::from(halved);
-                let tile = format!("{}x{}", kernel.tile_rows, kernel.tile_columns);
-                add(
-                    &format!("gemm-{storage:?}-{tile}").to_lowercase(),
-                    text(&kernel),
-                );
+        for half in [false, true] {
+            for features in [64, 32] {
+                for halved in [false, true] {
+                    let mut kernel = Gemm::new(storage, features, half);
+                    if kernel.half != half {
+                        continue;
+                    }
+                    kernel.tile_rows >>= usize::from(halved);
+                    let tile = format!("{}x{}", kernel.tile_rows, kernel.tile_columns);
+                    let half = if half { "-half" } else { "" };
+                    let name = format!("gemm-{storage:?}{half}-{tile}").to_lowercase();
+                    add(&name, text(&kernel));
+                }
             }
         }
     }

@@ -2,20 +2,25 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+/// The GPU, which a process can make only once.
+#[cfg(feature = "gpu")]
+static GPU: std::sync::LazyLock<Device> = std::sync::LazyLock::new(|| {
+    let gpu = pollster::block_on(super::gpu_device());
+    gpu.expect("these tests need a GPU, if only an emulated one")
+});
+
 /// What `compute` gives on the CPU and on the GPU.
 #[cfg(feature = "gpu")]
 pub fn both<const D: usize>(compute: impl Fn(&Device) -> Tensor<D>) -> [Tensor<D>; 2] {
-    use std::sync::LazyLock;
-
-    use super::gpu_device;
-
-    // A process can make it only once.
-    static GPU: LazyLock<Device> = LazyLock::new(|| {
-        let gpu = pollster::block_on(gpu_device());
-        gpu.expect("these tests need a GPU, if only an emulated one")
-    });
     let cpu = Device::flex();
     [compute(&cpu), compute(&GPU).to_device(&cpu)]
+}
+
+/// Whether the GPU computes in half precision.
+#[cfg(feature = "gpu")]
+pub fn gpu_has_half_precision() -> bool {
+    use super::wgsl::{floats, has_half_precision};
+    has_half_precision(&floats(Tensor::<1>::zeros([1], &*GPU)))
 }
 
 /// Numbers of mean 0 and deviation 1, always the same for a seed, on the CPU.

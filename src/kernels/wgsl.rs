@@ -7,6 +7,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::template::{KernelSource, SourceKernel, SourceTemplate};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::attributes::BufferIOAttr;
+use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::{CubeCount, CubeDim, KernelId};
 use cubecl::server::{KernelArguments, MetadataBindingInfo};
 
@@ -19,6 +20,11 @@ pub(super) trait Wgsl:
 {
     /// Invocations in a workgroup.
     const INVOCATIONS: u32;
+
+    /// Whether it computes in half precision, which a device has to have (`shader-f16`).
+    fn half_precision(&self) -> bool {
+        false
+    }
 
     /// What is bound, in order, before `info`: the name and the type of the elements. The last one
     /// is written.
@@ -54,7 +60,10 @@ pub(super) fn text(kernel: &impl Wgsl) -> String {
     };
     let bindings = kernel.bindings();
     let last = bindings.len() - 1;
-    let mut text = String::new();
+    let mut text = match kernel.half_precision() {
+        true => "enable f16;\n".to_owned(),
+        false => String::new(),
+    };
     for (index, (name, element)) in bindings.iter().enumerate() {
         let access = if index == last { "read_write" } else { read };
         text += &format!(
@@ -68,6 +77,12 @@ pub(super) fn text(kernel: &impl Wgsl) -> String {
         bindings.len()
     );
     text + &kernel.body()
+}
+
+/// Whether a tensor's device computes in half precision.
+pub(super) fn has_half_precision(tensor: &CubeTensor) -> bool {
+    let half = ElemType::Float(FloatKind::F16);
+    tensor.client.properties().supports_type(half)
 }
 
 /// Runs `kernel` on `workgroups`, with `inputs` and `output` bound in order.

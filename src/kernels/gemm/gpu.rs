@@ -3,8 +3,8 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::{Addends, ConvGeometry, ConvRows};
 use crate::kernels::wgsl::{
-    Wgsl, channels_last, each, elementwise, empty, floats, launch, launch_elementwise, map_of,
-    spread, tensor, words,
+    Wgsl, channels_last, each, elementwise, empty, floats, has_half_precision, launch,
+    launch_elementwise, map_of, spread, tensor, words,
 };
 use crate::kernels::{Channels, StoredValues, StoredWeight, dequantize};
 
@@ -164,7 +164,8 @@ impl Product {
             self.taps() * self.inputs * self.columns(),
             self.inputs,
         );
-        let mut kernel = Gemm::new(operand.storage, self.columns());
+        let half = has_half_precision(&x);
+        let mut kernel = Gemm::new(operand.storage, self.columns(), half);
         let columns = self.columns().div_ceil(kernel.tile_columns);
         if rows.div_ceil(kernel.tile_rows) * columns < ENOUGH_WORKGROUPS {
             kernel.tile_rows /= 2;
@@ -279,6 +280,13 @@ pub(in crate::kernels) enum Storage {
     Q4,
 }
 
+impl Storage {
+    /// Whether weights have no more than half precision.
+    fn is_rounded(self) -> bool {
+        matches!(self, Self::F16 | Self::Q8 | Self::Q4)
+    }
+}
+
 /// A weight as the kernel binds it.
 struct Operand {
     storage: Storage,
@@ -328,24 +336,38 @@ impl Operand {
 /// pixels and 4 features each. Both operands of 16 inputs at a time stand in workgroup memory as
 /// vectors along the inputs; an invocation's rows and columns are interleaved with its neighbours', so
 /// that these read neighbouring vectors. `table.md` has what a GPU compiler makes of it.
+///
+/// In half precision both operands are rounded, and the 16 products of a step are summed up in two
+/// halves of eight; over the steps sums are `f32`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in crate::kernels) struct Gemm {
     pub(in crate::kernels) storage: Storage,
+    pub(in crate::kernels) half: bool,
     pub(in crate::kernels) tile_rows: usize,
     pub(in crate::kernels) tile_columns: usize,
 }
 
 impl Gemm {
-    /// For so many features. Where they are few, a tile is narrow and high.
-    pub(in crate::kernels) fn new(storage: Storage, features: usize) -> Self {
+    /// For so many features, on a device that computes in half precision or does not. Where features
+    /// are few, a tile is narrow and high.
+    pub(in crate::kernels) fn new(storage: Storage, features: usize, half: bool) -> Self {
         let (tile_rows, tile_columns) = match features {
             ..=32 => (128, 32),
             _ => (64, 64),
         };
         Self {
             storage,
+            half: half && storage.is_rounded(),
             tile_rows,
             tile_columns,
+        }
+    }
+
+    /// Numbers of the tiles.
+    fn element(&self) -> &'static str {
+        match self.half {
+            true => "f16",
+            false => "f32",
         }
     }
 
@@ -370,14 +392,14 @@ impl Gemm {
             for (var i = 0u; i < 4u; i++) {
                 if (inside && channel + part * 4u + i < inputs) { v[i] = weight[at + i]; }
             }
-            tile_b[part * WIDEu + column] = v;",
+            tile_b[part * WIDEu + column] = vec4<ELEMENT>(v);",
             ),
             Storage::F32 => (
                 1,
                 "let at = ((row * taps + tap) * inputs + channel) / 4u + part;
             var v = vec4<f32>(0.0);
             if (inside && channel + part * 4u < inputs) { v = weight[at]; }
-            tile_b[part * WIDEu + column] = v;",
+            tile_b[part * WIDEu + column] = vec4<ELEMENT>(v);",
             ),
             Storage::F16 => (
                 1,
@@ -387,7 +409,7 @@ impl Gemm {
                 let w = weight[at];
                 v = vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y));
             }
-            tile_b[part * WIDEu + column] = v;",
+            tile_b[part * WIDEu + column] = vec4<ELEMENT>(v);",
             ),
             Storage::Q8 => (
                 1,
@@ -398,7 +420,7 @@ impl Gemm {
                 let levels = vec4<f32>(vec4<u32>(w, w >> 8u, w >> 16u, w >> 24u) & vec4<u32>(255u));
                 v = (levels - 128.0) * scale_of(at);
             }
-            tile_b[part * WIDEu + column] = v;",
+            tile_b[part * WIDEu + column] = vec4<ELEMENT>(v);",
             ),
             Storage::Q4 => (
                 2,
@@ -413,12 +435,13 @@ impl Gemm {
                 low = (vec4<f32>(l) - 8.0) * scale;
                 high = (vec4<f32>(h) - 8.0) * scale;
             }
-            tile_b[part * 2u * WIDEu + column] = low;
-            tile_b[(part * 2u + 1u) * WIDEu + column] = high;",
+            tile_b[part * 2u * WIDEu + column] = vec4<ELEMENT>(low);
+            tile_b[(part * 2u + 1u) * WIDEu + column] = vec4<ELEMENT>(high);",
             ),
         };
         let wide = self.tile_columns;
         let code = code.replace("WIDEu", &format!("{wide}u"));
+        let code = code.replace("ELEMENT", self.element());
         let parts = TILE_DEPTH / 4 / vectors;
         let all = wide * parts;
         let load = |index: usize| {
@@ -442,6 +465,56 @@ impl Gemm {
         each(all.div_ceil(Self::INVOCATIONS as usize), load)
     }
 
+    /// Code that adds the products of a step to the sums.
+    fn products(&self) -> String {
+        let (tile_rows, wide) = (self.tile_rows, self.tile_columns);
+        let (across, down) = (self.across(), self.down());
+        let rows_each = tile_rows / down;
+        let row = |i: usize| format!("tile_a[k * {tile_rows}u + ty + {}u]", i * down);
+        let column = |j: usize| format!("tile_b[k * {wide}u + tx + {}u]", j * across);
+        if !self.half {
+            let columns = (0..4).map(column).collect::<Vec<_>>().join(", ");
+            let products = each(rows_each, |i| {
+                format!("            sum_{i} += {} * b;\n", row(i))
+            });
+            return format!(
+                "        for (var k = 0u; k < 4u; k++) {{
+            let b = mat4x4<f32>({columns});
+{products}        }}\n"
+            );
+        }
+        // Four rows at a time: the parts of eight would take the registers of half of the waves.
+        let four = |first: usize| {
+            let rows = first..(first + 4).min(rows_each);
+            let parts = |text: &dyn Fn(usize, usize) -> String| -> String {
+                rows.clone().map(|i| each(4, |j| text(i, j))).collect()
+            };
+            let zeros = parts(&|i, j| format!("            var part_{i}_{j} = vec2<f16>();\n"));
+            let columns = each(4, |j| {
+                format!("                let b_{j} = {};\n", column(j))
+            });
+            let row = |i| format!("                let a_{i} = {};\n", row(i));
+            let rows_a: String = rows.clone().map(row).collect();
+            // Neighbouring inputs lie side by side in both operands, as arithmetic on pairs needs.
+            let products = parts(&|i, j| {
+                format!(
+                    "                part_{i}_{j} = fma(a_{i}.xy, b_{j}.xy, part_{i}_{j});
+                part_{i}_{j} = fma(a_{i}.zw, b_{j}.zw, part_{i}_{j});\n"
+                )
+            });
+            let sums = parts(&|i, j| {
+                format!("            sum_{i}[{j}] += f32(part_{i}_{j}.x) + f32(part_{i}_{j}.y);\n")
+            });
+            format!(
+                "        {{
+{zeros}            for (var k = 0u; k < 4u; k++) {{
+{columns}{rows_a}{products}            }}
+{sums}        }}\n"
+            )
+        };
+        (0..rows_each).step_by(4).map(four).collect()
+    }
+
     /// How many vectors of the input an invocation loads.
     fn input_loads(&self) -> usize {
         self.tile_rows * TILE_DEPTH / 4 / Self::INVOCATIONS as usize
@@ -450,6 +523,10 @@ impl Gemm {
 
 impl Wgsl for Gemm {
     const INVOCATIONS: u32 = 128;
+
+    fn half_precision(&self) -> bool {
+        self.half
+    }
 
     fn bindings(&self) -> Vec<(&'static str, &'static str)> {
         let (input, weight) = match self.storage {
@@ -504,6 +581,11 @@ impl Wgsl for Gemm {
             }
             _ => "if (at < inputs) { v = x[(BASE * inputs + at) / 4u]; }",
         };
+        // What is beyond half precision's range stays as near as it can.
+        let stored = match self.half {
+            true => "vec4<f16>(clamp(v, vec4<f32>(-65504.0), vec4<f32>(65504.0)))",
+            false => "v",
+        };
         let load_input = each(loads, |load| {
             let number = number.replace("BASE", &format!("base_{load}"));
             format!(
@@ -512,7 +594,7 @@ impl Wgsl for Gemm {
             let at = channel + load % 4u * 4u;
             var v = vec4<f32>(0.0);
             if (inside_{load}) {{ {number} }}
-            tile_a[load % 4u * {tile_rows}u + load / 4u] = v;
+            tile_a[load % 4u * {tile_rows}u + load / 4u] = {stored};
         }}\n",
                 load * 128
             )
@@ -520,16 +602,9 @@ impl Wgsl for Gemm {
         let sums = each(rows_each, |i| {
             format!("    var sum_{i} = vec4<f32>(0.0);\n")
         });
-        let columns_b = (0..4).map(|j| format!("tile_b[k * {wide}u + tx + {}u]", j * across));
-        let columns_b = columns_b.collect::<Vec<_>>().join(", ");
-        let products = each(rows_each, |i| {
-            format!(
-                "            sum_{i} += tile_a[k * {tile_rows}u + ty + {}u] * b;\n",
-                i * down
-            )
-        });
         let next = each(rows_each - 1, |i| format!("sum_{i} = sum_{}; ", i + 1));
         let load_weights = self.load_weights();
+        let (element, products) = (self.element(), self.products());
         let scale_of = match self.storage {
             Storage::Q4 | Storage::Q8 => {
                 "fn scale_of(word: u32) -> f32 {
@@ -542,8 +617,8 @@ impl Wgsl for Gemm {
         };
         format!(
             "\
-var<workgroup> tile_a: array<vec4<f32>, {}>;
-var<workgroup> tile_b: array<vec4<f32>, {}>;
+var<workgroup> tile_a: array<vec4<{element}>, {}>;
+var<workgroup> tile_b: array<vec4<{element}>, {}>;
 
 {GELU}
 {scale_of}
@@ -627,10 +702,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) wo
         if (new_tap) {{
 {taps}        }}
 {load_input}{load_weights}        workgroupBarrier();
-        for (var k = 0u; k < 4u; k++) {{
-            let b = mat4x4<f32>({columns_b});
-{products}        }}
-        workgroupBarrier();
+{products}        workgroupBarrier();
         channel += 16u;
         new_tap = channel >= inputs;
         if (new_tap) {{

@@ -89,7 +89,8 @@ async function setUp(options) {
 
 /**
  * Has the engine open its device. Its library gives up on a GPU that cannot measure time, so that
- * meanwhile, as in the package's worker, adapters say that they can.
+ * meanwhile, as in the package's worker, adapters say that they can, and emulated ones that they do not compute in half
+ * precision.
  */
 async function openGpu(open) {
   if (!self.GPUAdapter) return open();
@@ -102,7 +103,9 @@ async function openGpu(open) {
   Object.defineProperty(GPUAdapter.prototype, "features", {
     ...features,
     get() {
-      return new Set([...features.get.call(this), "timestamp-query"]);
+      const offered = new Set([...features.get.call(this), "timestamp-query"]);
+      if (this.info.isFallbackAdapter) offered.delete("shader-f16");
+      return offered;
     },
   });
   try {

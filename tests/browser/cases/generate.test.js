@@ -51,6 +51,27 @@ test("the CPU and WebGPU each make a layer, and from the same seed the same late
   assert.ok(likeness > 0.999);
 });
 
+test("a GPU that computes in half precision does so, and makes nearly the same latent", async (t) => {
+  // Chromium's emulation does not.
+  const page = await open(t, { firefox: true, before: ["half-precision"] });
+  const { shaders, cpu, webgpu } = await page.evaluate(async (side) => {
+    let shaders = 0;
+    new BroadcastChannel("half-precision").onmessage = () => shaders++;
+    const latents = {};
+    for (const device of ["cpu", "webgpu"]) {
+      const engine = await glassine.createEngine({ model: "mini", device });
+      const { latent } = await engine.generate({ prompt: "a red apple", seed: 7, width: side, height: side, steps: 4, decodePasses: 1 });
+      latents[device] = Array.from(latent.data);
+      await engine.dispose();
+    }
+    return { shaders, ...latents };
+  }, side);
+  const likeness = cosine(cpu, webgpu);
+  t.diagnostic(`${shaders} shaders in half precision, cosine of the latents: ${likeness}`);
+  assert.ok(shaders > 0);
+  assert.ok(likeness > 0.9999);
+});
+
 test("the same seed gives the same picture, another seed another, each as large as the model makes them", async (t) => {
   const page = await open(t);
   const { defaults, sizes, pixels } = await page.evaluate(async () => {

@@ -15,13 +15,16 @@ export function patchWebGpu(watch: (device: GPUDevice) => void): void {
     return device;
   };
 
-  // The engine's library gives up on a browser's GPU that cannot measure time, though nothing here
-  // has it do so.
   const trueFeatures = getterOf(GPUAdapter.prototype, "features");
   Object.defineProperty(GPUAdapter.prototype, "features", {
     configurable: true,
     get(this: GPUAdapter) {
-      return new Set([...trueFeatures.call(this), "timestamp-query"]);
+      // The engine's library gives up on a browser's GPU that cannot measure time, though nothing here
+      // has it do so.
+      const features = new Set<string>([...trueFeatures.call(this), "timestamp-query"]);
+      // Emulated, arithmetic in half precision is slower than in full.
+      if (this.info.isFallbackAdapter) features.delete("shader-f16");
+      return features;
     },
   });
 
