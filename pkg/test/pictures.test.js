@@ -43,7 +43,7 @@ class FakeWorker {
 mock.timers.enable({ apis: ["setTimeout"] });
 Object.assign(globalThis, { ImageData: FakeImageData, Worker: FakeWorker });
 const { readRecipe, Scene, toSpriteSheet } = await import("../dist/index.js");
-const { toRawPicture } = await import("../dist/internal/page/pictures.js");
+const { toPixels, toRawPicture } = await import("../dist/internal/page/pictures.js");
 const { Layer } = await import("../dist/public/layer.js");
 const { Raster } = await import("../dist/public/raster.js");
 
@@ -250,6 +250,16 @@ test("pictures are encoded one after the other by one worker, as they were when 
   assert.deepEqual(encoder().calls.at(-1).rgba, pixels());
   encoder().answers(png.subarray(0, 2));
   assert.equal((await blobs[1]).size, 2);
+});
+
+test("a file that cannot be decoded is refused with the name of the option", async () => {
+  for (const [use, message] of [[{ name: "mask" }, "mask: no PNG"], [{}, "no PNG"]]) {
+    const failing = toPixels(new Blob([png]), use);
+    await turn();
+    encoder().fails({ code: "bad_image", message: "no PNG", hint: "Give a picture." });
+    await assert.rejects(failing, { code: "bad_image", message, hint: "Give a picture." });
+    await turn();
+  }
 });
 
 test("a PNG that could not be encoded can be asked for again", async () => {

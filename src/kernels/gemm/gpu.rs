@@ -465,54 +465,75 @@ impl Gemm {
         each(all.div_ceil(Self::INVOCATIONS as usize), load)
     }
 
+    /// Rows of a tile in one invocation, 4 or 8.
+    fn rows_each(&self) -> usize {
+        self.tile_rows / self.down()
+    }
+
+    /// Where an invocation finds a vector of its row `i` in workgroup memory.
+    fn row(&self, i: usize) -> String {
+        format!(
+            "tile_a[k * {}u + ty + {}u]",
+            self.tile_rows,
+            i * self.down()
+        )
+    }
+
+    /// The same for its column `j`.
+    fn column(&self, j: usize) -> String {
+        let wide = self.tile_columns;
+        format!("tile_b[k * {wide}u + tx + {}u]", j * self.across())
+    }
+
     /// Code that adds the products of a step to the sums.
     fn products(&self) -> String {
-        let (tile_rows, wide) = (self.tile_rows, self.tile_columns);
-        let (across, down) = (self.across(), self.down());
-        let rows_each = tile_rows / down;
-        let row = |i: usize| format!("tile_a[k * {tile_rows}u + ty + {}u]", i * down);
-        let column = |j: usize| format!("tile_b[k * {wide}u + tx + {}u]", j * across);
-        if !self.half {
-            let columns = (0..4).map(column).collect::<Vec<_>>().join(", ");
-            let products = each(rows_each, |i| {
-                format!("            sum_{i} += {} * b;\n", row(i))
-            });
-            return format!(
-                "        for (var k = 0u; k < 4u; k++) {{
+        if self.half {
+            let firsts = (0..self.rows_each()).step_by(4);
+            return firsts.map(|first| self.half_products(first)).collect();
+        }
+        let columns: Vec<String> = (0..4).map(|j| self.column(j)).collect();
+        let columns = columns.join(", ");
+        let products = each(self.rows_each(), |i| {
+            format!("            sum_{i} += {} * b;\n", self.row(i))
+        });
+        format!(
+            "        for (var k = 0u; k < 4u; k++) {{
             let b = mat4x4<f32>({columns});
 {products}        }}\n"
-            );
-        }
-        // Four rows at a time: the parts of eight would take the registers of half of the waves.
-        let four = |first: usize| {
-            let rows = first..(first + 4).min(rows_each);
-            let parts = |text: &dyn Fn(usize, usize) -> String| -> String {
-                rows.clone().map(|i| each(4, |j| text(i, j))).collect()
-            };
-            let zeros = parts(&|i, j| format!("            var part_{i}_{j} = vec2<f16>();\n"));
-            let columns = each(4, |j| {
-                format!("                let b_{j} = {};\n", column(j))
-            });
-            let row = |i| format!("                let a_{i} = {};\n", row(i));
-            let rows_a: String = rows.clone().map(row).collect();
-            // Neighbouring inputs lie side by side in both operands, as arithmetic on pairs needs.
-            let products = parts(&|i, j| {
-                format!(
-                    "                part_{i}_{j} = fma(a_{i}.xy, b_{j}.xy, part_{i}_{j});
-                part_{i}_{j} = fma(a_{i}.zw, b_{j}.zw, part_{i}_{j});\n"
-                )
-            });
-            let sums = parts(&|i, j| {
-                format!("            sum_{i}[{j}] += f32(part_{i}_{j}.x) + f32(part_{i}_{j}.y);\n")
-            });
-            format!(
-                "        {{
-{zeros}            for (var k = 0u; k < 4u; k++) {{
-{columns}{rows_a}{products}            }}
-{sums}        }}\n"
-            )
+        )
+    }
+
+    /// The same in half precision for four rows: eight at a time take so many registers that half as many
+    /// waves fit.
+    fn half_products(&self, first: usize) -> String {
+        let for_parts = |text: &dyn Fn(usize, usize) -> String| -> String {
+            let rows = first..first + 4;
+            rows.map(|i| each(4, |j| text(i, j))).collect()
         };
-        (0..rows_each).step_by(4).map(four).collect()
+        let zeros = for_parts(&|i, j| format!("            var part_{i}_{j} = vec2<f16>();\n"));
+        let operands = each(4, |n| {
+            let (row, column) = (self.row(first + n), self.column(n));
+            format!(
+                "                let a_{} = {row};\n                let b_{n} = {column};\n",
+                first + n
+            )
+        });
+        // Neighbouring inputs lie side by side in both operands, as arithmetic on pairs needs.
+        let products = for_parts(&|i, j| {
+            format!(
+                "                part_{i}_{j} = fma(a_{i}.xy, b_{j}.xy, part_{i}_{j});
+                part_{i}_{j} = fma(a_{i}.zw, b_{j}.zw, part_{i}_{j});\n"
+            )
+        });
+        let sums = for_parts(&|i, j| {
+            format!("            sum_{i}[{j}] += f32(part_{i}_{j}.x) + f32(part_{i}_{j}.y);\n")
+        });
+        format!(
+            "        {{
+{zeros}            for (var k = 0u; k < 4u; k++) {{
+{operands}{products}            }}
+{sums}        }}\n"
+        )
     }
 
     /// How many vectors of the input an invocation loads.
@@ -552,7 +573,7 @@ impl Wgsl for Gemm {
     fn body(&self) -> String {
         let (tile_rows, wide) = (self.tile_rows, self.tile_columns);
         let (across, down) = (self.across(), self.down());
-        let rows_each = tile_rows / down;
+        let rows_each = self.rows_each();
         // Half of a gated tile is gates.
         let half = wide / 2;
         let loads = self.input_loads();

@@ -46,7 +46,18 @@ export async function toRawPicture(image: Picture, { name = "a given picture", s
 /** The pixels of a picture, as {@link toRawPicture} copies it. */
 export async function toPixels(image: Picture, use: PictureUse = {}): Promise<RawRaster> {
   const raw = await toRawPicture(image, use);
-  return raw instanceof Uint8Array ? sharedCompose("picture", { file: raw }, use.signal) : raw;
+  return raw instanceof Uint8Array ? decode(raw, use) : raw;
+}
+
+/** Decodes a picture's file. The worker that does it does not know what it is for. */
+async function decode(file: Uint8Array<ArrayBuffer>, { name, signal }: PictureUse): Promise<RawRaster> {
+  try {
+    return await sharedCompose("picture", { file }, signal);
+  } catch (error) {
+    if (!name || !(error instanceof GlassineError) || error.code !== "bad_image") throw error;
+    const { code, message, hint, recoverable } = error;
+    throw new GlassineError(code, `${name}: ${message}`, { hint, recoverable, cause: error });
+  }
 }
 
 function hasPixels(image: unknown): image is Pixels {
