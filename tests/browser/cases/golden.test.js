@@ -1,6 +1,6 @@
 // A whole generation of each mode on WebGPU, against what the released
-// LayerDiffuse code makes of the same noise: in Firefox, which runs WebGPU on lavapipe, ten times as fast as
-// Chromium's own emulation.
+// LayerDiffuse code makes of the same noise: in Firefox, which runs WebGPU on lavapipe, since Chromium's own emulation
+// takes several times as long.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
