@@ -123,7 +123,7 @@ def attention_limits(case):
         elif name.endswith(".out"):
             limits[name] = (case.description["tolerance"]["unit_out_max_abs"], None)
         elif ".folded." in name:
-            # The case states none; this is the rounding to float32, as in tests/transparency.rs.
+            # The case states none; this is the rounding to float32, as in tests/reference/transparency.rs.
             limits[name] = (1e-6 * peak(case[name]), None)
     return limits
 
