@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { openDemo, textIs } from "../lib/demo.js";
 
 test("the page takes the time of a few pictures, on the CPU, also without a server", async (t) => {
-  const page = await openDemo(t, "bench.html?steps=2&rounds=2");
+  const page = await openDemo(t, "bench.html?steps=2&rounds=2", undefined, { offline: true });
   const measure = async () => {
     await page.select("[name=device]", "cpu");
     await page.click("#startBench");

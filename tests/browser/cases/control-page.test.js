@@ -5,7 +5,7 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findings } from "../lib/axe.js";
-import { openDemo, textIs } from "../lib/demo.js";
+import { openDemo, seldom, textIs } from "../lib/demo.js";
 import { controlNet, packTinyModel, packWithoutControlNet } from "../lib/golden.js";
 import { scratch } from "../lib/native.js";
 import { slopes, writePng } from "../lib/pictures.js";
@@ -270,7 +270,7 @@ test("a layer that is repainted or extended is steered by pictures of any size",
   const changed = async (act) => {
     const before = await page.$eval("#download", ({ href }) => href);
     await act();
-    await page.waitForFunction((before) => document.querySelector("#download").href !== before, {}, before);
+    await page.waitForFunction((before) => document.querySelector("#download").href !== before, seldom, before);
   };
   await page.focus("#stage");
   await page.keyboard.press("m");

@@ -91,7 +91,7 @@ test("the keyboard skips to the text, chooses what lies behind the pictures, and
 });
 
 test("after one visit to the demo page the guide is there without a server", async (t) => {
-  const page = await openDemo(t, "?device=cpu");
+  const page = await openDemo(t, "?device=cpu", undefined, { offline: true });
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   const { origin } = new URL(page.url());
   const offline = await page.createCDPSession();

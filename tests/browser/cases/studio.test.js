@@ -47,7 +47,7 @@ async function dragHandle(page, name, [x, y]) {
 }
 
 test("as a person works: type, generate, choose, drag, undo, blend, save, and it is all there at the next visit, offline", async (t) => {
-  const { page, site } = await openDemo(t, "?steps=2&device=cpu", undefined, { withSite: true });
+  const { page, site } = await openDemo(t, "?steps=2&device=cpu", undefined, { withSite: true, offline: true });
   await page.setViewport({ width: 1440, height: 900 });
   await ready(page);
   await setPrompt(page, "a red apple");

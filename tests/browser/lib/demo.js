@@ -6,10 +6,12 @@ import { serveFolder } from "./site.js";
 
 /**
  * Opens the demo page for the length of one test. Under /pack/ is `pack`, as for the test page. With `withSite` it
- * gives the page's site, too, for tests that end it. `gpu` is the browser's: see `launch`.
+ * gives the page's site, too, for tests that end it. `gpu` is the browser's: see `launch`. Only where it is to be
+ * `offline`, later, does the page keep itself with all its files, which takes longer than most tests.
  */
-export async function openDemo(t, query, pack, { withSite = false, gpu = "none" } = {}) {
-  const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack);
+export async function openDemo(t, query, pack, { withSite = false, gpu = "none", offline = false } = {}) {
+  const except = offline ? [] : ["/service-worker.js"];
+  const site = await serveFolder(fileURLToPath(new URL("../../../www/dist/", import.meta.url)), pack, { except });
   t.after(() => site.close());
   const page = await (await sharedBrowser(gpu)).newPage();
   t.after(() => page.isClosed() || page.close());
@@ -30,11 +32,14 @@ export async function unfoldModels(page) {
   await page.waitForSelector("#modelList li");
 }
 
+/** How often what takes a while is looked for: else it is at every frame, for which the page is drawn. */
+export const seldom = { polling: 100 };
+
 /** Waits until the text of an element matches a pattern. */
 export const textIs = (page, selector, pattern) =>
   page.waitForFunction(
     (selector, source) => new RegExp(source).test(document.querySelector(selector)?.textContent ?? ""),
-    {},
+    seldom,
     selector,
     pattern,
   );

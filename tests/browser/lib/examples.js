@@ -1,5 +1,7 @@
 // The examples, run as a visitor does.
 
+import { seldom } from "./demo.js";
+
 /**
  * Opens an example, has it run once with these values and files in its form, and gives the pictures that it then shows:
  * `{ alt, width, height, alphas, png }`, where `alphas` are the values of alpha that occur, in order.
@@ -16,7 +18,7 @@ export async function runExample(page, url, { values = {}, files = {} } = {}) {
     const ended = await page.waitForFunction(() => {
       const { textContent } = document.querySelector("[role=status]");
       return document.querySelector("form button:not(:disabled)") && textContent !== "Ready" && textContent;
-    });
+    }, seldom);
     const status = await ended.jsonValue();
     if (status !== "Done") throw new Error(status);
   }

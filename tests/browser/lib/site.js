@@ -1,10 +1,9 @@
 // A small web site on localhost: the package under /glassine/, a page that
 // imports it, and servers that misbehave in the ways that models meet.
 
-import { open, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
-import { pipeline } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const workerFolder = fileURLToPath(new URL("./worker/", import.meta.url));
@@ -74,9 +73,10 @@ export function serveFolders(folders, headers = {}) {
   });
 }
 
-/** Serves a folder and, like `serveTests`, a model. */
-export function serveFolder(folder, pack) {
+/** Serves a folder, these paths excepted, and, like `serveTests`, a model. */
+export function serveFolder(folder, pack, { except = [] } = {}) {
   return serve((path, response, request) => {
+    if (except.includes(path)) return send(response, 404, "text/plain", "not found");
     if (pack && path.startsWith(packPrefix)) return answerPack(pack, path.slice(packPrefix.length), request, response);
     return sendFile(response, join(folder, path.endsWith("/") ? `${path}index.html` : path));
   });
@@ -103,14 +103,7 @@ function answerPack(pack, file, request, response) {
 }
 
 async function sendFile(response, file) {
-  // Opened before it is promised: at a test's end files go while pages still ask for them.
-  const handle = await open(file);
-  const { size } = await handle.stat();
-  response.writeHead(200, {
-    "content-type": types[extname(file)] ?? "application/octet-stream",
-    "content-length": size,
-  });
-  pipeline(handle.createReadStream(), response, () => {});
+  send(response, 200, types[extname(file)] ?? "application/octet-stream", await readFile(file));
 }
 
 async function sendWorker(response, file, before) {
@@ -125,6 +118,6 @@ async function sendDamaged(response, name) {
 }
 
 function send(response, status, type, body) {
-  response.writeHead(status, { "content-type": type });
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
   response.end(body);
 }

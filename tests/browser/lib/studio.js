@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { openDemo } from "./demo.js";
+import { openDemo, seldom } from "./demo.js";
 import { scratch } from "./native.js";
 import { writePng } from "./pictures.js";
 
@@ -90,7 +90,7 @@ export async function openSettings(page) {
 export async function makeLayer(page) {
   const before = await page.$$eval("#layers li", ({ length }) => length);
   await page.click("#generate");
-  await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, {}, before);
+  await page.waitForFunction((count) => document.querySelectorAll("#layers li").length > count, seldom, before);
   return ownPixels(page);
 }
 
@@ -127,7 +127,7 @@ export const ready = (page) => page.waitForSelector("#generate:not(:disabled)");
 export const made = (page, count) =>
   page.waitForFunction(
     (count) => !document.querySelector("#queue") && document.querySelectorAll("#layers li").length === count,
-    {},
+    seldom,
     count,
   );
 
