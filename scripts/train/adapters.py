@@ -1,5 +1,5 @@
 """Layer adapters on the frozen base, trained on triples (section 3.3). usage: adapters.py joint|fg2bg|bg2fg [minutes]"""
-import sys
+import os, sys
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,8 @@ def train(kind, time_, batch=16):
     text, unet = base.load(SIZE)
     torch.manual_seed(7)
     adapter = sharing.Adapter(kind, unet)
+    if os.path.exists(data.path("ckpt", f"layers-{kind}-start.pt")):
+        adapter.start(ema_of(f"layers-{kind}-start")["adapter"])
     print(kind, sum(p.numel() for p in adapter.parameters()), "parameters in", len(adapter.hookers.layers), "units", flush=True)
     params = list(adapter.parameters())
     opt = torch.optim.AdamW(params, lr=2e-3, betas=(0.9, 0.99), weight_decay=0.01)

@@ -16,12 +16,12 @@ CAPTIONS, DRAWS = 20, 2  # captions in a batch, and noises for each
 
 class Mix:
     """Latents with captions made anew: objects alone on transparency, plain backgrounds, objects in scenes. For the first part of the
-    time objects are most of it, unless the network knows this size: what is known as a whole is soon found again where it is small."""
+    time objects are most of it where the network has seen no scenes: what is known as a whole is soon found again where it is small."""
     EARLY, FIRST = 0.25, dict(object=0.85, foreground=0.05, background=0.05, blend=0.05)
-    SHARES = dict(object=0.42, foreground=0.10, background=0.14, blend=0.34)
+    SHARES = dict(object=0.34, foreground=0.10, background=0.12, blend=0.44)
 
     def __init__(self, size):
-        self.early = 0.0 if begun(size) else self.EARLY
+        self.early = 0.0 if begun(size) or size > 128 else self.EARLY
         self.objects = caches.Cache(size, "objects")
         self.scenes = size > 64
         if self.scenes:

@@ -20,7 +20,7 @@ SETS = [
 ]
 CAPTIONS = [("emojibase-data", "17.0.0", "MIT")]
 PROMPTED = ("fluent", "flat", "3d", "procedural")  # the styles the diffusion model learns, whose drawings of a thing are alike
-CELL = 8 * SIZE // FINAL  # of a latent, in pixels of the pictures: what is placed begins at one, so that its latent is the same everywhere
+CELL = 16  # pixels of the pictures, a cell of the latent at 128 and two at 256: what is placed begins at one, so that its latent is the same everywhere
 STYLE = {s[2]: s[3] for s in SETS}
 
 

@@ -1,12 +1,14 @@
 """The networks of mini: picture VAE, offset encoder, transparency decoder, text encoder, UNets of three sizes."""
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from diffusers.models.embeddings import get_timestep_embedding
 from transformers import CLIPTextConfig, CLIPTextModel
 
-import tokenizer
+import schedule, tokenizer
 
 SCALE = 0.18215
 VAE = dict(
@@ -58,6 +60,20 @@ def text():
     return m
 
 
+def time_of_half(weight, bias, channels):
+    """The first layer of the time embedding for a UNet whose outermost level has this many channels: what comes near the smaller UNet's embedding
+    (`weight`, `bias`) of the timestep at which that one would see as much noise, which is half of it in the mean of four cells."""
+    embedding = lambda t, n: get_timestep_embedding(t, n, flip_sin_to_cos=True, downscale_freq_shift=0).double()
+    ratio = ((1 - schedule.alphas()) / schedule.alphas()).sqrt().numpy()
+    own = torch.arange(schedule.STEPS)
+    same = torch.from_numpy(np.interp(ratio / 2, ratio, own.numpy()))
+    wanted = embedding(same, weight.shape[1]) @ weight.T.double() + bias.double()
+    given = torch.cat([embedding(own, channels), torch.ones(len(own), 1)], 1)
+    ridge = 1e-3 * len(own) * torch.eye(channels + 1)
+    fit = torch.linalg.solve(given.T @ given + ridge, given.T @ wanted).T.float()
+    return fit[:, :-1].contiguous(), fit[:, -1].contiguous()
+
+
 def grown(small, size):
     """A UNet for `size` with all that fits taken from the state of one for half of it; the rest is new."""
     m = unet(size)
@@ -67,7 +83,12 @@ def grown(small, size):
         part = name.split(".")
         if part[0] == "down_blocks":  # the new level is the first on the way down and the last on the way up
             part[1] = str(int(part[1]) + 1)
-        if part[0] in ("conv_in", "conv_out", "conv_norm_out") or name.startswith("time_embedding.linear_1"):
+        if part[0] in ("conv_in", "conv_out", "conv_norm_out"):
+            continue
+        if name == "time_embedding.linear_1.weight":
+            state[name], state["time_embedding.linear_1.bias"] = time_of_half(old, small["time_embedding.linear_1.bias"], WIDTHS[size][0])
+            continue
+        if name == "time_embedding.linear_1.bias":
             continue
         name = ".".join(part)
         if name in state and state[name].shape == old.shape:

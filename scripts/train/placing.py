@@ -165,10 +165,10 @@ def blend_of(foreground, background, scene, slot, bottom, height, shining, rng):
     return pre + base * (1 - alpha[..., None])
 
 
-# In a small picture objects have to be nearer: of less than six cells of a latent one can make out little. And of a thing in few sizes a small
-# network learns sooner what it looks like.
-NEARER = 1.5 if data.FINAL < 256 else 1.0
-SIDES = [k * data.CELL for k in ((6, 9, 12) if data.FINAL < 256 else (6, 10, 14, 18, 24))]
+# In a small picture objects have to be near: of less than six cells one can make out little. And of a thing in few sizes a small network learns
+# sooner what it looks like.
+NEARER = 2
+SIDES = [k * data.CELL for k in (7, 10, 13)]
 
 
 def height_of(wanted, aspect):

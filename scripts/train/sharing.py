@@ -3,6 +3,8 @@
 A batch holds rows x frames with the frames as the fastest index. Names of parameters are those of the released files
 (`hookers.layers.{unit}...`, `kwargs_encoder.blocks_{level}...`), so that state_dict() is the file.
 """
+import re
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -108,7 +110,7 @@ class Adapter(nn.Module):
         super().__init__()
         self.kind, self.frames = kind, len(FRAMES[kind])
         levels = len(unet.down_blocks)
-        conditional = CONDITION[kind] is not None
+        self.conditional = conditional = CONDITION[kind] is not None
         order = {"down_blocks": 0, "up_blocks": 1, "mid_block": 2}
         paths = sorted((p.removesuffix(".processor") for p in unet.attn_processors), key=lambda p: (order[p.split(".")[0]], p))
 
@@ -116,6 +118,7 @@ class Adapter(nn.Module):
             part = path.split(".")
             return {"down_blocks": lambda: int(part[1]), "up_blocks": lambda: levels - 1 - int(part[1]), "mid_block": lambda: levels - 1}[part[0]]()
 
+        self.paths = paths
         units = [Unit(unet.get_submodule(p), self.frames, level(p) if conditional else None) for p in paths]
         self.hookers = nn.Module()
         self.hookers.layers = nn.ModuleList(units)
@@ -123,6 +126,23 @@ class Adapter(nn.Module):
             self.kwargs_encoder = HintEncoder(levels)
         for path, unit in zip(paths, units):
             unet.get_submodule(path).processor = unit
+
+    def start(self, state):
+        """Begin with the state of an adapter for the same UNet, or for the one of half its size that it was grown from: attentions are the same
+        ones, and of the hint encoder the level more passes on what it is given, in half the size."""
+        own = self.state_dict()
+        more = self.conditional and f"kwargs_encoder.blocks_{self.kwargs_encoder.levels - 1}.0.weight" not in state
+        for name, old in state.items():
+            level = re.fullmatch(r"kwargs_encoder\.blocks_([1-9])(.*)", name)
+            own[f"kwargs_encoder.blocks_{int(level[1]) + 1}{level[2]}" if more and level else name] = old
+        self.load_state_dict(own)
+        if more:
+            half, same = (self.kwargs_encoder.blocks_1[k] for k in (0, 2))
+            with torch.no_grad():
+                nn.init.dirac_(same.weight)
+                half.weight.zero_()
+                each = torch.arange(HINT[-1])
+                half.weight[each, each, 1:, 1:] = 0.25
 
     def condition(self, picture):
         """Set what the control convolutions see: [rows or 1, 3, H, W] in [-1, 1]."""

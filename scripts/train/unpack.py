@@ -1,14 +1,14 @@
 """Start from a pack: dequantize its weights into checkpoints, so that nothing is trained from random values.
 
-usage: unpack.py PACK. Writes ckpt/vae-final.pt, ckpt/codec.pt, ckpt/base-64.pt and tokenizer/; of a pack of a larger size, which an
-unfinished training has left, ckpt/base-SIZE-start.pt in place of base-64.pt.
+usage: unpack.py PACK. Writes ckpt/vae-final.pt, ckpt/codec.pt, ckpt/base-64.pt and tokenizer/; of a pack of a larger size ckpt/base-SIZE-start.pt in
+place of base-64.pt, and its adapters in ckpt/layers-KIND-start.pt.
 """
-import json, os, sys
+import json, os, re, sys
 import numpy as np
 import torch
 from safetensors import safe_open
 
-import data, networks, tokenizer
+import data, networks, sharing, tokenizer
 
 
 def tensors(pack):
@@ -47,6 +47,15 @@ def fill(module, found, prefix):
     return module.state_dict()
 
 
+def fill_adapter(kind, size, found):
+    """An adapter's state, whose units a pack names by their place in the UNet."""
+    adapter, state, prefix = sharing.Adapter(kind, networks.unet(size)), {}, f"layers.{kind}."
+    for name in adapter.state_dict():
+        unit = re.fullmatch(r"hookers\.layers\.(\d+)\.(.*)", name)
+        state[name] = found[prefix + (f"{adapter.paths[int(unit[1])]}.{unit[2]}" if unit else name)]
+    return state
+
+
 def main(pack):
     size = json.load(open(os.path.join(pack, "manifest.json")))["defaults"]["width"]
     base = data.path("ckpt", "base-64.pt" if size == 64 else f"base-{size}-start.pt")
@@ -57,6 +66,9 @@ def main(pack):
     checkpoint = lambda **models: dict(models=models, ema=models, used=0.0, step=0, images=0)
     torch.save(fill(networks.vae(), found, "vae."), data.path("ckpt", "vae-final.pt"))
     torch.save(checkpoint(enc=fill(networks.OffsetEncoder(), found, "transparency_encoder."), dec=fill(networks.Decoder(), found, "transparency_decoder.")), data.path("ckpt", "codec.pt"))
+    for kind in sharing.FRAMES:
+        if any(name.startswith(f"layers.{kind}.") for name in found):
+            torch.save(checkpoint(adapter=fill_adapter(kind, size, found)), data.path("ckpt", f"layers-{kind}-start.pt"))
     torch.save(checkpoint(text=fill(networks.text(), found, "text_encoder."), unet=fill(networks.unet(size), found, "unet.")), base)
     print("unpacked", pack)
 
