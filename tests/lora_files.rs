@@ -1049,7 +1049,7 @@ fn files_with_shapes_and_names_in_disorder_are_answered() {
         (state >> 8) as usize % below
     };
     let (mut refused, mut applied) = (0, 0);
-    for _ in 0..100 {
+    for _ in 0..200 {
         let mut file = whole.clone();
         for _ in 0..1 + random(2) {
             let names: Vec<String> = file.tensors.keys().cloned().collect();
@@ -1080,7 +1080,7 @@ fn files_with_shapes_and_names_in_disorder_are_answered() {
         }
     }
     assert!(
-        refused > 25 && applied > 5,
+        refused > 50 && applied > 10,
         "{refused} refused, {applied} applied"
     );
 }

@@ -264,6 +264,11 @@ test("ten layers of 1024 pixels cost the page little while one is dragged", asyn
   const { LayoutCount: after } = await page.metrics();
   t.diagnostic(`${after - before} layouts`);
   assert.equal(await page.evaluate(() => drawings), 0, "none is drawn anew");
+  assert.equal(
+    await page.$$eval(".scene canvas", (canvases) => canvases.filter(({ dataset }) => dataset.drawn).length),
+    10,
+    "all are there",
+  );
   assert.ok(after - before <= 2 * 60, `${after - before} layouts for 60 movements`);
 });
 
